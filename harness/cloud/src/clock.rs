@@ -1,0 +1,31 @@
+//! The one place of this crate that reads the clock.
+
+use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+
+const MILLISECONDS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+const SECONDS: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+
+/// The current time.
+#[must_use]
+pub fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+/// The current time as RFC 3339 with milliseconds.
+///
+/// # Panics
+/// Never: the format fits every date.
+#[must_use]
+pub fn timestamp() -> String {
+    now().format(&MILLISECONDS).expect("the format fits every date")
+}
+
+/// A time as RFC 3339 with whole seconds, the form of AWS's `expiration`.
+///
+/// # Panics
+/// Never: the format fits every date.
+#[must_use]
+pub fn seconds(time: OffsetDateTime) -> String {
+    time.format(&SECONDS).expect("the format fits every date")
+}

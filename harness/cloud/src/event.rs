@@ -1,0 +1,208 @@
+//! What a cloud container saw, one JSON object a line on its standard output.
+//!
+//! The harness follows the container's log and reads these lines back; they are the evidence of the AWS side and of
+//! the internet side. Nothing but events goes to standard output; diagnostics go to standard error.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::io::Write;
+
+/// One observation with its time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// When it was seen: RFC 3339, UTC, milliseconds.
+    pub time: String,
+    /// What was seen.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// The kinds of observation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum What {
+    /// The role listens on all its ports and its seeds are in place.
+    Ready,
+    /// The role can't go on; the harness ends the run as its own fault.
+    Failed {
+        /// Why, for a person.
+        reason: String,
+    },
+    /// A DNS question.
+    Dns {
+        /// The name asked, lower case, without the final dot.
+        name: String,
+        /// The record type, such as `A`.
+        record: String,
+        /// The address answered; absent for NXDOMAIN or an empty answer.
+        answer: Option<String>,
+    },
+    /// A connection to an address that no name of this world resolves to.
+    RawAddress {
+        /// `address:port`.
+        destination: String,
+    },
+    /// A call to an AWS API, shaped like a CloudTrail record.
+    Api(Box<ApiCall>),
+    /// A request to the IoT credentials provider.
+    Credentials {
+        /// The role alias asked for.
+        alias: String,
+        /// The `x-amzn-iot-thingname` header, if sent.
+        thing: Option<String>,
+        /// HTTP status answered.
+        status: u16,
+        /// The error's message, if it was refused.
+        message: Option<String>,
+    },
+    /// A decision on an MQTT packet: CONNECT, PUBLISH, SUBSCRIBE, or what is delivered.
+    Mqtt {
+        /// The client id.
+        client: String,
+        /// The IoT action: `iot:Connect`, `iot:Publish`, `iot:Subscribe` or `iot:Receive`.
+        action: String,
+        /// The client id, topic or topic filter.
+        resource: String,
+        /// Whether it was allowed.
+        allowed: bool,
+    },
+    /// An MQTT connection ended.
+    MqttClosed {
+        /// The client id.
+        client: String,
+        /// Why.
+        reason: String,
+    },
+    /// The status of an IoT job execution changed.
+    Job {
+        /// The job's id.
+        job: String,
+        /// `QUEUED`, `IN_PROGRESS`, `SUCCEEDED`, `FAILED`, `REJECTED`.
+        status: String,
+        /// The device's `statusDetails`, as sent.
+        details: Value,
+        /// The job document, on the first event of a job only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        document: Option<Value>,
+    },
+    /// A fleet status message of the device.
+    Fleet {
+        /// The message, as sent.
+        message: Value,
+    },
+    /// A request to the Greengrass data plane.
+    DataPlane {
+        /// The operation, such as `ResolveComponentCandidates`.
+        operation: String,
+        /// What it was about (component or thing), for a person.
+        subject: String,
+        /// HTTP status answered.
+        status: u16,
+    },
+    /// A request to the git server.
+    Git {
+        /// HTTP method.
+        method: String,
+        /// Path and query.
+        path: String,
+        /// `OWNER/NAME`, if the path names one.
+        repository: Option<String>,
+        /// How the caller showed who it is.
+        credential: Credential,
+        /// HTTP status answered.
+        status: u16,
+    },
+    /// A request to the package index.
+    Index {
+        /// The path.
+        path: String,
+        /// HTTP status answered.
+        status: u16,
+    },
+}
+
+/// How a git client authenticated; never the token itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Credential {
+    /// No `Authorization` header.
+    None,
+    /// A known token as the user name, with an empty password.
+    TokenAsUser,
+    /// A known token as the password.
+    TokenAsPassword,
+    /// Something that is no token of this environment.
+    Unknown,
+}
+
+/// One API call with the gate's decision. Field names are CloudTrail's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiCall {
+    /// When the call arrived, RFC 3339.
+    pub event_time: String,
+    /// The service, such as `secretsmanager.amazonaws.com`.
+    pub event_source: String,
+    /// The operation, such as `GetSecretValue`.
+    pub event_name: String,
+    /// The region of the signature's scope.
+    pub aws_region: String,
+    /// The caller's address.
+    #[serde(rename = "sourceIPAddress")]
+    pub source_ip_address: String,
+    /// The caller's `User-Agent`.
+    pub user_agent: String,
+    /// `{type, principalId, arn, accountId}`; null when the caller is unknown.
+    pub user_identity: Value,
+    /// The call's parameters that name what it is about (`secretId`, `bucketName`, `key`); never a secret's value.
+    pub request_parameters: Value,
+    /// AWS's error code, if the call was answered with one.
+    pub error_code: Option<String>,
+    /// AWS's error text.
+    pub error_message: Option<String>,
+    /// The request id answered.
+    #[serde(rename = "requestID")]
+    pub request_id: String,
+    /// HTTP status answered.
+    pub status: u16,
+    /// The gate's decision.
+    pub decision: Decision,
+}
+
+/// What the gate decided and why.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Decision {
+    /// The IAM action, such as `secretsmanager:GetSecretValue`.
+    pub action: String,
+    /// The resource ARN that was authorised, or `*`.
+    pub resource: String,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// `POLICY[index]` or `POLICY[Sid]` of the statement that decided; absent where none did.
+    pub statement: Option<String>,
+}
+
+/// The outcome of an authorisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// A statement allows it and none denies it.
+    Allowed,
+    /// No statement allows it.
+    ImplicitlyDenied,
+    /// A statement denies it.
+    ExplicitlyDenied,
+    /// The caller could not be identified; no policy was asked.
+    Unauthenticated,
+}
+
+/// Writes an event to standard output, with the current time.
+///
+/// # Panics
+/// Never: an event always serialises. A closed standard output is ignored, since then nobody follows this container.
+pub fn emit(what: What) {
+    let event = Event { time: crate::clock::timestamp(), what };
+    let line = serde_json::to_string(&event).expect("an event always serialises");
+    let mut out = std::io::stdout().lock();
+    _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}

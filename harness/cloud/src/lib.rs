@@ -1,0 +1,12 @@
+//! What AWS and GitHub answer to a Greengrass core device.
+//!
+//! One program in two roles, each in its own container on the environment's private network:
+//! [`aws`] is every `*.amazonaws.com` host, [`github`] is the internet side (git over HTTPS and the package index).
+//! Both are told what exists by [`world`] and say what they saw as [`event`]s. Neither knows the harness or the core:
+//! the wire is the only interface.
+
+pub mod aws;
+pub mod clock;
+pub mod event;
+pub mod github;
+pub mod world;

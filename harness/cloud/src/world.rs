@@ -1,0 +1,203 @@
+//! What one environment holds when it is raised: the file that the harness hands to each cloud container.
+//!
+//! [`World`] is read by the `aws` role, [`Hub`] by the `github` role, both as JSON from [`PATH`].
+//! They carry minted secrets and private keys; they exist only inside the container and in the harness's memory.
+//! This module only describes; it resolves and checks nothing.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{collections::BTreeMap, fmt, net::Ipv4Addr};
+
+/// Where a cloud container finds its [`World`] or [`Hub`].
+pub const PATH: &str = "/etc/greenproof/world.json";
+
+/// Folder of the bare repositories in a `github` container, as `OWNER/NAME.git`.
+pub const REPOSITORIES: &str = "/srv/git";
+
+/// Folder of the wheels and source archives that a `github` container's package index serves.
+pub const PACKAGES: &str = "/srv/packages";
+
+/// Host name of the package index that the device's `pip.conf` names.
+pub const INDEX_HOST: &str = "packages.greenproof.internal";
+
+/// A text that must not show in `Debug` output.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sensitive(pub String);
+
+impl fmt::Debug for Sensitive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Everything that the `aws` role needs to answer for one environment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct World {
+    /// Identifier of the environment, as in the container labels.
+    pub environment: String,
+    /// The 12-digit AWS account.
+    pub account: String,
+    /// The AWS region, such as `ap-northeast-1`.
+    pub region: String,
+    /// Base URL of LocalStack, such as `http://10.83.255.2:4566`.
+    pub localstack: String,
+    /// Address of the `aws` container on the environment's network.
+    pub aws: Ipv4Addr,
+    /// Address of the `github` container on the environment's network.
+    pub github: Ipv4Addr,
+    /// The private certificate authority of the environment.
+    pub authority: Authority,
+    /// The account's IoT endpoints.
+    pub endpoints: Endpoints,
+    /// The core device as IoT knows it.
+    pub thing: Thing,
+    /// IoT role aliases by name.
+    pub role_aliases: BTreeMap<String, RoleAlias>,
+    /// IAM roles by name.
+    pub roles: BTreeMap<String, Role>,
+    /// Secrets to put into Secrets Manager.
+    pub secrets: Vec<Secret>,
+    /// S3 buckets to create.
+    pub buckets: Vec<Bucket>,
+    /// Component versions that the account has, private and public.
+    pub components: Vec<Component>,
+    /// The deployment that waits for the device, if any.
+    pub deployment: Option<Deployment>,
+}
+
+/// A certificate authority with its key, both PEM.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Authority {
+    /// The self-signed certificate.
+    pub certificate: String,
+    /// The private key (PKCS#8).
+    pub key: Sensitive,
+}
+
+/// The IoT host names of the account, without a port.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Endpoints {
+    /// MQTT (8883) and, for a core that says `iotdata`, the data plane (8443): `ID-ats.iot.REGION.amazonaws.com`.
+    pub data: String,
+    /// The credentials provider (443): `ID.credentials.iot.REGION.amazonaws.com`.
+    pub credentials: String,
+}
+
+/// A thing with its certificate and what is attached to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Thing {
+    /// The thing name.
+    pub name: String,
+    /// Names of the thing groups that it belongs to.
+    pub groups: Vec<String>,
+    /// The registered device certificate, PEM; its id is the SHA-256 of the DER form in hex.
+    pub certificate: String,
+    /// IoT policies attached to the certificate, by name.
+    pub policies: BTreeMap<String, Value>,
+}
+
+/// What an IoT role alias points at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RoleAlias {
+    /// Name of the IAM role (not the ARN).
+    pub role: String,
+    /// `credentialDurationSeconds`: 900 to 43,200.
+    pub duration_seconds: u32,
+}
+
+/// An IAM role.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Role {
+    /// The IAM path, `/` by default.
+    pub path: String,
+    /// The trust policy.
+    pub trust: Value,
+    /// Identity policies by name.
+    pub policies: BTreeMap<String, Value>,
+    /// `MaxSessionDuration` in seconds.
+    pub max_session_seconds: u32,
+}
+
+/// A secret of Secrets Manager.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Secret {
+    /// The secret's name.
+    pub name: String,
+    /// Its `SecretString`.
+    pub value: Sensitive,
+}
+
+/// An S3 bucket and its objects.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Bucket {
+    /// The bucket's name.
+    pub name: String,
+    /// Its objects: key and base64 content.
+    pub objects: BTreeMap<String, String>,
+}
+
+/// One component version, as `CreateComponentVersion` was given it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Component {
+    /// The recipe's own text, YAML or JSON, byte for byte.
+    pub recipe: String,
+    /// Whether AWS owns it (account `aws` in its ARN) instead of this account.
+    pub public: bool,
+}
+
+/// What `CreateDeployment` was asked for; the target is the thing's first group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Deployment {
+    /// The deployment's id (a UUID).
+    pub id: String,
+    /// The id of the IoT job that carries it.
+    pub job: String,
+    /// Name of the thing group that it targets.
+    pub group: String,
+    /// Exact versions by component name.
+    pub components: BTreeMap<String, String>,
+    /// `ROLLBACK` or `DO_NOTHING`.
+    pub failure_handling: String,
+}
+
+/// Everything that the `github` role needs to answer for one environment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hub {
+    /// Identifier of the environment.
+    pub environment: String,
+    /// Address of the `github` container.
+    pub address: Ipv4Addr,
+    /// Server certificate for every host name that it answers to, PEM.
+    pub certificate: String,
+    /// Its private key, PEM.
+    pub key: Sensitive,
+    /// The repositories; each is a bare repository in [`REPOSITORIES`].
+    pub repositories: Vec<Repository>,
+    /// The personal access tokens that exist.
+    pub tokens: Vec<Token>,
+}
+
+/// A repository as GitHub knows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Repository {
+    /// `OWNER/NAME`.
+    pub name: String,
+    /// Whether it needs a token to be read.
+    pub private: bool,
+}
+
+/// A personal access token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Token {
+    /// The token itself, such as `ghp_…`.
+    pub value: Sensitive,
+    /// Login of its owner.
+    pub login: String,
+    /// The private repositories that it sees, as `OWNER/NAME`.
+    pub repositories: Vec<String>,
+    /// Whether it may read their contents; without it GitHub answers 403.
+    pub contents: bool,
+}
