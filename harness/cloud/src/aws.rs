@@ -1,1 +1,92 @@
-//! The `aws` role.
+//! The `aws` role: every `*.amazonaws.com` host that a device talks to.
+//!
+//! [`run`] starts DNS, TLS on 443, 8443 and 8883, and the catch-all for connections to raw addresses, puts the seeds
+//! into LocalStack and says ready. Who a caller is, is decided in [`tls`] (certificates) and [`gate`] (signatures);
+//! what it may do by IAM and IoT policies.
+
+mod dns;
+mod gate;
+mod iot;
+mod provider;
+mod seed;
+mod sessions;
+mod stray;
+mod tls;
+mod upstream;
+
+use crate::{
+    event::{What, emit},
+    world::{self, World},
+};
+use gate::Gate;
+use iot::Iot;
+use provider::Provider;
+use sessions::Sessions;
+use sha2::{Digest, Sha256};
+use std::{io, sync::Arc};
+use tokio::signal::unix::{SignalKind, signal};
+use upstream::LocalStack;
+
+/// Why the role can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The world file is missing or not of this version.
+    #[error("reading the world: {0}")]
+    World(String),
+    /// A port can't be served.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Something of the world can't be used.
+    #[error("{0}")]
+    Setup(String),
+}
+
+impl Error {
+    fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { doing, source }
+    }
+}
+
+/// Plays the role until SIGTERM or SIGINT; then takes its seeds out of LocalStack again.
+///
+/// # Errors
+/// When the world can't be read, a port can't be served, or LocalStack refuses the seeds.
+pub async fn run() -> Result<(), Error> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::io("listening for SIGTERM"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::io("listening for SIGINT"))?;
+    let text = std::fs::read(world::PATH).map_err(Error::io("reading the world"))?;
+    let world: World = serde_json::from_slice(&text).map_err(|error| Error::World(error.to_string()))?;
+    let world = Arc::new(world);
+    let localstack = LocalStack::new(&world);
+    let sessions = Arc::new(Sessions::default());
+    let front = Arc::new(tls::Front {
+        iot: Iot::new(Arc::clone(&world)).map_err(Error::Setup)?,
+        provider: Provider::new(Arc::clone(&world), Arc::clone(&sessions)).map_err(Error::Setup)?,
+        gate: Gate::new(Arc::clone(&world), sessions, localstack.clone()).map_err(Error::Setup)?,
+        endpoints: world.endpoints.clone(),
+        certificates: tls::Certificates::new(&world.authority).map_err(Error::Setup)?,
+    });
+    dns::serve(&world).await?;
+    stray::serve(&world).await?;
+    for port in [443, 8443, 8883] {
+        tls::serve(Arc::clone(&front), port).await?;
+    }
+    seed::sow(&world, &localstack).await.map_err(Error::Setup)?;
+    emit(What::Ready);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    seed::reap(&world, &localstack).await;
+    Ok(())
+}
+
+/// What IoT calls the id of a certificate: the SHA-256 of its DER form, in hex.
+pub(crate) fn certificate_id(der: &[u8]) -> String {
+    hex::encode(Sha256::digest(der))
+}

@@ -1,1 +1,91 @@
-//! The `github` role.
+//! The `github` role: the internet as a core device needs it.
+//!
+//! One TLS server answers to three host names: `github.com` is git over smart HTTP behind GitHub's token rules
+//! ([`git`]), `api.github.com` a very small part of the REST interface ([`api`]), and [`world::INDEX_HOST`] a Python
+//! package index ([`index`]). Who may read which repository is decided in one place, [`access`].
+//! It knows only what the [`Hub`] names: there is no sign-up, no push and no web page.
+
+mod access;
+mod api;
+mod git;
+mod index;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    event::{self, What},
+    world::{self, Hub},
+};
+use std::{io, net::Ipv4Addr, path::PathBuf};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+/// Port of HTTPS.
+const PORT: u16 = 443;
+
+/// Why the `github` role can't start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file that describes the environment can't be read.
+    #[error("reading `{path}`: {0}", path = world::PATH)]
+    Read(#[source] io::Error),
+    /// The file that describes the environment is not a [`Hub`].
+    #[error("reading `{path}`: {0}", path = world::PATH)]
+    Parse(#[source] serde_json::Error),
+    /// The server certificate or its key is not PEM.
+    #[error("reading the server certificate: {0}")]
+    Pem(#[source] rustls::pki_types::pem::Error),
+    /// The server certificate and its key can't serve TLS.
+    #[error("preparing TLS: {0}")]
+    Tls(#[source] rustls::Error),
+    /// The port is not to be had.
+    #[error("listening on port {PORT}: {0}")]
+    Listen(#[source] io::Error),
+    /// The process can't hear the signals that end it.
+    #[error("waiting for a signal: {0}")]
+    Signal(#[source] io::Error),
+}
+
+/// Plays the role until SIGTERM or SIGINT: reads the [`Hub`] at [`world::PATH`], listens on port 443 and says
+/// [`What::Ready`]. A reason not to start is also said as [`What::Failed`].
+///
+/// # Errors
+/// When the hub is missing or wrong, or the port is taken.
+pub async fn run() -> Result<(), Error> {
+    let outcome = play().await;
+    if let Err(error) = &outcome {
+        event::emit(What::Failed { reason: error.to_string() });
+    }
+    outcome
+}
+
+async fn play() -> Result<(), Error> {
+    // The first process of a container gets no default action for a signal: it must ask for them itself, and early.
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signal)?;
+
+    let text = tokio::fs::read(world::PATH).await.map_err(Error::Read)?;
+    let hub: Hub = serde_json::from_slice(&text).map_err(Error::Parse)?;
+    let shelves = Shelves { repositories: world::REPOSITORIES.into(), packages: world::PACKAGES.into() };
+    let server = server::Server::new(hub, shelves)?;
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await.map_err(Error::Listen)?;
+    event::emit(What::Ready);
+
+    tokio::select! {
+        never = server.serve(listener) => match never {},
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    }
+}
+
+/// Where the role's files are.
+#[derive(Debug)]
+struct Shelves {
+    /// Folder of the bare repositories, as `OWNER/NAME.git`.
+    repositories: PathBuf,
+    /// Folder of the package index's files.
+    packages: PathBuf,
+}

@@ -11,6 +11,9 @@ use std::{collections::BTreeMap, fmt, net::Ipv4Addr};
 /// Where a cloud container finds its [`World`] or [`Hub`].
 pub const PATH: &str = "/etc/greenproof/world.json";
 
+/// Common name of the environment's private certificate authority.
+pub const AUTHORITY_NAME: &str = "greengrass private root";
+
 /// Folder of the bare repositories in a `github` container, as `OWNER/NAME.git`.
 pub const REPOSITORIES: &str = "/srv/git";
 

@@ -1,1 +1,141 @@
-//! placeholder
+//! An emulated AWS IoT Greengrass core device, in the behaviour of the newest classic nucleus.
+//!
+//! It is the first process of a device container: it prepares the container, connects to AWS over the wire that a real
+//! core uses (MQTT jobs, data plane, credentials provider, S3), and installs and runs components.
+//! It doesn't emulate Greengrass IPC, plugins, Lambda functions, containers or `aws.greengrass.*` components other than
+//! the token exchange service; whatever needs one of them leaves a line with the event `greenproof-unsupported` in
+//! `greengrass.log`. Nothing of it reaches around the wire.
+
+mod artifact;
+mod config;
+mod credentials;
+mod dataplane;
+mod deployment;
+mod entry;
+mod exec;
+mod failure;
+mod fleet;
+mod http;
+mod interpolate;
+mod ipc;
+mod jobs;
+mod kernel;
+mod lifecycle;
+mod log;
+mod mqtt;
+mod platform;
+mod recipe;
+mod requirement;
+mod service;
+mod step;
+mod store;
+mod tes;
+mod tree;
+mod user;
+
+use artifact::{Artifacts, s3::S3};
+use config::Config;
+use credentials::Provider;
+use dataplane::DataPlane;
+use kernel::Kernel;
+use log::{Line, Logs};
+use std::{io, net::Ipv4Addr, path::PathBuf, sync::Arc};
+use store::Store;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+
+/// How the core is started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Name server to write into `/etc/resolv.conf`.
+    pub nameserver: Option<Ipv4Addr>,
+    /// Default gateway.
+    pub gateway: Option<Ipv4Addr>,
+    /// PEM file with the authority to add to the system's trust store.
+    pub trust: Option<PathBuf>,
+    /// The nucleus's configuration file, as its `--init-config` takes it.
+    pub init_config: PathBuf,
+    /// The nucleus's root folder, by convention `/greengrass/v2`.
+    pub root: PathBuf,
+}
+
+/// Why the core can't start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The container couldn't be prepared.
+    #[error("preparing the container: {doing}")]
+    Entry {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it didn't work.
+        source: io::Error,
+    },
+    /// The configuration can't be used.
+    #[error("configuring the core")]
+    Configuration(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The nucleus's folders or its signal handlers couldn't be made.
+    #[error("starting the core")]
+    Start(#[from] io::Error),
+}
+
+/// Runs the core until SIGTERM or SIGINT, then stops its components.
+///
+/// # Errors
+/// If the core can't start; what fails later is logged, as a real core does.
+pub async fn run(options: Options) -> Result<(), Error> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    entry::prepare(&options).await?;
+    let kernel = start(&options)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    let line = |event| Line::info("com.aws.greengrass.lifecyclemanager.KernelLifecycle").event(event);
+    kernel.0.logs.nucleus(&line("system-shutdown").with("main", "main"));
+    kernel.0.shut_down().await;
+    kernel.1.disconnect();
+    kernel.0.logs.nucleus(&line("context-shutdown-complete"));
+    Ok(())
+}
+
+/// Starts everything; the tasks run on by themselves.
+fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
+    let config = Config::load(&options.init_config, &options.root).map_err(configuration)?;
+    let store = Store::open(&options.root)?;
+    let logs = Arc::new(Logs::new(&store.logs()));
+    let line = Line::info("com.aws.greengrass.lifecyclemanager.KernelLifecycle").thread("main").event("system-start");
+    let line = line.message("Launch Nucleus").with("configPath", options.root.join("config").to_string_lossy());
+    logs.nucleus(&line.with("rootPath", options.root.to_string_lossy()).with("version", config::VERSION));
+
+    let iot = http::iot_client(&config).map_err(configuration)?;
+    let provider = Arc::new(Provider::new(&config, iot.clone(), logs.clone()));
+    let s3 = S3 {
+        client: http::s3_client(&config).map_err(configuration)?,
+        provider: provider.clone(),
+        region: config.region.clone(),
+        logs: logs.clone(),
+        base: None,
+    };
+    let tls = http::iot_tls(&config).map_err(configuration)?;
+    let (mqtt, incoming) = mqtt::connect(&config, tls, logs.clone());
+    let (events, fleet_events) = mpsc::unbounded_channel();
+    let data_plane = DataPlane::new(&config, iot);
+    let kernel = Kernel::new(config, store.clone(), logs.clone(), provider, events);
+    ipc::watch(kernel.clone())?;
+
+    tokio::spawn(fleet::Fleet::new(kernel.clone(), mqtt.clone()).run(fleet_events));
+    let jobs = jobs::Jobs::new(kernel.clone(), mqtt.clone());
+    let (queue, waiting) = mpsc::unbounded_channel();
+    tokio::spawn(jobs.clone().receive(incoming, queue));
+    let artifacts = Artifacts { s3, store, logs };
+    tokio::spawn(deployment::Deployer::new(kernel.clone(), jobs, data_plane, artifacts).run(waiting));
+    Ok((kernel, mqtt))
+}
+
+fn configuration(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Configuration(Box::new(error))
+}

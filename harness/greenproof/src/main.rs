@@ -1,2 +1,48 @@
-//! placeholder
-fn main() {}
+//! The `greenproof` program: the harness on the host, and each part that a container plays.
+
+#[path = "main/command.rs"]
+mod command;
+
+use clap::Parser;
+use command::{Arguments, Command};
+use futures_util::FutureExt;
+use std::{io::Write, panic::AssertUnwindSafe, process::ExitCode};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(if arguments.verbose { tracing::Level::DEBUG } else { tracing::Level::WARN })
+        .with_target(false)
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(greenproof::exit::FAULT, &format!("can't start the runtime: {error}"), ""),
+    };
+    // A panic is caught, so that what was raised is removed before the program ends.
+    match runtime.block_on(AssertUnwindSafe(dispatch(arguments)).catch_unwind()) {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(failure)) => fail(failure.code, &failure.message, &failure.hint),
+        Err(_) => {
+            let swept = runtime.block_on(command::clean_up());
+            fail(greenproof::exit::FAULT, &format!("a bug of greenproof ended the run; {swept}"), "")
+        }
+    }
+}
+
+async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
+    match arguments.command {
+        Command::Run(run) => command::run(run).await,
+        Command::Sweep { all } => command::sweep(all).await,
+        Command::Bench { runs } => command::bench(runs).await,
+        Command::Cloud { role } => command::cloud(role).await,
+        Command::Device(device) => command::device(device).await,
+    }
+}
+
+fn fail(code: u8, message: &str, hint: &str) -> ExitCode {
+    let hint = if hint.is_empty() { String::new() } else { format!("\n  hint: {hint}") };
+    // A closed standard error leaves nobody to tell; the exit code still does.
+    _ = writeln!(std::io::stderr().lock(), "error: {message}{hint}");
+    ExitCode::from(code)
+}

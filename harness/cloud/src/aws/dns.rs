@@ -1,0 +1,134 @@
+//! DNS of the environment: the names that the world knows resolve to its containers, anything else does not exist.
+//!
+//! Every question is written down. Only address questions for known names have answers.
+
+use super::Error;
+use crate::{
+    event::{What, emit},
+    world::{INDEX_HOST, World},
+};
+use hickory_proto::{
+    op::{Message, MessageType, ResponseCode},
+    rr::{RData, Record, RecordType, rdata::A},
+};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream, UdpSocket},
+};
+
+#[derive(Clone, Copy)]
+struct Zone {
+    aws: Ipv4Addr,
+    github: Ipv4Addr,
+}
+
+/// Serves DNS on port 53, UDP and TCP.
+pub(super) async fn serve(world: &World) -> Result<(), Error> {
+    let zone = Zone { aws: world.aws, github: world.github };
+    let udp = UdpSocket::bind(("0.0.0.0", 53)).await.map_err(Error::io("serving DNS over UDP"))?;
+    let tcp = TcpListener::bind(("0.0.0.0", 53)).await.map_err(Error::io("serving DNS over TCP"))?;
+    let udp = Arc::new(udp);
+    tokio::spawn(async move {
+        let mut buffer = [0; 4096];
+        while let Ok((length, peer)) = udp.recv_from(&mut buffer).await {
+            if let Some(answer) = zone.answer(&buffer[..length])
+                && let Err(error) = udp.send_to(&answer, peer).await
+            {
+                tracing::warn!(%error, %peer, "a DNS answer was not sent");
+            }
+        }
+    });
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = tcp.accept().await {
+            tokio::spawn(zone.over_tcp(stream));
+        }
+    });
+    Ok(())
+}
+
+impl Zone {
+    async fn over_tcp(self, mut stream: TcpStream) {
+        while let Ok(length) = stream.read_u16().await {
+            let mut question = vec![0; length.into()];
+            if stream.read_exact(&mut question).await.is_err() {
+                return;
+            }
+            let Some(answer) = self.answer(&question) else { return };
+            let length = u16::try_from(answer.len()).unwrap_or(u16::MAX);
+            if stream.write_u16(length).await.is_err() || stream.write_all(&answer).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The answer to a question, encoded; `None` for what is no question.
+    fn answer(self, question: &[u8]) -> Option<Vec<u8>> {
+        let question = Message::from_vec(question).ok()?;
+        let query = question.queries.first()?.clone();
+        let name = query.name().to_ascii().trim_end_matches('.').to_ascii_lowercase();
+        let mut answer = Message::response(question.metadata.id, question.metadata.op_code);
+        answer.metadata.message_type = MessageType::Response;
+        answer.metadata.recursion_desired = question.metadata.recursion_desired;
+        answer.metadata.recursion_available = true;
+        let address = self.resolve(&name);
+        let asked_address = query.query_type() == RecordType::A;
+        match address {
+            Some(address) if asked_address => {
+                answer.add_answer(Record::from_rdata(query.name().clone(), 60, RData::A(A(address))));
+            }
+            Some(_) => {}
+            None => answer.metadata.response_code = ResponseCode::NXDomain,
+        }
+        answer.add_query(query.clone());
+        let record = query.query_type().to_string();
+        // An empty answer about a known name is no sign of the outside world.
+        let shown = address.map(|address| if asked_address { IpAddr::V4(address).to_string() } else { String::new() });
+        emit(What::Dns { name, record, answer: shown });
+        answer.to_vec().ok()
+    }
+
+    fn resolve(self, name: &str) -> Option<Ipv4Addr> {
+        match name {
+            "localhost" => Some(Ipv4Addr::LOCALHOST),
+            "github.com" | "api.github.com" | INDEX_HOST => Some(self.github),
+            _ if name.ends_with(".amazonaws.com") => Some(self.aws),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_proto::{op::Query, rr::Name};
+
+    fn ask(name: &str, kind: RecordType) -> Message {
+        let mut question = Message::query();
+        question.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
+        let zone = Zone { aws: Ipv4Addr::new(10, 0, 0, 2), github: Ipv4Addr::new(10, 0, 0, 3) };
+        Message::from_vec(&zone.answer(&question.to_vec().unwrap()).unwrap()).unwrap()
+    }
+
+    // [dns-1], [dns-2]
+    #[test]
+    fn knows_the_world_and_nothing_else() {
+        let aws = ask("SecretsManager.ap-northeast-1.amazonaws.com.", RecordType::A);
+        assert_eq!(aws.answers[0].data, RData::A(A(Ipv4Addr::new(10, 0, 0, 2))));
+        let github = ask("github.com.", RecordType::A);
+        assert_eq!(github.answers[0].data, RData::A(A(Ipv4Addr::new(10, 0, 0, 3))));
+        for outside in ["example.com.", "evilgithub.com.", "amazonaws.com.evil.", "raw.github.com."] {
+            assert_eq!(ask(outside, RecordType::A).metadata.response_code, ResponseCode::NXDomain, "{outside}");
+        }
+    }
+
+    // [dns-3]
+    #[test]
+    fn has_no_other_record_of_a_known_name() {
+        let answer = ask("github.com.", RecordType::AAAA);
+        assert_eq!((answer.metadata.response_code, answer.answers.len()), (ResponseCode::NoError, 0));
+    }
+}

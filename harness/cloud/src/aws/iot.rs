@@ -1,0 +1,128 @@
+//! AWS IoT Core and the Greengrass data plane, as one core device sees them.
+//!
+//! MQTT with jobs, shadows and fleet status ([`Iot::serve_mqtt`]), and the HTTPS operations of the Greengrass data plane
+//! ([`Iot::data_plane`]). Both know the device by its certificate and ask the IoT policies attached to it; TLS, the
+//! credentials provider and SigV4 are elsewhere.
+
+mod authorise;
+mod broker;
+mod component;
+mod connection;
+mod data_plane;
+mod jobs;
+mod packet;
+mod requirement;
+mod reserved;
+mod shadow;
+#[cfg(test)]
+mod tests;
+mod topic;
+
+use crate::{
+    event::{What, emit},
+    world::World,
+};
+use authorise::Policies;
+use broker::Broker;
+use bytes::Bytes;
+use component::Component;
+use http_body_util::Full;
+use mqtt_protocol_core::mqtt::packet::Qos;
+use packet::Message;
+use reserved::Reserved;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use std::{fmt, sync::Arc};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// AWS IoT Core and the Greengrass data plane of one environment.
+#[derive(Debug)]
+pub(crate) struct Iot {
+    world: Arc<World>,
+    /// The registered device certificate, DER.
+    certificate: Vec<u8>,
+    policies: Policies,
+    broker: Broker,
+    reserved: Reserved,
+    components: Vec<Component>,
+}
+
+impl Iot {
+    /// Reads what the world holds for the device and queues its deployment as a job.
+    ///
+    /// # Errors
+    /// If the certificate, a policy or a recipe can't be read; the text names which one and where.
+    pub(crate) fn new(world: Arc<World>) -> Result<Arc<Self>, String> {
+        let certificate = CertificateDer::from_pem_slice(world.thing.certificate.as_bytes())
+            .map_err(|error| format!("reading the certificate of thing `{}`: {error}", world.thing.name))?;
+        let iot = Self {
+            certificate: certificate.to_vec(),
+            policies: Policies::parse(&world)?,
+            broker: Broker::default(),
+            reserved: Reserved::new(&world),
+            components: component::read_all(&world)?,
+            world,
+        };
+        Ok(Arc::new(iot))
+    }
+
+    /// Speaks MQTT with a client over a connection whose TLS is already done, until either side ends it.
+    /// `certificate` is what the client showed, DER; without the registered one the connection is closed at once.
+    pub(crate) async fn serve_mqtt<S>(self: Arc<Self>, stream: S, certificate: Option<Vec<u8>>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        if self.knows(certificate.as_deref()) {
+            connection::serve(&self, stream).await;
+        } else {
+            let reason = "the certificate is missing or not registered".to_owned();
+            emit(What::MqttClosed { client: String::new(), reason });
+        }
+    }
+
+    /// Answers a request to the Greengrass data plane.
+    /// `certificate` is what the client showed, DER.
+    pub(crate) async fn data_plane<B>(
+        self: Arc<Self>,
+        request: hyper::Request<B>,
+        certificate: Option<Vec<u8>>,
+    ) -> hyper::Response<Full<Bytes>>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send,
+        B::Error: fmt::Display,
+    {
+        let known = self.knows(certificate.as_deref());
+        data_plane::answer(&self, request, known).await
+    }
+
+    fn knows(&self, certificate: Option<&[u8]>) -> bool {
+        certificate == Some(self.certificate.as_slice())
+    }
+
+    /// Decides an MQTT packet by the certificate's policies and writes the decision down.
+    fn decide(&self, client: &str, action: &str, kind: &str, name: &str) -> bool {
+        let World { region, account, thing, .. } = &*self.world;
+        let resource = format!("arn:aws:iot:{region}:{account}:{kind}/{name}");
+        let mut context = vec![("iot:ClientId", client)];
+        if client == thing.name {
+            // AWS knows the thing of a connection only by a client id that is the thing's name.
+            context.push(("iot:Connection.Thing.ThingName", client));
+            context.push(("iot:Connection.Thing.IsAttached", "true"));
+        }
+        let allowed = self.policies.allow(action, &resource, &context);
+        emit(What::Mqtt { client: client.to_owned(), action: action.to_owned(), resource: name.to_owned(), allowed });
+        allowed
+    }
+
+    /// Routes a client's message; what a service behind a reserved topic says to it follows.
+    fn publish(&self, client: &str, mut message: Message) {
+        let (topic, payload) = (message.topic.clone(), message.payload.clone());
+        message.retain &= !topic.starts_with('$');
+        self.broker.route(message, Some(client));
+        for reply in self.reserved.answer(&topic, payload.as_slice()) {
+            let payload = packet::payload_of(reply.payload.to_string().as_bytes());
+            let topic = reply.topic;
+            let message = Message { topic, payload, qos: Qos::AtLeastOnce, retain: false, properties: Vec::new() };
+            self.broker.route(message, None);
+        }
+    }
+}

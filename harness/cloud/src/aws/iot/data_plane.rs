@@ -1,0 +1,235 @@
+//! The Greengrass data plane: which component version a device gets, and which thing groups it is in.
+//!
+//! The caller is known by its certificate alone and allowed by that certificate's IoT policies.
+
+use super::{Iot, component::Component, requirement::Requirement};
+use crate::{
+    event::{What, emit},
+    world::World,
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, Response, StatusCode, body::Body};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::{collections::BTreeMap, fmt};
+
+/// An error in the form of a `rest-json` service.
+struct Failure {
+    status: StatusCode,
+    kind: &'static str,
+    /// Null where AWS says nothing.
+    message: Value,
+}
+
+type Answer = Result<Value, Failure>;
+
+/// What a request is about.
+struct Call<'a> {
+    operation: &'static str,
+    subject: String,
+    resource: String,
+    request: Operation<'a>,
+}
+
+enum Operation<'a> {
+    Resolve,
+    ThingGroups(&'a str),
+    Artifact(&'a str),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ResolveRequest {
+    #[serde(default)]
+    platform: Platform,
+    component_candidates: Vec<Candidate>,
+}
+
+#[derive(Default, Deserialize)]
+struct Platform {
+    #[serde(default)]
+    attributes: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Candidate {
+    component_name: String,
+    component_version: Option<String>,
+    #[serde(default)]
+    version_requirements: BTreeMap<String, String>,
+}
+
+/// Answers one request; `known` tells whether the client showed the registered certificate.
+pub(super) async fn answer<B>(iot: &Iot, request: Request<B>, known: bool) -> Response<Full<Bytes>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: fmt::Display,
+{
+    let (head, body) = request.into_parts();
+    let path = decoded(head.uri.path());
+    let mut call = match route(&iot.world, &head.method, &path) {
+        Ok(call) => call,
+        Err(failure) => {
+            let (operation, subject) = ("Unknown".to_owned(), format!("{} {path}", head.method));
+            emit(What::DataPlane { operation, subject, status: failure.status.as_u16() });
+            return respond(Err(failure));
+        }
+    };
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).map_err(|error| error.to_string());
+    let answer = perform(iot, &mut call, body, known);
+    let status = answer.as_ref().map_or_else(|failure| failure.status, |_| StatusCode::OK).as_u16();
+    emit(What::DataPlane { operation: call.operation.to_owned(), subject: call.subject, status });
+    respond(answer)
+}
+
+fn route<'a>(world: &World, method: &Method, path: &'a str) -> Result<Call<'a>, Failure> {
+    let World { region, account, .. } = world;
+    let rest = path.strip_prefix("/greengrass/v2/").unwrap_or_default();
+    let (wanted, call) = if rest == "resolveComponentCandidates" {
+        let (operation, request) = ("ResolveComponentCandidates", Operation::Resolve);
+        (Method::POST, Call { operation, subject: String::new(), resource: "*".to_owned(), request })
+    } else if let Some(thing) = rest.strip_prefix("coreDevices/").and_then(|rest| rest.strip_suffix("/thingGroups")) {
+        let resource = format!("arn:aws:iot:{region}:{account}:thing/{thing}");
+        let (operation, request) = ("ListThingGroupsForCoreDevice", Operation::ThingGroups(thing));
+        (Method::GET, Call { operation, subject: thing.to_owned(), resource, request })
+    } else if let Some((arn, artifact)) =
+        rest.strip_prefix("components/").and_then(|rest| rest.split_once("/artifacts/"))
+    {
+        let (operation, request) = ("GetComponentVersionArtifact", Operation::Artifact(artifact));
+        (Method::GET, Call { operation, subject: arn.to_owned(), resource: arn.to_owned(), request })
+    } else {
+        return Err(failure(StatusCode::NOT_FOUND, "UnknownOperationException", "Unknown operation"));
+    };
+    if *method == wanted {
+        Ok(call)
+    } else {
+        Err(failure(StatusCode::METHOD_NOT_ALLOWED, "UnknownOperationException", "Method not allowed"))
+    }
+}
+
+fn perform(iot: &Iot, call: &mut Call<'_>, body: Result<Bytes, String>, known: bool) -> Answer {
+    let candidates = match call.request {
+        Operation::Resolve => Some(body.and_then(|body| read(&body))),
+        _ => None,
+    };
+    if let Some(Ok(request)) = &candidates {
+        let names: Vec<_> = request.component_candidates.iter().map(|one| one.component_name.as_str()).collect();
+        call.subject = names.join(", ");
+    }
+    let action = format!("greengrass:{}", call.operation);
+    if !known || !iot.policies.allow(&action, &call.resource, &[]) {
+        // The device gateway names no modelled exception, so SDKs show `null` and the status alone.
+        return Err(Failure { status: StatusCode::FORBIDDEN, kind: "ForbiddenException", message: Value::Null });
+    }
+    match (&call.request, candidates) {
+        (Operation::ThingGroups(thing), _) => thing_groups(&iot.world, thing),
+        (Operation::Artifact(artifact), _) => {
+            Err(not_found(format!("Artifact [{artifact}] of [{}] does not exist", call.resource)))
+        }
+        (Operation::Resolve, Some(Ok(request))) => resolve(iot, &request),
+        (Operation::Resolve, Some(Err(error))) => Err(invalid(&error)),
+        (Operation::Resolve, None) => Err(invalid("the request has no body")),
+    }
+}
+
+fn read(body: &[u8]) -> Result<ResolveRequest, String> {
+    serde_json::from_slice(body).map_err(|error| error.to_string())
+}
+
+fn thing_groups(world: &World, thing: &str) -> Answer {
+    if thing != world.thing.name {
+        return Err(not_found(format!("Core device [{thing}] does not exist")));
+    }
+    let World { region, account, .. } = world;
+    let group = |name: &String| {
+        let arn = format!("arn:aws:iot:{region}:{account}:thinggroup/{name}");
+        json!({"thingGroupName": name, "thingGroupArn": arn, "rootToParentThingGroups": []})
+    };
+    let groups: Vec<_> = world.thing.groups.iter().map(group).collect();
+    Ok(json!({"thingGroups": groups}))
+}
+
+fn resolve(iot: &Iot, request: &ResolveRequest) -> Answer {
+    let attributes = &request.platform.attributes;
+    let chosen: Result<Vec<_>, _> =
+        request.component_candidates.iter().map(|candidate| choose(iot, candidate, attributes)).collect();
+    let describe = |component: &Component| {
+        json!({
+            "arn": component.arn, "componentName": component.name,
+            "componentVersion": component.version.to_string(), "recipe": component.blob(), "vendorGuidance": "ACTIVE",
+        })
+    };
+    let versions: Vec<_> = chosen?.into_iter().map(describe).collect();
+    Ok(json!({"resolvedComponentVersions": versions}))
+}
+
+/// The version that the device already has if it will do, else the highest that meets every requirement.
+fn choose<'a>(iot: &'a Iot, candidate: &Candidate, attributes: &Map<String, Value>) -> Result<&'a Component, Failure> {
+    let name = &candidate.component_name;
+    let requirements = candidate.version_requirements.values().map(|text| Requirement::parse(text));
+    let requirements: Vec<_> = requirements.collect::<Result<_, _>>().map_err(|error| invalid(&error))?;
+    let meets = |component: &&Component| {
+        component.name == *name && requirements.iter().all(|requirement| requirement.matches(&component.version))
+    };
+    let usable: Vec<_> = iot.components.iter().filter(meets).collect();
+    if usable.is_empty() {
+        let wanted: Vec<_> =
+            candidate.version_requirements.iter().map(|(who, what)| format!("{who} requires {what}")).collect();
+        return Err(not_found(format!("Component [{name}] has no usable version: [{}]", wanted.join(", "))));
+    }
+    let claiming = || usable.iter().copied().filter(|component| component.claims(attributes));
+    let present = candidate.component_version.as_deref();
+    let held = claiming().find(|component| Some(component.version.to_string().as_str()) == present);
+    held.or_else(|| claiming().rev().max_by(|one, other| one.version.cmp(&other.version))).ok_or_else(|| {
+        let platform: Vec<_> =
+            attributes.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+        let platform = platform.join(", ");
+        not_found(format!("The latest version of Component [{name}] doesn't claim platform [{platform}] compatibility"))
+    })
+}
+
+fn failure(status: StatusCode, kind: &'static str, message: &str) -> Failure {
+    Failure { status, kind, message: message.into() }
+}
+
+fn not_found(message: String) -> Failure {
+    Failure { status: StatusCode::NOT_FOUND, kind: "ResourceNotFoundException", message: message.into() }
+}
+
+fn invalid(message: &str) -> Failure {
+    failure(StatusCode::BAD_REQUEST, "ValidationException", message)
+}
+
+fn respond(answer: Answer) -> Response<Full<Bytes>> {
+    let id = uuid::Uuid::new_v4().to_string();
+    let response = Response::builder().header("content-type", "application/json").header("x-amzn-requestid", &id);
+    let (response, body) = match answer {
+        Ok(body) => (response, body),
+        Err(Failure { status, kind, message: Value::Null }) => {
+            (response.status(status).header("x-amzn-errortype", kind), json!({"message": null, "traceId": id}))
+        }
+        Err(Failure { status, kind, message }) => {
+            (response.status(status).header("x-amzn-errortype", kind), json!({"message": message}))
+        }
+    };
+    response.body(Full::new(body.to_string().into())).expect("the headers are plain ASCII")
+}
+
+/// A path with its percent escapes resolved; bytes that are no UTF-8 are replaced.
+fn decoded(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let escaped = tail.get(..2).filter(|_| *first == b'%').and_then(|digits| hex::decode(digits).ok());
+        if let Some([byte]) = escaped.as_deref() {
+            bytes.push(*byte);
+            rest = &tail[2..];
+        } else {
+            bytes.push(*first);
+            rest = tail;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,64 @@
+//! A world for the tests, and the tests that need more than one module.
+
+mod data_plane;
+mod mqtt;
+
+use super::Iot;
+use crate::world::World;
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub(super) const HELLO: &str = "
+RecipeFormatVersion: '2020-01-25'
+ComponentName: com.example.Hello
+ComponentVersion: '1.0.0'
+Manifests:
+  - Platform: {os: linux}
+    Artifacts:
+      - Uri: s3://bucket/hello/main.py
+    Lifecycle: {Run: {Script: echo, Timeout: 5}}
+  - Platform: {os: windows}
+";
+
+pub(super) fn everything() -> Value {
+    json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["iot:*", "greengrass:*"], "Resource": "*"}
+    ]})
+}
+
+pub(super) fn world(policy: &Value, recipes: &[&str]) -> World {
+    let certificate = rcgen::generate_simple_self_signed(["core".to_owned()]).unwrap().cert.pem();
+    let components: Vec<_> = recipes.iter().map(|recipe| json!({"recipe": recipe, "public": false})).collect();
+    serde_json::from_value(json!({
+        "environment": "test", "account": "123456789012", "region": "ap-northeast-1",
+        "localstack": "http://127.0.0.1:4566", "aws": "127.0.0.1", "github": "127.0.0.1",
+        "authority": {"certificate": "", "key": ""},
+        "endpoints": {"data": "x", "credentials": "y"},
+        "thing": {"name": "Core", "groups": ["Group"], "certificate": certificate, "policies": {"P": policy}},
+        "role_aliases": {}, "roles": {}, "secrets": [],
+        "buckets": [{"name": "bucket", "objects": {"hello/main.py": BASE64.encode("print()")}}],
+        "components": components,
+        "deployment": {
+            "id": "d-1", "job": "j-1", "group": "Group",
+            "components": {"com.example.Hello": "1.0.0"}, "failure_handling": "ROLLBACK"
+        }
+    }))
+    .unwrap()
+}
+
+pub(super) fn iot(policy: &Value, recipes: &[&str]) -> Arc<Iot> {
+    Iot::new(Arc::new(world(policy, recipes))).unwrap()
+}
+
+pub(super) fn certificate(iot: &Iot) -> Vec<u8> {
+    CertificateDer::from_pem_slice(iot.world.thing.certificate.as_bytes()).unwrap().to_vec()
+}
+
+/// `[iot-23]`
+#[test]
+fn a_bad_recipe_is_named_by_position_and_line() {
+    let error = Iot::new(Arc::new(world(&everything(), &[HELLO, "a: 1\nb: [\n"]))).unwrap_err();
+    assert!(error.contains("component 1") && error.contains("line"), "{error}");
+}

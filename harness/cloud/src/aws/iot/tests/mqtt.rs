@@ -1,0 +1,238 @@
+//! The broker and the services behind it, with rumqttc as the client.
+
+use super::{certificate, everything, iot};
+use crate::aws::iot::Iot;
+use rumqttc::{
+    AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, QoS,
+    SubscribeReasonCode::{Failure, Success},
+    v5,
+};
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+use tokio::{net::TcpListener, time::timeout};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const JOBS: &str = "$aws/things/Core/jobs";
+const NAMESPACE: &str = "namespace-aws-gg-deployment";
+
+/// Serves clients on a port of its own; `known` tells whether they show the certificate.
+async fn listen(iot: Arc<Iot>, known: bool) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let certificate = known.then(|| certificate(&iot));
+            tokio::spawn(Arc::clone(&iot).serve_mqtt(stream, certificate));
+        }
+    });
+    port
+}
+
+fn options(port: u16, client: &str) -> MqttOptions {
+    MqttOptions::new(client, "127.0.0.1", port)
+}
+
+/// Polls until a packet is the awaited one.
+async fn until<T>(events: &mut EventLoop, mut wanted: impl FnMut(Packet) -> Option<T>) -> T {
+    let polling = async {
+        loop {
+            if let Event::Incoming(packet) = events.poll().await.unwrap()
+                && let Some(found) = wanted(packet)
+            {
+                return found;
+            }
+        }
+    };
+    timeout(PATIENCE, polling).await.unwrap()
+}
+
+async fn publish(events: &mut EventLoop) -> Publish {
+    until(events, |packet| if let Packet::Publish(publish) = packet { Some(publish) } else { None }).await
+}
+
+async fn message(events: &mut EventLoop) -> (String, Value) {
+    let publish = publish(events).await;
+    (publish.topic, serde_json::from_slice(&publish.payload).unwrap())
+}
+
+async fn subscribed(events: &mut EventLoop) {
+    until(events, |packet| matches!(packet, Packet::SubAck(_)).then_some(())).await;
+}
+
+async fn ask(client: &AsyncClient, topic: &str, request: &Value) {
+    client.publish(topic, QoS::AtLeastOnce, false, request.to_string()).await.unwrap();
+}
+
+/// `[iot-1]` `[iot-10]` `[iot-11]` `[iot-12]` `[iot-13]`
+#[tokio::test]
+async fn a_device_takes_its_job_to_the_end() {
+    let port = listen(iot(&everything(), &[]), true).await;
+    let (client, mut events) = AsyncClient::new(options(port, "Core"), 10);
+    client.subscribe(format!("{JOBS}/$next/{NAMESPACE}/get/+"), QoS::AtLeastOnce).await.unwrap();
+    client.subscribe(format!("{JOBS}/j-1/{NAMESPACE}/update/+"), QoS::AtLeastOnce).await.unwrap();
+    client.subscribe(format!("{JOBS}/notify-{NAMESPACE}"), QoS::AtLeastOnce).await.unwrap();
+    client.subscribe(format!("{JOBS}/notify-next-{NAMESPACE}"), QoS::AtLeastOnce).await.unwrap();
+    for _ in 0..4 {
+        subscribed(&mut events).await;
+    }
+    let get = format!("{JOBS}/$next/{NAMESPACE}/get");
+    ask(&client, &get, &json!({"clientToken": "t"})).await;
+    let (topic, answer) = message(&mut events).await;
+    assert_eq!((topic, &answer["clientToken"]), (format!("{get}/accepted"), &json!("t")));
+    let document = &answer["execution"]["jobDocument"];
+    assert_eq!(document["components"], json!({"com.example.Hello": {"version": "1.0.0"}}));
+    assert!(answer["execution"]["queuedAt"].is_i64());
+
+    let update = format!("{JOBS}/j-1/{NAMESPACE}/update");
+    for status in ["IN_PROGRESS", "SUCCEEDED"] {
+        ask(&client, &update, &json!({"status": status, "statusDetails": {"a": "b"}})).await;
+        assert_eq!(message(&mut events).await.0, format!("{update}/accepted"));
+    }
+    let (topic, notice) = message(&mut events).await;
+    assert_eq!((topic, &notice["jobs"]), (format!("{JOBS}/notify-{NAMESPACE}"), &json!({})));
+    let (topic, notice) = message(&mut events).await;
+    assert_eq!(topic, format!("{JOBS}/notify-next-{NAMESPACE}"));
+    assert!(notice.get("execution").is_none());
+
+    ask(&client, &update, &json!({"status": "FAILED"})).await;
+    let (topic, answer) = message(&mut events).await;
+    assert_eq!((topic, &answer["code"]), (format!("{update}/rejected"), &json!("InvalidStateTransition")));
+    ask(&client, &get, &json!({})).await;
+    assert!(message(&mut events).await.1.get("execution").is_none());
+}
+
+/// `[iot-5]`
+#[tokio::test]
+async fn unacknowledged_messages_come_again_after_a_reconnect() {
+    let port = listen(iot(&everything(), &[]), true).await;
+    let persistent = || {
+        let mut options = options(port, "Core");
+        options.set_clean_session(false).set_manual_acks(true);
+        AsyncClient::new(options, 10)
+    };
+    let (client, mut events) = persistent();
+    client.subscribe("a/+", QoS::AtLeastOnce).await.unwrap();
+    subscribed(&mut events).await;
+    client.publish("a/1", QoS::AtLeastOnce, false, "one").await.unwrap();
+    assert!(!publish(&mut events).await.dup);
+    drop((client, events));
+
+    let (other, mut other_events) = AsyncClient::new(options(port, "other"), 10);
+    other.publish("a/2", QoS::AtLeastOnce, false, "two").await.unwrap();
+    until(&mut other_events, |packet| matches!(packet, Packet::PubAck(_)).then_some(())).await;
+
+    let (client, mut events) = persistent();
+    let present = until(&mut events, |packet| match packet {
+        Packet::ConnAck(ack) => Some(ack.session_present),
+        _ => None,
+    });
+    assert!(present.await);
+    let first = publish(&mut events).await;
+    assert_eq!((first.topic.as_str(), first.dup), ("a/1", true));
+    client.ack(&first).await.unwrap();
+    let second = publish(&mut events).await;
+    assert_eq!((second.topic.as_str(), second.dup), ("a/2", false));
+}
+
+/// `[iot-2]` `[iot-3]`
+#[tokio::test]
+async fn version_3_ends_where_a_refusal_cannot_be_said() {
+    let policy = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "iot:Connect", "Resource": "arn:aws:iot:*:*:client/Core"},
+        {"Effect": "Allow", "Action": "iot:Subscribe", "Resource": "arn:aws:iot:*:*:topicfilter/mine"}
+    ]});
+    let port = listen(iot(&policy, &[]), true).await;
+    let (_client, mut events) = AsyncClient::new(options(port, "stranger"), 10);
+    let refused = timeout(PATIENCE, events.poll()).await.unwrap().unwrap_err();
+    assert!(refused.to_string().contains("NotAuthorized"), "{refused}");
+
+    let (client, mut events) = AsyncClient::new(options(port, "Core"), 10);
+    client.subscribe_many([filter("mine"), filter("theirs")]).await.unwrap();
+    let codes = until(&mut events, |packet| match packet {
+        Packet::SubAck(ack) => Some(ack.return_codes),
+        _ => None,
+    });
+    assert_eq!(codes.await, [Success(QoS::AtLeastOnce), Failure]);
+    client.publish("mine", QoS::AtLeastOnce, false, "x").await.unwrap();
+    let closed = async { while events.poll().await.is_ok() {} };
+    timeout(PATIENCE, closed).await.unwrap();
+}
+
+fn filter(path: &str) -> rumqttc::SubscribeFilter {
+    rumqttc::SubscribeFilter::new(path.to_owned(), QoS::AtLeastOnce)
+}
+
+/// `[iot-1]`
+#[tokio::test]
+async fn an_unknown_certificate_gets_no_answer() {
+    let port = listen(iot(&everything(), &[]), false).await;
+    let (_client, mut events) = AsyncClient::new(options(port, "Core"), 10);
+    assert!(timeout(PATIENCE, events.poll()).await.unwrap().is_err());
+}
+
+async fn until_5<T>(events: &mut v5::EventLoop, mut wanted: impl FnMut(v5::mqttbytes::v5::Packet) -> Option<T>) -> T {
+    let polling = async {
+        loop {
+            if let v5::Event::Incoming(packet) = events.poll().await.unwrap()
+                && let Some(found) = wanted(packet)
+            {
+                return found;
+            }
+        }
+    };
+    timeout(PATIENCE, polling).await.unwrap()
+}
+
+/// `[iot-3]` `[iot-4]` `[iot-6]` `[iot-9]`
+#[tokio::test]
+async fn version_5_says_why_and_stays() {
+    use v5::mqttbytes::{
+        QoS,
+        v5::{ConnectProperties, Packet, PubAckReason},
+    };
+    let policy = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "iot:*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "iot:Publish", "Resource": "arn:aws:iot:*:*:topic/closed"}
+    ]});
+    let port = listen(iot(&policy, &[]), true).await;
+    let new = || {
+        let mut options = v5::MqttOptions::new("Core", "127.0.0.1", port);
+        let properties = ConnectProperties { max_packet_size: Some(200), ..ConnectProperties::new() };
+        options.set_connect_properties(properties);
+        v5::AsyncClient::new(options, 10)
+    };
+    let (client, mut events) = new();
+    let properties = until_5(&mut events, |packet| match packet {
+        Packet::ConnAck(ack) => ack.properties,
+        _ => None,
+    })
+    .await;
+    assert_eq!((properties.max_qos, properties.receive_max), (Some(1), Some(100)));
+    client.publish("closed", QoS::AtLeastOnce, false, "x").await.unwrap();
+    let reason = until_5(&mut events, |packet| match packet {
+        Packet::PubAck(ack) => Some(ack.reason),
+        _ => None,
+    });
+    assert_eq!(reason.await, PubAckReason::NotAuthorized);
+
+    client.subscribe("open", QoS::AtLeastOnce).await.unwrap();
+    client.publish("open", QoS::AtLeastOnce, false, "x".repeat(300)).await.unwrap();
+    client.publish("open", QoS::AtLeastOnce, false, "small").await.unwrap();
+    let first = until_5(&mut events, |packet| match packet {
+        Packet::Publish(publish) => Some(publish.payload),
+        _ => None,
+    });
+    assert_eq!(first.await, "small");
+
+    let (_newer, mut newer_events) = new();
+    until_5(&mut newer_events, |packet| matches!(packet, Packet::ConnAck(_)).then_some(())).await;
+    let ended = async {
+        loop {
+            if let Err(error) = events.poll().await {
+                return error;
+            }
+        }
+    };
+    let error = timeout(PATIENCE, ended).await.unwrap();
+    assert!(format!("{error:?}").contains("SessionTakenOver"), "{error:?}");
+}

@@ -1,0 +1,65 @@
+//! Credentials that the credentials provider issued, and to whom.
+
+use crate::clock;
+use rand::RngExt;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+use time::{Duration, OffsetDateTime};
+
+/// A role session of the device.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    /// The role's name.
+    pub(super) role: String,
+    /// The role session's name: the certificate id.
+    pub(super) name: String,
+    /// The `x-amzn-iot-thingname` that was sent.
+    pub(super) thing: Option<String>,
+    /// The access key id.
+    pub(super) key: String,
+    /// The secret access key.
+    pub(super) secret: String,
+    /// The session token.
+    pub(super) token: String,
+    /// When it was issued.
+    pub(super) issued: OffsetDateTime,
+    /// When it expires.
+    pub(super) expires: OffsetDateTime,
+}
+
+/// All sessions by access key id.
+#[derive(Debug, Default)]
+pub(super) struct Sessions(Mutex<HashMap<String, Session>>);
+
+impl Sessions {
+    /// Issues credentials.
+    pub(super) fn issue(&self, role: &str, name: &str, thing: Option<&str>, seconds: u32) -> Session {
+        let issued = clock::now();
+        let session = Session {
+            role: role.to_owned(),
+            name: name.to_owned(),
+            thing: thing.map(str::to_owned),
+            key: format!("ASIA{}", random(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16)),
+            secret: random(BASE64, 40),
+            token: format!("IQoJb3JpZ2luX2Vj{}", random(BASE64, 400)),
+            issued,
+            expires: issued + Duration::seconds(seconds.into()),
+        };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(session.key.clone(), session.clone());
+        session
+    }
+
+    /// The session of an access key id.
+    pub(super) fn find(&self, key: &str) -> Option<Session> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+}
+
+const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+fn random(alphabet: &[u8], length: usize) -> String {
+    let mut random = rand::rng();
+    (0..length).map(|_| char::from(alphabet[random.random_range(0..alphabet.len())])).collect()
+}

@@ -1,0 +1,229 @@
+//! TLS for every AWS host: certificates minted by name, client certificates where AWS asks for them, and who serves
+//! what.
+//!
+//! A client certificate is taken if its holder proves to have the key; whether it is registered is decided above TLS,
+//! as at AWS, where the answer to a foreign certificate is an HTTP status.
+
+use super::{Error, gate::Gate, iot::Iot, provider::Provider};
+use crate::world::{AUTHORITY_NAME, Authority, Endpoints};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+    client::danger::HandshakeSignatureValid,
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime},
+    server::{
+        Acceptor,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+};
+use std::{
+    collections::HashMap,
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+use time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
+
+/// Everything behind the front door.
+pub(super) struct Front {
+    pub(super) iot: Arc<Iot>,
+    pub(super) provider: Provider,
+    pub(super) gate: Gate,
+    pub(super) endpoints: Endpoints,
+    pub(super) certificates: Certificates,
+}
+
+/// Serves one port: 443 (APIs and credentials provider), 8443 (data plane) or 8883 (MQTT).
+pub(super) async fn serve(front: Arc<Front>, port: u16) -> Result<(), Error> {
+    let listener = TcpListener::bind(("0.0.0.0", port)).await.map_err(Error::io("serving TLS"))?;
+    tokio::spawn(async move {
+        while let Ok((stream, peer)) = listener.accept().await {
+            let front = Arc::clone(&front);
+            tokio::spawn(async move {
+                if let Err(error) = front.connection(stream, peer, port).await {
+                    tracing::debug!(%error, %peer, port, "a connection ended early");
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Mqtt,
+    DataPlane,
+    Credentials,
+    Gate,
+}
+
+impl Front {
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, port: u16) -> Result<(), String> {
+        _ = stream.set_nodelay(true);
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(|error| error.to_string())?;
+        let hello = start.client_hello();
+        let name = hello.server_name().map(str::to_ascii_lowercase).ok_or("the client named no server")?;
+        if !name.ends_with(".amazonaws.com") {
+            return Err(format!("`{name}` is no AWS host"));
+        }
+        let mqtt_on_443 = hello.alpn().is_some_and(|mut names| names.any(|name| name == b"x-amzn-mqtt-ca"));
+        let purpose = match port {
+            8883 => Purpose::Mqtt,
+            8443 => Purpose::DataPlane,
+            _ if name == self.endpoints.data && mqtt_on_443 => Purpose::Mqtt,
+            _ if name == self.endpoints.credentials => Purpose::Credentials,
+            _ => Purpose::Gate,
+        };
+        let config = self.certificates.config(&name, purpose)?;
+        let stream = start.into_stream(config).await.map_err(|error| error.to_string())?;
+        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|der| der.to_vec());
+        if purpose == Purpose::Mqtt {
+            Arc::clone(&self.iot).serve_mqtt(stream, certificate).await;
+            return Ok(());
+        }
+        self.http(stream, peer, purpose, certificate).await
+    }
+
+    async fn http(
+        self: Arc<Self>,
+        stream: TlsStream<TcpStream>,
+        peer: SocketAddr,
+        purpose: Purpose,
+        certificate: Option<Vec<u8>>,
+    ) -> Result<(), String> {
+        let service = service_fn(|request: Request<Incoming>| {
+            let (front, certificate) = (Arc::clone(&self), certificate.clone());
+            async move { Ok::<_, std::convert::Infallible>(front.answer(request, peer, purpose, certificate).await) }
+        });
+        let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        served.map_err(|error| error.to_string())
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        purpose: Purpose,
+        certificate: Option<Vec<u8>>,
+    ) -> Response<Full<Bytes>> {
+        match purpose {
+            Purpose::DataPlane => Arc::clone(&self.iot).data_plane(request, certificate).await,
+            Purpose::Credentials => self.provider.answer(&request, certificate.as_deref()),
+            Purpose::Gate | Purpose::Mqtt => self.gate.answer(request, peer.ip()).await,
+        }
+    }
+}
+
+/// Server configurations by host name, with certificates minted on first use.
+pub(super) struct Certificates {
+    issuer: Issuer<'static, KeyPair>,
+    provider: Arc<CryptoProvider>,
+    configs: Mutex<HashMap<(String, bool, bool), Arc<ServerConfig>>>,
+}
+
+impl Certificates {
+    pub(super) fn new(authority: &Authority) -> Result<Self, String> {
+        let key = KeyPair::from_pem(&authority.key.0).map_err(|error| format!("reading the CA's key: {error}"))?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, AUTHORITY_NAME);
+        Ok(Self {
+            issuer: Issuer::new(params, key),
+            provider: Arc::new(ring::default_provider()),
+            configs: Mutex::default(),
+        })
+    }
+
+    fn config(&self, name: &str, purpose: Purpose) -> Result<Arc<ServerConfig>, String> {
+        let asks = purpose != Purpose::Gate;
+        let key = (name.to_owned(), asks, purpose == Purpose::Mqtt);
+        if let Some(config) = self.configs.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(Arc::clone(config));
+        }
+        let (chain, private) = self.mint(name).map_err(|error| format!("minting a certificate: {error}"))?;
+        let versions = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?;
+        let clients = if asks {
+            versions.with_client_cert_verifier(Arc::new(AnyHolder(Arc::clone(&self.provider))))
+        } else {
+            versions.with_no_client_auth()
+        };
+        let mut config = clients.with_single_cert(vec![chain], private).map_err(|error| error.to_string())?;
+        let protocol = if purpose == Purpose::Mqtt { b"x-amzn-mqtt-ca".to_vec() } else { b"http/1.1".to_vec() };
+        config.alpn_protocols = vec![protocol];
+        let config = Arc::new(config);
+        self.configs.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&config));
+        Ok(config)
+    }
+
+    fn mint(&self, name: &str) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), rcgen::Error> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.subject_alt_names.push(SanType::DnsName(name.try_into()?));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.not_before = crate::clock::now() - Duration::days(1);
+        params.not_after = crate::clock::now() + Duration::days(30);
+        params.use_authority_key_identifier_extension = true;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        Ok((certificate.der().clone(), PrivateKeyDer::Pkcs8(key.serialize_der().into())))
+    }
+}
+
+/// Accepts any certificate whose holder proves to have its key.
+struct AnyHolder(Arc<CryptoProvider>);
+
+impl fmt::Debug for AnyHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnyHolder")
+    }
+}
+
+impl ClientCertVerifier for AnyHolder {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,79 @@
+//! LocalStack, as the gate forwards to it: plain HTTP, in the environment's account.
+//!
+//! LocalStack reads the account off a 12-digit access key id and verifies no signature.
+
+use crate::world::World;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    HeaderMap, Method, Request, StatusCode,
+    header::{AUTHORIZATION, HeaderValue},
+};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+
+/// A LocalStack and the account that it is asked in.
+#[derive(Clone, Debug)]
+pub(super) struct LocalStack {
+    client: Client<HttpConnector, Full<Bytes>>,
+    url: String,
+    account: String,
+    region: String,
+}
+
+/// What LocalStack answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl LocalStack {
+    pub(super) fn new(world: &World) -> Self {
+        Self {
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            url: world.localstack.trim_end_matches('/').to_owned(),
+            account: world.account.clone(),
+            region: world.region.clone(),
+        }
+    }
+
+    /// Sends a request in the account. `target` is path and query; S3's is path-style.
+    pub(super) async fn send(
+        &self,
+        service: &str,
+        method: Method,
+        target: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, String> {
+        let failed = |error: String| format!("asking LocalStack for {service}: {error}");
+        let mut request = Request::new(Full::from(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = format!("{}{target}", self.url)
+            .parse()
+            .map_err(|error: hyper::http::uri::InvalidUri| failed(error.to_string()))?;
+        *request.headers_mut() = headers;
+        let scope = format!("{}/20260101/{}/{service}/aws4_request", self.account, self.region);
+        let authorization = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
+        let authorization = HeaderValue::from_str(&authorization).map_err(|error| failed(error.to_string()))?;
+        request.headers_mut().insert(AUTHORIZATION, authorization);
+        let response = self.client.request(request).await.map_err(|error| failed(error.to_string()))?;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.map_err(|error| failed(error.to_string()))?.to_bytes();
+        Ok(Answer { status: parts.status, headers: parts.headers, body })
+    }
+
+    /// Calls an operation of a JSON service, such as `secretsmanager.DescribeSecret`.
+    pub(super) async fn json(&self, target: &str, input: &serde_json::Value) -> Result<Answer, String> {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static("application/x-amz-json-1.1"));
+        let name = HeaderValue::from_str(target).map_err(|error| error.to_string())?;
+        headers.insert("x-amz-target", name);
+        let service = target.split('.').next().unwrap_or_default();
+        self.send(service, Method::POST, "/", headers, input.to_string().into()).await
+    }
+}

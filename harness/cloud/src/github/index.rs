@@ -1,0 +1,128 @@
+//! The package index: PEP 503's simple pages over a folder of wheels and source archives.
+//!
+//! Every file carries its SHA-256, so pip checks what it fetched. There is no upload and no search.
+
+use super::server::{Reply, page, text};
+use hyper::{Method, StatusCode, header};
+use sha2::{Digest as _, Sha256};
+use std::{collections::BTreeSet, fmt::Write as _, path::Path};
+
+/// Answers a request to the index.
+pub(super) async fn answer(method: &Method, path: &str, packages: &Path) -> Reply {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+    }
+    let files = list(packages).await;
+    if let Some(wanted) = path.strip_prefix("/packages/") {
+        return match files.iter().find(|name| *name == wanted) {
+            Some(name) => file(packages, name).await,
+            None => missing(),
+        };
+    }
+    match path.strip_prefix("/simple") {
+        Some("/") => page(&links(&files.iter().map(|name| project(name)).collect::<BTreeSet<_>>())),
+        Some("") => redirect("/simple/"),
+        Some(rest) => of_project(rest.trim_start_matches('/'), &files, packages).await,
+        None => missing(),
+    }
+}
+
+async fn of_project(asked: &str, files: &BTreeSet<String>, packages: &Path) -> Reply {
+    let bare = asked.strip_suffix('/').unwrap_or(asked);
+    let name = normal(bare);
+    let own: Vec<&String> = files.iter().filter(|file| project(file) == name).collect();
+    if own.is_empty() {
+        return missing();
+    }
+    if asked != format!("{name}/") {
+        return redirect(&format!("/simple/{name}/"));
+    }
+    let mut body = String::new();
+    for file in own {
+        let Ok(content) = tokio::fs::read(packages.join(file)).await else { continue };
+        let hash = hex::encode(Sha256::digest(&content));
+        _ = writeln!(body, "<a href=\"/packages/{file}#sha256={hash}\">{file}</a><br/>");
+    }
+    page(&body)
+}
+
+/// The names of the wheels and source archives in the folder; none if there is no folder.
+async fn list(packages: &Path) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let Ok(mut folder) = tokio::fs::read_dir(packages).await else { return names };
+    while let Ok(Some(entry)) = folder.next_entry().await {
+        names.extend(entry.file_name().into_string().ok().filter(|name| stem(name).is_some()));
+    }
+    names
+}
+
+async fn file(packages: &Path, name: &str) -> Reply {
+    let Ok(content) = tokio::fs::read(packages.join(name)).await else { return missing() };
+    let mut reply = Reply::new(content.into());
+    reply.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/octet-stream"));
+    reply
+}
+
+fn links(names: &BTreeSet<String>) -> String {
+    names.iter().fold(String::new(), |mut body, name| {
+        _ = writeln!(body, "<a href=\"/simple/{name}/\">{name}</a><br/>");
+        body
+    })
+}
+
+fn redirect(to: &str) -> Reply {
+    let mut reply = text(StatusCode::MOVED_PERMANENTLY, "Moved Permanently");
+    if let Ok(value) = header::HeaderValue::from_str(to) {
+        reply.headers_mut().insert(header::LOCATION, value);
+    }
+    reply
+}
+
+fn missing() -> Reply {
+    text(StatusCode::NOT_FOUND, "Not Found")
+}
+
+/// The normalised project name of a distribution's file name: what precedes the version.
+fn project(file: &str) -> String {
+    let stem = stem(file).unwrap_or(file);
+    // A wheel's name holds no other hyphen; an old source archive's may, and then the last one precedes the version.
+    let split = if has_ending(file, ".whl") { stem.split_once('-') } else { stem.rsplit_once('-') };
+    normal(split.map_or(stem, |(name, _)| name))
+}
+
+/// The file name without its ending, if it is one of a distribution.
+fn stem(file: &str) -> Option<&str> {
+    [".whl", ".tar.gz", ".zip"].iter().find_map(|ending| file.strip_suffix(ending))
+}
+
+fn has_ending(file: &str, ending: &str) -> bool {
+    file.strip_suffix(ending).is_some()
+}
+
+/// PEP 503's normalised name: lower case, each run of `-`, `_` and `.` one hyphen.
+fn normal(name: &str) -> String {
+    let mut normal = String::with_capacity(name.len());
+    for letter in name.chars() {
+        match letter {
+            '-' | '_' | '.' if normal.ends_with('-') => {}
+            '-' | '_' | '.' => normal.push('-'),
+            other => normal.push(other.to_ascii_lowercase()),
+        }
+    }
+    normal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // [github-9]
+    #[test]
+    fn file_names_give_normalised_projects() {
+        assert_eq!(project("flit_core-3.12.0-py3-none-any.whl"), "flit-core");
+        assert_eq!(project("Zope.Interface-5.0.tar.gz"), "zope-interface");
+        assert_eq!(project("old-name-1.0.zip"), "old-name");
+        assert_eq!(normal("A__b.-C"), "a-b-c");
+        assert_eq!(stem("index.html"), None);
+    }
+}

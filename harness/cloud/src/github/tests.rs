@@ -1,0 +1,316 @@
+//! The role as real clients meet it: git, and requests made by hand, against a server on a port of this machine.
+
+use super::{Shelves, access::Caller, server::Server};
+use crate::{
+    event::Credential,
+    world::{Hub, Repository, Sensitive, Token},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use std::{
+    fs,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    process::Output,
+};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, process::Command};
+
+const TOKEN: &str = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+const BLIND: &str = "ghp_blindblindblindblindblindblindblind1";
+const EMPTY_HANDED: &str = "ghp_emptyemptyemptyemptyemptyemptyempty1";
+const PRIVATE: &str = "cm-ichida/myawsname.git";
+const PUBLIC: &str = "cm-ichida/open.git";
+
+/// Values that are almost the token.
+const NEAR_MISSES: [&str; 8] = [
+    "ghp_abcdefghijklmnopqrstuvwxyz0123456788",
+    "ghp_abcdefghijklmnopqrstuvwxyz012345678",
+    "ghp_abcdefghijklmnopqrstuvwxyz01234567899",
+    "ghp_Abcdefghijklmnopqrstuvwxyz0123456789",
+    " ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+    "ghp_abcdefghijklmnopqrstuvwxyz0123456789\n",
+    "gho_abcdefghijklmnopqrstuvwxyz0123456789",
+    "",
+];
+
+/// A server with two repositories and three tokens, and a folder for what its clients write.
+struct Hosted {
+    folder: TempDir,
+    port: u16,
+}
+
+impl Hosted {
+    async fn raise() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let issued = rcgen::generate_simple_self_signed(
+            ["github.com", "api.github.com", crate::world::INDEX_HOST].map(str::to_owned).to_vec(),
+        )
+        .unwrap();
+        fs::write(folder.path().join("ca.pem"), issued.cert.pem()).unwrap();
+        let packages = folder.path().join("packages");
+        fs::create_dir(&packages).unwrap();
+        fs::write(packages.join("flit_core-3.12.0-py3-none-any.whl"), "wheel").unwrap();
+
+        let hub = hub(issued.cert.pem(), issued.signing_key.serialize_pem());
+        let repositories = folder.path().join("git");
+        let hosted = Self { port: 0, folder };
+        for repository in &hub.repositories {
+            hosted.fill(&repositories.join(format!("{}.git", repository.name))).await;
+        }
+        let server = Server::new(hub, Shelves { repositories, packages }).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move { match server.serve(listener).await {} });
+        Self { port, ..hosted }
+    }
+
+    /// Makes a bare repository with one commit.
+    async fn fill(&self, bare: &Path) {
+        let tree = self.folder.path().join("tree");
+        fs::create_dir_all(&tree).unwrap();
+        fs::write(tree.join("README.md"), "hello").unwrap();
+        let tree = tree.to_str().unwrap();
+        for arguments in [
+            vec!["init", "-q", tree],
+            vec!["-C", tree, "add", "."],
+            vec!["-C", tree, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first", "--allow-empty"],
+            vec!["clone", "-q", "--bare", tree, bare.to_str().unwrap()],
+        ] {
+            let output = self.git(&arguments).await;
+            assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        }
+    }
+
+    /// Runs git without a terminal and without anyone's configuration.
+    async fn git(&self, arguments: &[&str]) -> Output {
+        Command::new("setsid")
+            .args(["--wait", "git", "-c"])
+            .arg(format!("http.curloptResolve=github.com:{}:127.0.0.1", self.port))
+            .args(arguments)
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("LC_ALL", "C")
+            .env("HOME", self.folder.path())
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_SSL_CAINFO", self.folder.path().join("ca.pem"))
+            .output()
+            .await
+            .unwrap()
+    }
+
+    /// Clones with what stands before the `@` of the address, if anything.
+    async fn clone(&self, user: &str, repository: &str) -> (Output, PathBuf) {
+        let target = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
+        let address = format!("https://{user}github.com:{}/{repository}", self.port);
+        (self.git(&["clone", "-q", "--filter=blob:none", &address, target.to_str().unwrap()]).await, target)
+    }
+
+    /// A GET by hand: status and body.
+    async fn get(&self, host: &str, path: &str, authorization: &str) -> (u16, String) {
+        let output = Command::new("curl")
+            .args(["-q", "-sS", "-w", "\n%{http_code}", "--resolve", &format!("{host}:{}:127.0.0.1", self.port)])
+            .args(["-H", authorization, "--cacert"])
+            .arg(self.folder.path().join("ca.pem"))
+            .arg(format!("https://{host}:{}{path}", self.port))
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .output()
+            .await
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (body, status) = text.rsplit_once('\n').unwrap();
+        (status.parse().unwrap(), body.to_owned())
+    }
+}
+
+fn hub(certificate: String, key: String) -> Hub {
+    let token = |value: &str, repositories: &[&str], contents| Token {
+        value: Sensitive(value.to_owned()),
+        login: "cm-taro".to_owned(),
+        repositories: repositories.iter().map(|&name| name.to_owned()).collect(),
+        contents,
+    };
+    Hub {
+        environment: "test".to_owned(),
+        address: Ipv4Addr::LOCALHOST,
+        certificate,
+        key: Sensitive(key),
+        repositories: vec![
+            Repository { name: "cm-ichida/myawsname".to_owned(), private: true },
+            Repository { name: "cm-ichida/open".to_owned(), private: false },
+        ],
+        tokens: vec![
+            token(TOKEN, &["cm-ichida/myawsname"], true),
+            token(BLIND, &["cm-ichida/other"], true),
+            token(EMPTY_HANDED, &["cm-ichida/myawsname"], false),
+            token("", &["cm-ichida/myawsname"], true),
+        ],
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))
+}
+
+// [github-2], [github-3]
+#[tokio::test(flavor = "multi_thread")]
+async fn good_token_clones_in_both_forms() {
+    let hosted = Hosted::raise().await;
+    for user in [format!("{TOKEN}@"), format!("{TOKEN}:x-oauth-basic@"), format!("x:{TOKEN}@")] {
+        for repository in [PRIVATE, "CM-Ichida/MyAwsName", PUBLIC] {
+            let (output, target) = hosted.clone(&user, repository).await;
+            assert!(output.status.success(), "{repository}: {}", stderr(&output));
+            assert_eq!(fs::read_to_string(target.join("README.md")).unwrap(), "hello");
+        }
+    }
+    let (output, _) = hosted.clone("", PUBLIC).await;
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+// [github-4], [github-5]
+#[tokio::test(flavor = "multi_thread")]
+async fn git_says_what_it_says_of_github() {
+    let hosted = Hosted::raise().await;
+    let wrong = NEAR_MISSES[0];
+    let at = format!("github.com:{}", hosted.port);
+    let unheard = "Invalid username or token. Password authentication is not supported for Git operations.";
+    let cases = [
+        (
+            String::new(),
+            PRIVATE,
+            format!("fatal: could not read Username for 'https://{at}': No such device or address\n"),
+        ),
+        (
+            format!("{wrong}@"),
+            PRIVATE,
+            format!("fatal: could not read Password for 'https://{wrong}@{at}': No such device or address\n"),
+        ),
+        (
+            format!("x:{wrong}@"),
+            PRIVATE,
+            format!("remote: {unheard}\nfatal: Authentication failed for 'https://{at}/{PRIVATE}/'\n"),
+        ),
+        (
+            "@".to_owned(),
+            PRIVATE,
+            format!("fatal: could not read Password for 'https://{at}': No such device or address\n"),
+        ),
+        (
+            format!("x:{BLIND}@"),
+            PRIVATE,
+            format!("remote: Repository not found.\nfatal: repository 'https://{at}/{PRIVATE}/' not found\n"),
+        ),
+        (
+            format!("{TOKEN}@"),
+            "cm-ichida/none.git",
+            format!("remote: Repository not found.\nfatal: repository 'https://{at}/cm-ichida/none.git/' not found\n"),
+        ),
+        (
+            format!("x:{EMPTY_HANDED}@"),
+            PRIVATE,
+            format!(
+                "remote: Write access to repository not granted.\n\
+                 fatal: unable to access 'https://{at}/{PRIVATE}/': The requested URL returned error: 403\n"
+            ),
+        ),
+    ];
+    for (user, repository, text) in cases {
+        let (output, _) = hosted.clone(&user, repository).await;
+        assert_eq!(output.status.code(), Some(128), "{user}");
+        assert_eq!(stderr(&output), text, "{user}");
+    }
+}
+
+// [github-4]
+#[tokio::test(flavor = "multi_thread")]
+async fn near_misses_are_refused_even_where_no_token_is_needed() {
+    let hosted = Hosted::raise().await;
+    for miss in NEAR_MISSES {
+        for authorization in [basic(miss, ""), basic(miss, "x-oauth-basic"), basic("x", miss)] {
+            for repository in [PRIVATE, PUBLIC] {
+                let path = format!("/{repository}/info/refs?service=git-upload-pack");
+                let (status, body) = hosted.get("github.com", &path, &format!("Authorization: {authorization}")).await;
+                assert_eq!(status, 401, "{miss:?}");
+                assert!(body.starts_with("Invalid username or token."), "{body}");
+            }
+        }
+    }
+}
+
+// [github-3], [github-4]
+#[test]
+fn credential_is_read_exactly() {
+    let hub = hub(String::new(), String::new());
+    let shown = |value: &str| Caller::of_git(Some(value.as_bytes()), &hub).credential();
+    assert_eq!(shown(&basic(TOKEN, "")), Credential::TokenAsUser);
+    assert_eq!(shown(&basic("x-access-token", TOKEN)), Credential::TokenAsPassword);
+    assert_eq!(shown(&basic("x", TOKEN).replace("Basic", "basic")), Credential::TokenAsPassword);
+    assert_eq!(shown(&basic(TOKEN, "secret")), Credential::Unknown);
+    assert_eq!(shown(&format!("Bearer {TOKEN}")), Credential::Unknown);
+    assert_eq!(shown("Basic !"), Credential::Unknown);
+    assert_eq!(shown(&basic("", "")), Credential::Unknown);
+    assert_eq!(Caller::of_git(None, &hub).credential(), Credential::None);
+    let bearer = format!("Bearer {TOKEN}");
+    assert_eq!(Caller::of_api(Some(bearer.as_bytes()), &hub).credential(), Credential::TokenAsPassword);
+}
+
+// [github-6]
+#[tokio::test(flavor = "multi_thread")]
+async fn push_is_not_granted() {
+    let hosted = Hosted::raise().await;
+    let tree = hosted.folder.path().join("tree");
+    let address = format!("https://x:{TOKEN}@github.com:{}/{PRIVATE}", hosted.port);
+    let output = hosted.git(&["-C", tree.to_str().unwrap(), "push", &address, "HEAD:refs/heads/new"]).await;
+    assert!(stderr(&output).starts_with("remote: Write access to repository not granted.\n"), "{}", stderr(&output));
+}
+
+// [github-7], [github-8]
+#[tokio::test(flavor = "multi_thread")]
+async fn rest_interface_tells_a_good_token_from_a_bad_one() {
+    let hosted = Hosted::raise().await;
+    let good = format!("Authorization: token {TOKEN}");
+    let bad = format!("Authorization: Bearer {}", NEAR_MISSES[1]);
+    let blind = format!("Authorization: {}", basic("x", BLIND));
+    let none = "Accept: */*";
+    for (path, authorization, status, part) in [
+        ("/user", good.as_str(), 200, r#""login":"cm-taro""#),
+        (
+            "/user",
+            &bad,
+            401,
+            r#"{"message":"Bad credentials","documentation_url":"https://docs.github.com/rest","status":"401"}"#,
+        ),
+        ("/user", none, 401, "Requires authentication"),
+        ("/repos/cm-ichida/myawsname", &good, 200, r#""private":true"#),
+        ("/repos/cm-ichida/myawsname", &blind, 404, r#""message":"Not Found""#),
+        ("/repos/cm-ichida/myawsname", none, 404, r#""status":"404""#),
+        ("/repos/cm-ichida/open", &bad, 401, "Bad credentials"),
+        ("/rate_limit", &good, 404, "Not Found"),
+    ] {
+        let (answered, body) = hosted.get("api.github.com", path, authorization).await;
+        assert_eq!(answered, status, "{path}");
+        assert!(body.contains(part), "{path}: {body}");
+    }
+}
+
+// [github-9], [github-10]
+#[tokio::test(flavor = "multi_thread")]
+async fn index_serves_what_is_on_its_shelf() {
+    let hosted = Hosted::raise().await;
+    let get = |path| hosted.get(crate::world::INDEX_HOST, path, "Accept: */*");
+    assert!(get("/simple/").await.1.contains("/simple/flit-core/"));
+    let (status, page) = get("/simple/flit-core/").await;
+    assert_eq!(status, 200);
+    let hash = "ba59926159d2aa256eb8739b8da7e2b574b960e1202c6d624cbe981cef996c91";
+    assert!(page.contains(&format!("\"/packages/flit_core-3.12.0-py3-none-any.whl#sha256={hash}\"")), "{page}");
+    assert_eq!(get("/packages/flit_core-3.12.0-py3-none-any.whl").await, (200, "wheel".to_owned()));
+    assert_eq!(get("/simple/Flit_Core/").await.0, 301);
+    assert_eq!(get("/simple/flit-core").await.0, 301);
+    for path in ["/simple/none/", "/packages/none.whl", "/packages/..%2fca.pem", "/"] {
+        assert_eq!(get(path).await.0, 404, "{path}");
+    }
+}

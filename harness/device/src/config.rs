@@ -1,0 +1,123 @@
+//! The nucleus's initial configuration, as `--init-config` takes it.
+
+use crate::{platform, tree};
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Version that the emulated nucleus says it has.
+pub(crate) const VERSION: &str = "2.15.0";
+/// Name of the component that the nucleus is.
+pub(crate) const NUCLEUS: &str = "aws.greengrass.Nucleus";
+
+/// What the core needs from its configuration file.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) root: PathBuf,
+    pub(crate) thing: String,
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+    pub(crate) root_ca: PathBuf,
+    pub(crate) region: String,
+    pub(crate) role_alias: Option<String>,
+    pub(crate) data_endpoint: String,
+    pub(crate) credentials_endpoint: String,
+    /// Base URL of the Greengrass data plane.
+    pub(crate) data_plane: String,
+    pub(crate) mqtt_port: u16,
+    /// `runWithDefault.posixUser`.
+    pub(crate) default_user: Option<String>,
+    /// `runWithDefault.posixShell`.
+    pub(crate) shell: String,
+    pub(crate) platform: platform::Attributes,
+    /// The nucleus's own configuration tree.
+    pub(crate) nucleus: Value,
+    /// The `system` section.
+    pub(crate) system: Value,
+}
+
+/// A configuration file that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("reading `{path}`")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("`{path}` is no YAML: {source}")]
+    Yaml { path: PathBuf, source: serde_yaml_ng::Error },
+    #[error("`{0}` is missing in the configuration; a core without cloud isn't emulated")]
+    Missing(&'static str),
+}
+
+impl Config {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// If it can't be read, or lacks what a core needs to talk to the cloud.
+    pub(crate) fn load(path: &Path, root: &Path) -> Result<Self, Error> {
+        let text = fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
+        let file: Value = serde_yaml_ng::from_str(&text).map_err(|source| Error::Yaml { path: path.into(), source })?;
+        Self::from_tree(&file, root)
+    }
+
+    fn from_tree(file: &Value, root: &Path) -> Result<Self, Error> {
+        let empty = Value::Object(serde_json::Map::new());
+        let system = tree::get(file, "system").unwrap_or(&empty).clone();
+        let nucleus = tree::get(file, "services")
+            .and_then(|services| tree::get(services, NUCLEUS))
+            .and_then(|nucleus| tree::get(nucleus, "configuration"))
+            .unwrap_or(&empty)
+            .clone();
+        let required = |of: &Value, key| tree::text(of, key).filter(|text| !text.is_empty()).ok_or(Error::Missing(key));
+        let region = required(&nucleus, "awsRegion")?;
+        let data_endpoint = required(&nucleus, "iotDataEndpoint")?;
+        let run_with = tree::get(&nucleus, "runWithDefault").unwrap_or(&empty);
+        let port = tree::get(&nucleus, "mqtt").and_then(|mqtt| tree::text(mqtt, "port"));
+        Ok(Self {
+            root: root.into(),
+            thing: required(&system, "thingName")?,
+            certificate: required(&system, "certificateFilePath")?.into(),
+            key: required(&system, "privateKeyPath")?.into(),
+            root_ca: required(&system, "rootCaPath")?.into(),
+            role_alias: tree::text(&nucleus, "iotRoleAlias").filter(|alias| !alias.is_empty()),
+            credentials_endpoint: required(&nucleus, "iotCredEndpoint")?,
+            data_plane: data_plane(&nucleus, &region, &data_endpoint),
+            mqtt_port: port.and_then(|port| port.parse().ok()).unwrap_or(8883),
+            default_user: tree::text(run_with, "posixUser").filter(|user| !user.is_empty()),
+            shell: tree::text(run_with, "posixShell").unwrap_or_else(|| "sh".into()),
+            platform: platform::attributes(tree::get(&nucleus, "platformOverride")),
+            region,
+            data_endpoint,
+            nucleus,
+            system,
+        })
+    }
+}
+
+fn data_plane(nucleus: &Value, region: &str, data_endpoint: &str) -> String {
+    let port = tree::text(nucleus, "greengrassDataPlanePort").unwrap_or_else(|| "8443".into());
+    let host = match tree::text(nucleus, "greengrassDataPlaneEndpoint").filter(|text| !text.is_empty()) {
+        None => format!("greengrass-ats.iot.{region}.amazonaws.com"),
+        Some(text) if text == "iotdata" => data_endpoint.split(':').next().unwrap_or(data_endpoint).to_owned(),
+        Some(text) => text.split_once("://").map_or(text.clone(), |(_, rest)| rest.to_owned()),
+    };
+    let host = host.trim_end_matches('/');
+    if host.contains(':') { format!("https://{host}") } else { format!("https://{host}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn data_plane_hosts() {
+        let of = |nucleus: Value| data_plane(&nucleus, "eu-west-1", "x-ats.iot.eu-west-1.amazonaws.com");
+        assert_eq!(of(json!({})), "https://greengrass-ats.iot.eu-west-1.amazonaws.com:8443");
+        assert_eq!(
+            of(json!({"greengrassDataPlaneEndpoint": "iotdata", "greengrassDataPlanePort": 443})),
+            "https://x-ats.iot.eu-west-1.amazonaws.com:443"
+        );
+        assert_eq!(of(json!({"greengrassDataPlaneEndpoint": "http://gg.local:9"})), "https://gg.local:9");
+    }
+}

@@ -1,0 +1,48 @@
+//! What the container's first process does before the core starts: resolver, route and trust.
+
+use crate::{Error, Options, http::SYSTEM_TRUST};
+use std::{fs, io, path::Path};
+use tokio::process::Command;
+
+const RESOLVER: &str = "/etc/resolv.conf";
+const TRUST_SOURCE: &str = "/usr/local/share/ca-certificates/greenproof.crt";
+
+/// Prepares the container.
+///
+/// # Errors
+/// If a file can't be written or the route can't be set.
+pub(crate) async fn prepare(options: &Options) -> Result<(), Error> {
+    let failed = |doing: &'static str| move |source: io::Error| Error::Entry { doing, source };
+    if let Some(nameserver) = options.nameserver {
+        fs::write(RESOLVER, format!("nameserver {nameserver}\n")).map_err(failed("writing the resolver"))?;
+    }
+    if let Some(gateway) = options.gateway {
+        let output = Command::new("ip").args(["route", "replace", "default", "via", &gateway.to_string()]).output();
+        let output = output.await.map_err(failed("setting the default route"))?;
+        if !output.status.success() {
+            let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(failed("setting the default route")(io::Error::other(message)));
+        }
+    }
+    if let Some(authority) = &options.trust {
+        trust(authority).map_err(failed("adding the authority to the trust store"))?;
+    }
+    Ok(())
+}
+
+/// Adds the authority once; a restarted container already has it.
+fn trust(authority: &Path) -> io::Result<()> {
+    let certificate = fs::read_to_string(authority)?;
+    let store = fs::read_to_string(SYSTEM_TRUST).unwrap_or_default();
+    if !store.contains(certificate.trim()) {
+        if let Some(folder) = Path::new(SYSTEM_TRUST).parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let separator = if store.is_empty() || store.ends_with('\n') { "" } else { "\n" };
+        fs::write(SYSTEM_TRUST, format!("{store}{separator}{}\n", certificate.trim()))?;
+    }
+    if let Some(folder) = Path::new(TRUST_SOURCE).parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(TRUST_SOURCE, certificate)
+}

@@ -1,0 +1,138 @@
+//! Why a deployment failed, with the codes and types that are reported to the cloud.
+
+use serde_json::{Value, json};
+
+/// A failed deployment: the messages of the cause chain and the codes that it collected.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", messages.join(". "))]
+pub(crate) struct Failure {
+    messages: Vec<String>,
+    codes: Vec<&'static str>,
+    kinds: Vec<&'static str>,
+}
+
+impl Failure {
+    /// A failure with its outermost message.
+    pub(crate) fn new(message: impl Into<String>, codes: &[&'static str]) -> Self {
+        Self { messages: vec![message.into()], codes: codes.into(), kinds: Vec::new() }
+    }
+
+    /// Adds the message of the next cause.
+    pub(crate) fn because(mut self, message: impl Into<String>) -> Self {
+        self.messages.push(message.into());
+        self
+    }
+
+    /// Puts a message in front.
+    pub(crate) fn wrapped(mut self, message: impl Into<String>) -> Self {
+        self.messages.insert(0, message.into());
+        self
+    }
+
+    /// Puts `prefix` before each message of ours; the last one of several is the SDK's own.
+    pub(crate) fn prefixed(mut self, prefix: &str) -> Self {
+        let ours = self.messages.len().saturating_sub(1).max(1);
+        for message in self.messages.iter_mut().take(ours) {
+            *message = format!("{prefix}{message}");
+        }
+        self
+    }
+
+    /// Adds a type that doesn't follow from the codes.
+    pub(crate) fn kind(mut self, kind: &'static str) -> Self {
+        self.kinds.push(kind);
+        self
+    }
+
+    /// `deployment-failure-cause`, at most 1,024 characters.
+    pub(crate) fn cause(&self) -> String {
+        self.to_string().chars().take(1024).collect()
+    }
+
+    /// The error stack, outermost first.
+    pub(crate) fn stack(&self) -> Vec<&'static str> {
+        let mut stack = vec!["DEPLOYMENT_FAILURE"];
+        for code in &self.codes {
+            if !stack.contains(code) {
+                stack.push(code);
+            }
+        }
+        stack
+    }
+
+    /// The error types without repetition.
+    pub(crate) fn kinds(&self) -> Vec<&'static str> {
+        let mut kinds = Vec::new();
+        for kind in self.kinds.iter().copied().chain(self.codes.iter().filter_map(|code| kind_of(code))) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        kinds
+    }
+
+    /// The `statusDetails` of the IoT job.
+    pub(crate) fn details(&self, detailed: &str) -> Value {
+        json!({
+            "detailed-deployment-status": detailed,
+            "deployment-failure-cause": self.cause(),
+            "deployment-error-stack": json!(self.stack()).to_string(),
+            "deployment-error-types": json!(self.kinds()).to_string(),
+        })
+    }
+}
+
+/// The error type of a code; structural codes have none.
+fn kind_of(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "NUCLEUS_MISSING_REQUIRED_CAPABILITIES"
+        | "COMPONENT_CIRCULAR_DEPENDENCY_ERROR"
+        | "COMPONENT_VERSION_REQUIREMENTS_NOT_MET"
+        | "RESOURCE_NOT_FOUND"
+        | "RUN_WITH_CONFIG_NOT_VALID"
+        | "S3_HEAD_OBJECT_RESOURCE_NOT_FOUND"
+        | "S3_GET_BUCKET_LOCATION_RESOURCE_NOT_FOUND"
+        | "S3_GET_OBJECT_RESOURCE_NOT_FOUND" => "REQUEST_ERROR",
+        "ACCESS_DENIED"
+        | "RESOLVE_COMPONENT_CANDIDATES_ACCESS_DENIED"
+        | "S3_ACCESS_DENIED"
+        | "S3_HEAD_OBJECT_ACCESS_DENIED"
+        | "S3_GET_BUCKET_LOCATION_ACCESS_DENIED"
+        | "S3_GET_OBJECT_ACCESS_DENIED" => "PERMISSION_ERROR",
+        "BAD_REQUEST" => "NUCLEUS_ERROR",
+        "IO_WRITE_ERROR" | "IO_READ_ERROR" | "IO_UNZIP_ERROR" | "SET_PERMISSION_ERROR" | "LOCAL_RECIPE_NOT_FOUND" => {
+            "DEVICE_ERROR"
+        }
+        "RECIPE_PARSE_ERROR"
+        | "ARTIFACT_URI_NOT_VALID"
+        | "S3_ARTIFACT_URI_NOT_VALID"
+        | "EMPTY_ARTIFACT_URI"
+        | "EMPTY_ARTIFACT_SCHEME"
+        | "UNSUPPORTED_ARTIFACT_SCHEME"
+        | "RECIPE_MISSING_MANIFEST"
+        | "RECIPE_MISSING_ARTIFACT_HASH_ALGORITHM"
+        | "ARTIFACT_CHECKSUM_MISMATCH"
+        | "COMPONENT_DEPENDENCY_NOT_VALID"
+        | "COMPONENT_VERSION_NOT_VALID" => "COMPONENT_RECIPE_ERROR",
+        "S3_ERROR" | "S3_RESOURCE_NOT_FOUND" | "S3_BAD_REQUEST" => "DEPENDENCY_ERROR",
+        "RESOLVE_COMPONENT_CANDIDATES_BAD_RESPONSE" => "CLOUD_SERVICE_ERROR",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // [core-deploy-5]
+    #[test]
+    fn head_object_403() {
+        let codes = ["ARTIFACT_DOWNLOAD_ERROR", "S3_ERROR", "S3_ACCESS_DENIED", "S3_HEAD_OBJECT_ACCESS_DENIED"];
+        let failure = Failure::new("a", &codes).because("b");
+        assert_eq!(failure.cause(), "a. b");
+        assert_eq!(failure.stack()[0], "DEPLOYMENT_FAILURE");
+        assert_eq!(failure.kinds(), ["DEPENDENCY_ERROR", "PERMISSION_ERROR"]);
+        let details = failure.details("FAILED_NO_STATE_CHANGE");
+        assert_eq!(details["deployment-error-types"], "[\"DEPENDENCY_ERROR\",\"PERMISSION_ERROR\"]");
+    }
+}

@@ -1,0 +1,125 @@
+//! A component version as its author has it: the recipe's own bytes and the files behind its artifacts.
+//!
+//! The recipe is never changed. It is only read for its name, its version and the S3 places of its artifacts, so that
+//! the harness can fill the buckets as `gdk component publish` would.
+
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// One component version.
+#[derive(Clone, Debug)]
+pub struct Component {
+    /// `ComponentName`.
+    pub name: String,
+    /// `ComponentVersion`.
+    pub version: String,
+    /// The recipe, byte for byte.
+    pub recipe: String,
+    /// S3 objects of the recipe's artifacts: bucket, key, and the file or folder that it is made of.
+    pub objects: Vec<Object>,
+}
+
+/// One artifact in S3.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// The bucket.
+    pub bucket: String,
+    /// The key.
+    pub key: String,
+    /// A file to upload as it is, or a folder whose content is zipped.
+    pub source: PathBuf,
+}
+
+/// Why a recipe can't be used.
+#[derive(Debug)]
+pub struct Error {
+    /// Line and column in the recipe, where known.
+    pub location: Option<(usize, usize)>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl Component {
+    /// Reads a recipe; `artifacts` says by file name (the last part of an `s3:` URI) what each artifact is made of.
+    ///
+    /// # Errors
+    /// When the recipe can't be read or parsed, lacks its name or version, or names an artifact without a source.
+    pub fn load(recipe: &Path, artifacts: BTreeMap<String, PathBuf>) -> Result<Self, Error> {
+        let fail = |message: String, hint: &str| Error { location: None, message, hint: hint.into() };
+        let text = std::fs::read_to_string(recipe)
+            .map_err(|error| fail(format!("can't read the recipe: {error}"), "name a readable file"))?;
+        let document: Value = serde_yaml_ng::from_str(&text).map_err(|error| Error {
+            location: error.location().map(|place| (place.line(), place.column())),
+            message: format!("not a recipe: {error}"),
+            hint: "a recipe is a YAML or JSON document of format 2020-01-25".into(),
+        })?;
+        let text_field = |name: &str| {
+            field(&document, name)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+                .ok_or_else(|| fail(format!("`{name}` is missing"), "a recipe states its name and version as texts"))
+        };
+        let (name, version) = (text_field("ComponentName")?, text_field("ComponentVersion")?);
+        let mut objects = Vec::new();
+        for (bucket, key) in s3_places(&document) {
+            let file = key.rsplit('/').next().unwrap_or_default();
+            if let Some(source) = artifacts.get(file) {
+                objects.push(Object { bucket, key, source: source.clone() });
+            }
+        }
+        if let Some(unused) =
+            artifacts.keys().find(|name| !objects.iter().any(|o| o.key.rsplit('/').next() == Some(name)))
+        {
+            return Err(fail(
+                format!("no artifact of the recipe is called `{unused}`"),
+                "name artifacts by the last part of their `s3:` URI",
+            ));
+        }
+        Ok(Self { name, version, recipe: text, objects })
+    }
+
+    /// Whether this is that version of that component.
+    #[must_use]
+    pub fn is(&self, name: &str, version: &str) -> bool {
+        self.name == name && self.version == version
+    }
+
+    /// The public token exchange service, which a core has built in and the cloud lists.
+    #[must_use]
+    pub fn token_exchange_service(version: &str) -> String {
+        serde_json::json!({
+            "RecipeFormatVersion": "2020-01-25",
+            "ComponentName": "aws.greengrass.TokenExchangeService",
+            "ComponentVersion": version,
+            "ComponentDescription": "Enable Greengrass devices to interact with AWS services using certificates",
+            "ComponentPublisher": "AWS",
+            "ComponentType": "aws.greengrass.generic",
+            "Manifests": [{}],
+        })
+        .to_string()
+    }
+}
+
+/// Bucket and key of every `s3:` artifact.
+fn s3_places(recipe: &Value) -> Vec<(String, String)> {
+    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    list(field(recipe, "Manifests"))
+        .iter()
+        .flat_map(|manifest| list(field(manifest, "Artifacts")))
+        .filter_map(|artifact| {
+            let uri = field(&artifact, "Uri")?.as_str()?.strip_prefix("s3://")?.to_owned();
+            let (bucket, key) = uri.split_once('/')?;
+            Some((bucket.to_owned(), key.to_owned()))
+        })
+        .collect()
+}
+
+/// A field of a recipe, whose keys are case-insensitive.
+fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    value.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}

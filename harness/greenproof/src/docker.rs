@@ -1,0 +1,95 @@
+//! Everything that greenproof asks of Docker: images, containers, networks, the shared LocalStack, and cleaning up.
+//!
+//! This module is the only one that knows the engine's API. It knows nothing of scenarios, AWS or Greengrass: a caller
+//! hands it command lines and files and gets back log lines and exit codes.
+//!
+//! Whatever is created carries the labels of a [`Lease`], so that [`sweep`] finds what a killed run left behind:
+//!
+//! ```no_run
+//! # async fn example(cache: std::path::PathBuf) -> Result<(), greenproof::docker::Error> {
+//! use greenproof::docker::{Engine, Lease, remove_environment, sweep};
+//!
+//! let engine = Engine::connect(cache).await?;
+//! sweep(&engine, false).await?;
+//! let lease = Lease::take(&engine, "3f2a9c")?;
+//! let network = engine.create_network(&lease).await?;
+//! // … launch containers on `network` with the lease's labels …
+//! remove_environment(&engine, lease.id()).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod archive;
+mod bootstrap;
+mod build;
+mod container;
+mod digest;
+mod embedded;
+mod error;
+mod images;
+mod labels;
+mod lease;
+mod localstack;
+mod lock;
+mod logs;
+mod network;
+mod sweep;
+
+pub use archive::{Entry, Tree, Upload};
+pub use container::{Container, ContainerSpec, ExecOutput, State};
+pub use error::Error;
+pub use images::{Build, Images, Progress, images};
+pub use lease::Lease;
+pub use localstack::{LocalStack, localstack};
+pub use logs::LogLines;
+pub use network::Network;
+pub use sweep::{Swept, remove_environment, sweep};
+
+use bollard::Docker;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// A build or an import answers only when it is done, which on a slow line takes many minutes.
+const BUILD_TIMEOUT: Duration = Duration::from_hours(1);
+
+/// A connected Docker engine, with the folder where this user's greenproof processes agree on who owns what.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    docker: Docker,
+    cache: PathBuf,
+    /// Random name of the cache folder, so that two users of one engine keep their hands off each other's things.
+    owner: String,
+}
+
+impl Engine {
+    /// Connects to the engine that `DOCKER_HOST` names, or to `/var/run/docker.sock`.
+    ///
+    /// `cache` is the folder for locks, leases and small facts; it is created if it isn't there.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] if no engine answers, [`Error::Io`] if the folder can't be made.
+    pub async fn connect(cache: PathBuf) -> Result<Self, Error> {
+        let docker = Docker::connect_with_defaults().map_err(|source| Error::Unreachable { source })?;
+        let docker = docker.negotiate_version().await.map_err(|source| Error::Unreachable { source })?;
+        let owner = lease::owner(&cache)?;
+        Ok(Self { docker, cache, owner })
+    }
+
+    /// The cache folder that was given to [`Engine::connect`].
+    #[must_use]
+    pub fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    /// The lock that one process holds while it makes images.
+    fn build_lock(&self) -> PathBuf {
+        self.cache.join("build.lock")
+    }
+
+    /// The same engine for requests that answer late.
+    fn patient(&self) -> Docker {
+        self.docker.clone().with_timeout(BUILD_TIMEOUT)
+    }
+}

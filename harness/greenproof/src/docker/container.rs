@@ -1,0 +1,269 @@
+//! Containers: create with files, start, run commands in them, read from them, end them.
+
+use super::{
+    Engine, Entry, Tree, Upload, archive,
+    error::{self, Error},
+};
+use bollard::{
+    body_stream,
+    container::LogOutput,
+    exec::{CreateExecOptions, StartExecResults},
+    models::{
+        ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig,
+        NetworkConnectRequest, NetworkingConfig,
+    },
+    query_parameters::{
+        CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, RemoveContainerOptionsBuilder,
+        StopContainerOptionsBuilder, UploadToContainerOptionsBuilder,
+    },
+};
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    net::Ipv4Addr,
+    time::Duration,
+};
+
+/// A container to be.
+#[derive(Clone, Default)]
+pub struct ContainerSpec {
+    /// Its name in the engine.
+    pub name: String,
+    /// Image id or tag.
+    pub image: String,
+    /// The program and its arguments, instead of the image's entry point; empty for the image's own.
+    pub command: Vec<String>,
+    /// Environment variables beyond the image's.
+    pub env: Vec<(String, String)>,
+    /// Labels, from [`super::Lease::labels`].
+    pub labels: HashMap<String, String>,
+    /// The network that it is born on.
+    pub network: String,
+    /// Its address there; absent for any.
+    pub address: Option<Ipv4Addr>,
+    /// Linux capabilities beyond Docker's own set, such as `NET_ADMIN`.
+    pub capabilities: Vec<String>,
+    /// Its host name; empty for Docker's choice.
+    pub hostname: String,
+    /// Files and folders to put in before it starts, in this order.
+    pub files: Vec<Upload>,
+    /// Archives to unpack after the files and before it starts.
+    pub trees: Vec<Tree>,
+    /// Networks to connect to besides.
+    pub extra_networks: Vec<String>,
+}
+
+/// Says nothing of the values of environment variables, which may be secrets.
+impl fmt::Debug for ContainerSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContainerSpec")
+            .field("name", &self.name)
+            .field("image", &self.image)
+            .field("command", &self.command)
+            .field("network", &self.network)
+            .field("files", &self.files)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A container that was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// The engine's id of it.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// How a command in a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecOutput {
+    /// Its exit code; 126 or 127 if it could not be run.
+    pub exit_code: i64,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+/// What a container is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Whether its main process runs.
+    pub running: bool,
+    /// The main process's exit code, once it ended.
+    pub exit_code: Option<i64>,
+    /// Whether the kernel killed it for want of memory.
+    pub oom_killed: bool,
+}
+
+impl ContainerSpec {
+    fn body(&self) -> ContainerCreateBody {
+        let host = HostConfig {
+            network_mode: Some(self.network.clone()),
+            cap_add: Some(self.capabilities.clone()),
+            // The engine's default driver may be one that can't be read back.
+            log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: None }),
+            ..HostConfig::default()
+        };
+        let address = self.address.map(|address| EndpointIpamConfig {
+            ipv4_address: Some(address.to_string()),
+            ..EndpointIpamConfig::default()
+        });
+        let endpoint = EndpointSettings { ipam_config: address, ..EndpointSettings::default() };
+        ContainerCreateBody {
+            image: Some(self.image.clone()),
+            entrypoint: (!self.command.is_empty()).then(|| self.command.clone()),
+            env: Some(self.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+            hostname: (!self.hostname.is_empty()).then(|| self.hostname.clone()),
+            labels: Some(self.labels.clone()),
+            host_config: Some(host),
+            networking_config: Some(NetworkingConfig {
+                endpoints_config: Some(HashMap::from([(self.network.clone(), endpoint)])),
+            }),
+            ..ContainerCreateBody::default()
+        }
+    }
+}
+
+impl Engine {
+    /// Creates a container, puts its files in, connects its networks and starts it.
+    ///
+    /// If a step fails, the container stays as it is; its labels say whose it is.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] with the step that the engine refused.
+    pub async fn launch(&self, spec: &ContainerSpec) -> Result<Container, Error> {
+        let name = &spec.name;
+        let options = CreateContainerOptionsBuilder::new().name(name).build();
+        let created = self.docker.create_container(Some(options), spec.body()).await;
+        let id = created.map_err(Error::engine(format!("creating container `{name}`")))?.id;
+        if !spec.files.is_empty() {
+            let tar = archive::pack(&spec.files).map_err(Error::io("packing files for", name))?;
+            self.upload(&id, "/", tar.into()).await?;
+        }
+        for tree in &spec.trees {
+            self.upload(&id, &tree.path, tree.tar.clone()).await?;
+        }
+        for network in &spec.extra_networks {
+            let request = NetworkConnectRequest { container: id.clone(), endpoint_config: None };
+            let connected = self.docker.connect_network(network, request).await;
+            connected.map_err(Error::engine(format!("connecting container `{name}` to network `{network}`")))?;
+        }
+        let started = self.docker.start_container(&id, None).await;
+        started.map_err(Error::engine(format!("starting container `{name}`")))?;
+        Ok(Container { id, name: name.clone() })
+    }
+
+    async fn upload(&self, container: &str, path: &str, tar: Bytes) -> Result<(), Error> {
+        let options = UploadToContainerOptionsBuilder::new().path(path).build();
+        // A stream, since the client traces a whole body, and files may be secrets.
+        let body = body_stream(futures_util::stream::iter([tar]));
+        let uploaded = self.docker.upload_to_container(container, Some(options), body).await;
+        uploaded.map_err(Error::engine(format!("uploading files to `{path}` of container `{container}`")))
+    }
+
+    /// Runs a command in a container until it ends. `user` is a name or `uid:gid`; empty for the image's.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if the command can't be started; its own failure is an exit code.
+    pub async fn exec(
+        &self,
+        container: &str,
+        user: &str,
+        argv: &[&str],
+        env: &[(&str, &str)],
+    ) -> Result<ExecOutput, Error> {
+        let doing = || format!("running `{}` in container `{container}`", argv.first().copied().unwrap_or_default());
+        let options = CreateExecOptions {
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            user: (!user.is_empty()).then(|| user.to_owned()),
+            cmd: Some(argv.iter().map(|&word| word.to_owned()).collect()),
+            env: Some(env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+            ..CreateExecOptions::default()
+        };
+        let id = self.docker.create_exec(container, options).await.map_err(Error::engine(doing()))?.id;
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let started = self.docker.start_exec(&id, None).await.map_err(Error::engine(doing()))?;
+        if let StartExecResults::Attached { mut output, .. } = started {
+            while let Some(part) = output.try_next().await.map_err(Error::engine(doing()))? {
+                let sink = if matches!(part, LogOutput::StdErr { .. }) { &mut stderr } else { &mut stdout };
+                sink.extend_from_slice(part.as_ref());
+            }
+        }
+        let exit_code = self.exit_code(&id).await.map_err(Error::engine(doing()))?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ok(ExecOutput { exit_code, stdout: text(stdout), stderr: text(stderr) })
+    }
+
+    /// The exit code of a command whose output has ended. The engine may note it a moment later.
+    async fn exit_code(&self, exec: &str) -> Result<i64, bollard::errors::Error> {
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        loop {
+            ticks.tick().await;
+            let state = self.docker.inspect_exec(exec).await?;
+            if let (Some(false), Some(code)) = (state.running, state.exit_code) {
+                return Ok(code);
+            }
+        }
+    }
+
+    /// Reads the regular files at a path of a container, running or not: name below the path, and content. A single
+    /// file has its own name; a path that isn't there has no files. Symbolic links are left out.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if there is no such container, [`Error::Io`] if the answer can't be read.
+    pub async fn read_tar(&self, container: &str, path: &str) -> Result<BTreeMap<String, Entry>, Error> {
+        let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
+        let mut tar = Vec::new();
+        let mut parts = self.docker.download_from_container(container, Some(options)).boxed();
+        while let Some(part) = parts.next().await {
+            match part {
+                Ok(bytes) => tar.extend_from_slice(&bytes),
+                Err(error)
+                    if error::status(&error) == Some(404) && !error.to_string().contains("No such container") =>
+                {
+                    return Ok(BTreeMap::new());
+                }
+                Err(error) => return Err(Error::engine(format!("reading `{path}` of container `{container}`"))(error)),
+            }
+        }
+        archive::unpack(&tar).map_err(Error::io("unpacking", path))
+    }
+
+    /// Asks a container to end with SIGTERM, and kills it after some seconds.
+    ///
+    /// # Errors
+    /// [`Error::Engine`]; a container that isn't there or has ended is no error.
+    pub async fn stop(&self, container: &str, seconds: u16) -> Result<(), Error> {
+        let options = StopContainerOptionsBuilder::new().t(seconds.into()).build();
+        let stopped = error::gone(self.docker.stop_container(container, Some(options)).await);
+        stopped.map_err(Error::engine(format!("stopping container `{container}`")))
+    }
+
+    /// Kills and removes a container with its unnamed volumes.
+    ///
+    /// # Errors
+    /// [`Error::Engine`]; a container that isn't there is no error.
+    pub async fn remove(&self, container: &str) -> Result<(), Error> {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        let removed = error::gone(self.docker.remove_container(container, Some(options)).await);
+        removed.map_err(Error::engine(format!("removing container `{container}`")))
+    }
+
+    /// What a container is doing.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if there is no such container.
+    pub async fn state(&self, container: &str) -> Result<State, Error> {
+        let inspected = self.docker.inspect_container(container, None).await;
+        let state = inspected.map_err(Error::engine(format!("inspecting container `{container}`")))?.state;
+        let state = state.unwrap_or_default();
+        let running = state.running.unwrap_or_default();
+        let exit_code = state.exit_code.filter(|_| !running);
+        Ok(State { running, exit_code, oom_killed: state.oom_killed.unwrap_or_default() })
+    }
+}

@@ -1,0 +1,114 @@
+//! The image recipes that travel inside the binary: `docker/images.toml` and the folders that it names.
+//!
+//! A file that is added to a folder must be added here; a test compares the two.
+
+use serde::Deserialize;
+
+const MANIFEST: &str = include_str!("../../../../docker/images.toml");
+
+/// A file of a build context: folder, name, content.
+type File = (&'static str, &'static str, &'static [u8]);
+
+/// Embeds files of `docker/`.
+macro_rules! embed {
+    ($($folder:literal / $name:literal),* $(,)?) => {
+        &[$((
+            concat!("docker/", $folder),
+            $name,
+            include_bytes!(concat!("../../../../docker/", $folder, "/", $name)),
+        )),*]
+    };
+}
+
+const FILES: &[File] = embed![
+    "cloud" / "Dockerfile",
+    "cloud" / "requirements.txt",
+    "device" / "Dockerfile",
+    "localstack" / "Dockerfile",
+    "localstack" / "constraints.txt",
+];
+
+/// The parsed `images.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Manifest {
+    pub(crate) base: Vec<Base>,
+    pub(crate) image: Vec<Recipe>,
+}
+
+/// A Debian to build on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Base {
+    pub(crate) name: String,
+    /// The image to look for, here or in a registry.
+    pub(crate) pull: String,
+    /// Debian's release name, for the bootstrap.
+    pub(crate) suite: String,
+    /// Where its packages come from.
+    pub(crate) mirror: String,
+    /// Packages beyond the minimal set.
+    pub(crate) include: Vec<String>,
+}
+
+/// An image that is built with a Dockerfile.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Recipe {
+    pub(crate) name: String,
+    /// Name of its [`Base`].
+    pub(crate) base: String,
+    /// Its folder in the repository.
+    pub(crate) context: String,
+    /// What the build needs from outside.
+    pub(crate) needs: Vec<Need>,
+}
+
+/// Something that a build needs beyond its context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Need {
+    /// The Python package index, with pip's settings and its CA bundle.
+    Index,
+}
+
+impl Manifest {
+    /// The manifest of this build of greenproof.
+    pub(crate) fn load() -> Self {
+        toml::from_str(MANIFEST).expect("the embedded manifest is valid")
+    }
+
+    /// The base that a recipe names.
+    pub(crate) fn base(&self, recipe: &Recipe) -> &Base {
+        self.base.iter().find(|base| base.name == recipe.base).expect("each image's base is in the manifest")
+    }
+}
+
+impl Recipe {
+    /// The files of its build context: name and content.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&'static str, &'static [u8])> {
+        FILES.iter().filter(move |file| file.0 == self.context).map(|&(_, name, bytes)| (name, bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{collections::BTreeSet, path::Path};
+
+    #[test]
+    fn every_file_of_a_context_is_embedded() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let manifest = Manifest::load();
+        for recipe in &manifest.image {
+            manifest.base(recipe);
+            let there: BTreeSet<String> = std::fs::read_dir(root.join(&recipe.context))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            let embedded: BTreeSet<String> = recipe.files().map(|(name, _)| name.to_owned()).collect();
+            assert_eq!(embedded, there, "{}", recipe.context);
+            assert!(embedded.contains("Dockerfile"));
+        }
+    }
+}

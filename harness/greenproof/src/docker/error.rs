@@ -1,0 +1,157 @@
+//! What can go wrong with Docker, and what a person can do about it.
+
+use std::path::PathBuf;
+
+/// A failure of the Docker side. The message is one line; [`Error::hint`] is advice, [`Error::log`] the output that
+/// led to it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No engine answers.
+    #[error("connecting to Docker: {source}")]
+    Unreachable {
+        /// The client's error.
+        source: bollard::errors::Error,
+    },
+    /// The engine refused a request.
+    #[error("{doing}: {source}")]
+    Engine {
+        /// What was asked.
+        doing: String,
+        /// The client's error.
+        source: bollard::errors::Error,
+    },
+    /// A file of ours can't be read or written.
+    #[error("{doing} `{}`: {source}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// An image's build failed.
+    #[error("building image `{image}`: {reason}")]
+    Build {
+        /// Name of the image.
+        image: String,
+        /// The engine's last word.
+        reason: String,
+        /// Last lines of the build's output.
+        log: String,
+    },
+    /// No tool that makes a Debian base image is installed.
+    #[error("making base image `{base}`: no registry answers and neither debootstrap nor mmdebstrap is installed")]
+    NoBootstrap {
+        /// Name of the base.
+        base: String,
+    },
+    /// debootstrap needs root and this process isn't.
+    #[error("making base image `{base}`: no registry answers and debootstrap needs root")]
+    NotRoot {
+        /// Name of the base.
+        base: String,
+    },
+    /// A program that makes a base image failed.
+    #[error("making base image `{base}`: {reason}")]
+    Bootstrap {
+        /// Name of the base.
+        base: String,
+        /// How it ended.
+        reason: String,
+        /// Last lines of its output.
+        log: String,
+    },
+    /// The user's own LocalStack image is neither here nor to be had.
+    #[error("pulling image `{image}`: {reason}")]
+    Pull {
+        /// The image as the user named it.
+        image: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Every subnet that was tried overlaps with another network.
+    #[error("creating network `{name}`: no free subnet in `{range}`")]
+    NoSubnet {
+        /// Name of the network.
+        name: String,
+        /// The range that was searched.
+        range: &'static str,
+    },
+    /// LocalStack did not become ready.
+    #[error("waiting for LocalStack in container `{container}`: {reason}")]
+    LocalStack {
+        /// Name of the container.
+        container: String,
+        /// How the wait ended.
+        reason: String,
+        /// Last lines of its output.
+        log: String,
+    },
+}
+
+impl Error {
+    /// Advice for the person, where there is any.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Unreachable { .. } => Some(
+                "Start Docker, or set DOCKER_HOST to its socket (the default is unix:///var/run/docker.sock); the user \
+                 needs access to that socket, as members of group `docker` have.",
+            ),
+            Self::NoBootstrap { .. } => Some(
+                "Run `apt-get install debootstrap debian-archive-keyring` (or mmdebstrap), let greenproof install what \
+                 is missing, or give Docker a registry that has Debian.",
+            ),
+            Self::NotRoot { .. } => Some(
+                "Run once as root, install mmdebstrap, which needs no root, or give Docker a registry with Debian.",
+            ),
+            Self::Bootstrap { .. } => Some("Check free disk space and that the Debian mirror is reachable."),
+            Self::Build { .. } => Some(
+                "Builds read Debian's mirror and the Python package index. Behind a TLS-inspecting proxy set PIP_CERT \
+                 to its CA bundle, and PIP_INDEX_URL if the index is a mirror.",
+            ),
+            Self::Pull { .. } => Some("Load the image with `docker load`, or leave it out to use greenproof's own."),
+            Self::NoSubnet { .. } => Some("Remove networks that nobody uses: `docker network prune`."),
+            Self::LocalStack { .. } => Some("See the container's log; a LocalStack needs about 500 MiB of memory."),
+            Self::Engine { .. } | Self::Io { .. } => None,
+        }
+    }
+
+    /// The last lines of output before the failure, where there is any.
+    #[must_use]
+    pub fn log(&self) -> Option<&str> {
+        match self {
+            Self::Build { log, .. } | Self::Bootstrap { log, .. } | Self::LocalStack { log, .. } => Some(log),
+            _ => None,
+        }
+    }
+
+    /// For `map_err`: says what was asked of the engine.
+    pub(crate) fn engine(doing: impl Into<String>) -> impl FnOnce(bollard::errors::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::Engine { doing, source }
+    }
+
+    /// For `map_err`: says what was tried with which file.
+    pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { doing, path, source }
+    }
+}
+
+/// The HTTP status that the engine answered with, if it answered.
+pub(crate) fn status(error: &bollard::errors::Error) -> Option<u16> {
+    match error {
+        bollard::errors::Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
+        _ => None,
+    }
+}
+
+/// Turns "it isn't there" (404) and "it is being removed already" (409) into success: somebody else was faster.
+pub(crate) fn gone(result: Result<(), bollard::errors::Error>) -> Result<(), bollard::errors::Error> {
+    match result {
+        Err(error) if matches!(status(&error), Some(404 | 409)) => Ok(()),
+        other => other,
+    }
+}

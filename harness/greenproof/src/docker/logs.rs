@@ -1,0 +1,133 @@
+//! A container's output as lines.
+
+use super::{Container, Engine, error::Error};
+use bollard::{container::LogOutput, query_parameters::LogsOptionsBuilder};
+use futures_util::{Stream, StreamExt, stream::BoxStream};
+use std::{
+    collections::VecDeque,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// Lines of a container's standard output, from its start until it stops. A line may be as long as it likes: the
+/// engine's own limit of 16 KiB is mended here.
+pub struct LogLines {
+    source: Option<BoxStream<'static, Result<LogOutput, bollard::errors::Error>>>,
+    container: String,
+    rest: Vec<u8>,
+    ready: VecDeque<String>,
+}
+
+impl fmt::Debug for LogLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LogLines({})", self.container)
+    }
+}
+
+impl LogLines {
+    fn push(&mut self, bytes: &[u8]) {
+        self.rest.extend_from_slice(bytes);
+        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else { return };
+        let rest = self.rest.split_off(end + 1);
+        let whole = std::mem::replace(&mut self.rest, rest);
+        self.ready.extend(whole[..end].split(|byte| *byte == b'\n').map(line));
+    }
+
+    fn finish(&mut self) {
+        self.source = None;
+        if !self.rest.is_empty() {
+            let rest = std::mem::take(&mut self.rest);
+            self.ready.push_back(line(&rest));
+        }
+    }
+}
+
+fn line(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl Stream for LogLines {
+    type Item = Result<String, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(line) = self.ready.pop_front() {
+                return Poll::Ready(Some(Ok(line)));
+            }
+            let Some(source) = &mut self.source else { return Poll::Ready(None) };
+            match std::task::ready!(source.poll_next_unpin(context)) {
+                Some(Ok(output)) => self.push(output.as_ref()),
+                None => self.finish(),
+                Some(Err(error)) => {
+                    self.finish();
+                    let doing = format!("following the log of container `{}`", self.container);
+                    return Poll::Ready(Some(Err(Error::engine(doing)(error))));
+                }
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Follows a container's standard output from its first line; ends when the container stops.
+    #[must_use]
+    pub fn follow_logs(&self, container: &Container) -> LogLines {
+        let options = LogsOptionsBuilder::new().follow(true).stdout(true).build();
+        LogLines {
+            source: Some(self.docker.logs(&container.id, Some(options)).boxed()),
+            container: container.name.clone(),
+            rest: Vec::new(),
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// The last lines that a container wrote to either output, for a message. Empty if there is no such container.
+    pub async fn last_lines(&self, container: &str, count: u32) -> String {
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&count.to_string()).build();
+        let mut output = self.docker.logs(container, Some(options)).boxed();
+        let mut text = Vec::new();
+        while let Some(Ok(part)) = output.next().await {
+            text.extend_from_slice(part.as_ref());
+        }
+        String::from_utf8_lossy(&text).trim_end().to_owned()
+    }
+}
+
+/// The last lines of a program's output.
+#[derive(Debug)]
+pub(crate) struct Tail(VecDeque<String>);
+
+impl Tail {
+    const LINES: usize = 40;
+
+    pub(crate) fn new() -> Self {
+        Self(VecDeque::with_capacity(Self::LINES))
+    }
+
+    pub(crate) fn push(&mut self, line: &str) {
+        if self.0.len() == Self::LINES {
+            self.0.pop_front();
+        }
+        self.0.push_back(line.to_owned());
+    }
+
+    pub(crate) fn text(&self) -> String {
+        self.0.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_joined_over_chunks() {
+        let mut lines = LogLines { source: None, container: String::new(), rest: Vec::new(), ready: VecDeque::new() };
+        lines.push(b"one\ntw");
+        lines.push(b"o");
+        lines.push("\n\nthr\u{e9}e".as_bytes());
+        lines.finish();
+        assert_eq!(lines.ready, ["one", "two", "", "thr\u{e9}e"]);
+    }
+}

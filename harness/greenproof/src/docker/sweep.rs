@@ -1,0 +1,224 @@
+//! Removing what was created: one environment at its end, or everything that dead processes left behind.
+
+use super::{
+    Engine, bootstrap,
+    error::Error,
+    labels,
+    lease::{self, Holder},
+    localstack, lock,
+};
+use bollard::query_parameters::{
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptions,
+};
+use futures_util::future::join_all;
+use std::{collections::HashMap, fs};
+
+/// Seconds that an `aws` container has to delete its seeds.
+const GRACE: u16 = 3;
+
+/// What a sweep removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Number of containers.
+    pub containers: usize,
+    /// Number of networks.
+    pub networks: usize,
+    /// Number of volumes.
+    pub volumes: usize,
+    /// Number of temporary folders.
+    pub folders: usize,
+}
+
+impl Swept {
+    /// Whether there was nothing to remove.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What there was, such as `3 containers, 1 network`.
+impl std::fmt::Display for Swept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kinds = [
+            (self.containers, "container"),
+            (self.networks, "network"),
+            (self.volumes, "volume"),
+            (self.folders, "folder"),
+        ];
+        let told: Vec<_> = kinds
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, kind)| format!("{count} {kind}{}", if *count == 1 { "" } else { "s" }))
+            .collect();
+        f.write_str(&told.join(", "))
+    }
+}
+
+type Labels = HashMap<String, String>;
+
+/// A container with what matters for its removal.
+struct Found {
+    id: String,
+    labels: Labels,
+}
+
+/// All objects of ours in the engine that a filter lets through.
+struct Inventory {
+    containers: Vec<Found>,
+    networks: Vec<Found>,
+    volumes: Vec<Found>,
+}
+
+impl Inventory {
+    async fn list(engine: &Engine, filter: &HashMap<String, Vec<String>>) -> Result<Self, Error> {
+        let containers = ListContainersOptionsBuilder::new().all(true).filters(filter).build();
+        let networks = ListNetworksOptionsBuilder::new().filters(filter).build();
+        let volumes = ListVolumesOptionsBuilder::new().filters(filter).build();
+        let (containers, networks, volumes) = tokio::join!(
+            engine.docker.list_containers(Some(containers)),
+            engine.docker.list_networks(Some(networks)),
+            engine.docker.list_volumes(Some(volumes)),
+        );
+        let found = |id, labels: Option<Labels>| Found { id, labels: labels.unwrap_or_default() };
+        Ok(Self {
+            containers: containers
+                .map_err(Error::engine("listing containers"))?
+                .into_iter()
+                .filter_map(|it| Some(found(it.id?, it.labels)))
+                .collect(),
+            networks: networks
+                .map_err(Error::engine("listing networks"))?
+                .into_iter()
+                .filter_map(|it| Some(found(it.id?, it.labels)))
+                .collect(),
+            volumes: volumes
+                .map_err(Error::engine("listing volumes"))?
+                .volumes
+                .unwrap_or_default()
+                .into_iter()
+                .map(|it| found(it.name, Some(it.labels)))
+                .collect(),
+        })
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Labels) -> bool) {
+        for list in [&mut self.containers, &mut self.networks, &mut self.volumes] {
+            list.retain(|found| keep(&found.labels));
+        }
+    }
+}
+
+/// Removes an environment: its containers, the `aws` one after a moment to clean up behind itself, then its networks
+/// and volumes. What isn't there is no error, so it may be called at any time, twice too.
+///
+/// # Errors
+/// [`Error::Engine`] with the first thing that could not be removed; the rest is tried nevertheless.
+pub async fn remove_environment(engine: &Engine, id: &str) -> Result<(), Error> {
+    let inventory = Inventory::list(engine, &labels::filter(labels::ENVIRONMENT, id)).await?;
+    remove(engine, &inventory).await?;
+    lease::forget(&engine.cache, id);
+    Ok(())
+}
+
+async fn remove(engine: &Engine, inventory: &Inventory) -> Result<(), Error> {
+    let containers = join_all(inventory.containers.iter().map(|found| end(engine, found))).await;
+    let networks = join_all(inventory.networks.iter().map(|found| engine.remove_network(&found.id))).await;
+    let volumes = join_all(inventory.volumes.iter().map(|found| remove_volume(engine, &found.id))).await;
+    containers.into_iter().chain(networks).chain(volumes).collect()
+}
+
+async fn end(engine: &Engine, found: &Found) -> Result<(), Error> {
+    if found.labels.get(labels::ROLE).is_some_and(|role| role == labels::AWS) {
+        engine.stop(&found.id, GRACE).await?;
+    }
+    engine.remove(&found.id).await
+}
+
+async fn remove_volume(engine: &Engine, name: &str) -> Result<(), Error> {
+    let removed = super::error::gone(engine.docker.remove_volume(name, None::<RemoveVolumeOptions>).await);
+    removed.map_err(Error::engine(format!("removing volume `{name}`")))
+}
+
+/// Removes what dead processes of this cache folder left in the engine and in the folder.
+///
+/// With `everything` also what was kept on request, what processes with other cache folders left, and the LocalStack
+/// containers. An environment whose owner lives is never touched, nor is a LocalStack while one does.
+///
+/// # Errors
+/// [`Error::Engine`] if the engine does not say what is there, or refuses a removal; [`Error::Io`] for a folder.
+pub async fn sweep(engine: &Engine, everything: bool) -> Result<Swept, Error> {
+    let mut inventory = Inventory::list(engine, &labels::ours()).await?;
+    let alive = inventory.containers.iter().any(|found| judge(engine, &found.labels) == Owner::Alive);
+    // The guard keeps LocalStack from being put to use while it goes.
+    let guard = if everything && !alive { localstack::idle(engine)? } else { None };
+    inventory.retain(|labels| match judge(engine, labels) {
+        Owner::Alive => false,
+        Owner::Dead => true,
+        Owner::Unknown => everything,
+        Owner::Everybody => guard.is_some(),
+    });
+    remove(engine, &inventory).await?;
+    for id in inventory.containers.iter().filter_map(|found| found.labels.get(labels::ENVIRONMENT)) {
+        lease::forget(&engine.cache, id);
+    }
+    lease::prune(&engine.cache);
+    let folders = remove_folders(engine, everything)?;
+    Ok(Swept {
+        containers: inventory.containers.len(),
+        networks: inventory.networks.len(),
+        volumes: inventory.volumes.len(),
+        folders,
+    })
+}
+
+/// What is known of the process that owns something.
+#[derive(PartialEq, Eq)]
+enum Owner {
+    Alive,
+    Dead,
+    /// It was kept on request, or it belongs to another cache folder and its process is not to be seen.
+    Unknown,
+    /// The shared LocalStack and its network.
+    Everybody,
+}
+
+fn judge(engine: &Engine, labels: &Labels) -> Owner {
+    if labels.get(labels::ROLE).is_some_and(|role| role == labels::LOCALSTACK) {
+        return Owner::Everybody;
+    }
+    let holder = labels.get(labels::LEASE).and_then(|label| Holder::parse(label));
+    match (holder, labels.get(labels::ENVIRONMENT)) {
+        (Some(holder), Some(id)) if holder.owner == engine.owner => {
+            if lease::is_held(&engine.cache, id) {
+                Owner::Alive
+            } else if lease::is_kept(&engine.cache, id) {
+                Owner::Unknown
+            } else {
+                Owner::Dead
+            }
+        }
+        (Some(holder), _) if holder.is_running() => Owner::Alive,
+        _ => Owner::Unknown,
+    }
+}
+
+/// Removes the cache folder's temporary folders whose owner is gone: `greenproof-ID…` of environments, and what an
+/// interrupted bootstrap left.
+fn remove_folders(engine: &Engine, everything: bool) -> Result<usize, Error> {
+    let mut count = 0;
+    let listing = fs::read_dir(&engine.cache).map_err(Error::io("reading", &engine.cache))?;
+    for path in listing.flatten().map(|entry| entry.path()) {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()?.strip_prefix("greenproof-")) else { continue };
+        let stale = if name.starts_with(bootstrap::FOLDER) {
+            lock::try_exclusive(&engine.build_lock())?.is_some()
+        } else {
+            !lease::covers(&engine.cache, name, everything)
+        };
+        if stale {
+            bootstrap::remove_folder(&path).map_err(Error::io("removing", &path))?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}

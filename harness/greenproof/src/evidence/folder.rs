@@ -1,0 +1,66 @@
+//! The evidence folder: one file for each thing that a person looks for.
+
+use super::Evidence;
+use cloud::event::What;
+use serde_json::{Value, json};
+use std::{io, path::Path};
+
+/// Writes the evidence into a folder, which is made anew.
+///
+/// | file | content |
+/// |---|---|
+/// | `evidence.json` | everything, to be judged again |
+/// | `core.log` | `greengrass.log` |
+/// | `COMPONENT.log` | the component's log |
+/// | `job.json` | the job document and each status that the device reported |
+/// | `api-calls.jsonl` | calls to AWS with the decision, a CloudTrail-shaped record a line |
+/// | `dns.jsonl`, `git.jsonl` | names asked, requests to the git server |
+/// | `packages.json`, `timings.json` | Python packages, stage durations |
+///
+/// # Errors
+/// When the folder can't be made or a file can't be written.
+pub fn write(evidence: &Evidence, folder: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => std::fs::create_dir_all(folder)?,
+    }
+    let file = |name: &str, text: String| std::fs::write(folder.join(name), text);
+    file("evidence.json", pretty(&serde_json::to_value(evidence)?))?;
+    file("core.log", evidence.core_log.clone())?;
+    for (component, log) in &evidence.component_logs {
+        file(&format!("{component}.log"), log.clone())?;
+    }
+    file("job.json", pretty(&job(evidence)))?;
+    file("api-calls.jsonl", lines(evidence, |what| matches!(what, What::Api(_))))?;
+    file("dns.jsonl", lines(evidence, |what| matches!(what, What::Dns { .. } | What::RawAddress { .. })))?;
+    file("git.jsonl", lines(evidence, |what| matches!(what, What::Git { .. } | What::Index { .. })))?;
+    file("packages.json", pretty(&serde_json::to_value(&evidence.packages)?))?;
+    file("timings.json", pretty(&serde_json::to_value(&evidence.timings)?))
+}
+
+fn job(evidence: &Evidence) -> Value {
+    let mut document = Value::Null;
+    let mut statuses = Vec::new();
+    for event in &evidence.events {
+        if let What::Job { status, details, document: sent, .. } = &event.what {
+            if let Some(sent) = sent {
+                document = sent.clone();
+            }
+            statuses.push(json!({ "time": event.time, "status": status, "statusDetails": details }));
+        }
+    }
+    json!({ "document": document, "statuses": statuses })
+}
+
+fn lines(evidence: &Evidence, of: impl Fn(&What) -> bool) -> String {
+    evidence
+        .events
+        .iter()
+        .filter(|event| of(&event.what))
+        .map(|event| serde_json::to_string(event).expect("an event always serialises") + "\n")
+        .collect()
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).expect("a value always serialises") + "\n"
+}

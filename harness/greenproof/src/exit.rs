@@ -1,0 +1,45 @@
+//! Exit codes, the tool's contract with scripts.
+
+use crate::{
+    report::Outcome,
+    verdict::{Kind, Verdict},
+};
+
+/// All scenarios passed.
+pub const PASSED: u8 = 0;
+/// A scenario has a finding.
+pub const FINDING: u8 = 1;
+/// Usage or scenario error.
+pub const USAGE: u8 = 2;
+/// The environment is missing or could not be raised.
+pub const ENVIRONMENT: u8 = 3;
+/// Nothing ran.
+pub const NOTHING: u8 = 4;
+/// The only findings are leaks.
+pub const LEAKS: u8 = 5;
+/// Our own fault, or something that is not emulated.
+pub const FAULT: u8 = 6;
+/// Interrupted, and cleaned up.
+pub const INTERRUPTED: u8 = 130;
+
+/// The exit code of these outcomes: of 6, 1 and 5 the first that applies, else 0; 4 when there are none.
+#[must_use]
+pub fn code(outcomes: &[Outcome]) -> u8 {
+    let any = |code: u8| outcomes.iter().any(|outcome| of(&outcome.verdict) == code);
+    match outcomes {
+        [] => NOTHING,
+        _ if any(FAULT) => FAULT,
+        _ if any(FINDING) => FINDING,
+        _ if any(LEAKS) => LEAKS,
+        _ => PASSED,
+    }
+}
+
+fn of(verdict: &Verdict) -> u8 {
+    match verdict {
+        Verdict::Passed => PASSED,
+        Verdict::Failed { findings } if findings.iter().all(|finding| finding.kind == Kind::Leak) => LEAKS,
+        Verdict::Failed { .. } => FINDING,
+        Verdict::Unsupported { .. } | Verdict::Broken { .. } => FAULT,
+    }
+}

@@ -1,0 +1,85 @@
+//! What the cloud containers say while a run goes on, as it arrives.
+
+use cloud::event::{Event, What};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
+
+/// The events of one environment; clones share them.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    events: Arc<Mutex<Vec<Event>>>,
+    changed: watch::Sender<usize>,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { events: Arc::default(), changed: watch::channel(0).0 }
+    }
+}
+
+impl Journal {
+    /// Takes one line of a cloud container's standard output. A line that is no event is dropped: a cloud prints
+    /// nothing else, and what a broken one prints is in its container's log.
+    pub(crate) fn take(&self, line: &str) {
+        match serde_json::from_str(line) {
+            Ok(event) => self.push(event),
+            Err(error) => tracing::warn!(%error, line, "a cloud printed something that is no event"),
+        }
+    }
+
+    pub(crate) fn push(&self, event: Event) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.push(event);
+        self.changed.send_replace(events.len());
+    }
+
+    /// All events so far, in order of time.
+    #[must_use]
+    pub fn events(&self) -> Vec<Event> {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        events.sort_by(|a, b| a.time.cmp(&b.time));
+        events
+    }
+
+    /// Waits until the events so far give an answer; `None` when patience ends first.
+    pub async fn wait<T>(&self, patience: Duration, mut answer: impl FnMut(&[Event]) -> Option<T>) -> Option<T> {
+        let deadline = Instant::now() + patience;
+        let mut changed = self.changed.subscribe();
+        loop {
+            changed.mark_unchanged();
+            if let Some(answer) = answer(&self.events()) {
+                return Some(answer);
+            }
+            if !matches!(timeout_at(deadline, changed.changed()).await, Ok(Ok(()))) {
+                return None;
+            }
+        }
+    }
+
+    /// The last thing that a person would want to know when nothing happens any more.
+    #[must_use]
+    pub fn last_trouble(&self) -> Option<String> {
+        self.events().iter().rev().find_map(|event| match &event.what {
+            What::Credentials { alias, status, message: Some(message), .. } => {
+                Some(format!("the credentials provider answered {status} `{message}` for role alias `{alias}`"))
+            }
+            What::Api(call) if call.error_code.is_some() => Some(format!(
+                "{} was answered {} {}",
+                call.event_name,
+                call.error_code.as_deref().unwrap_or_default(),
+                call.error_message.as_deref().unwrap_or_default()
+            )),
+            What::DataPlane { operation, subject, status } if *status >= 400 => {
+                Some(format!("{operation} for {subject} was answered {status}"))
+            }
+            What::Mqtt { action, resource, allowed: false, .. } => Some(format!("{action} on {resource} was denied")),
+            _ => None,
+        })
+    }
+}

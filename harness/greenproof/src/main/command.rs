@@ -1,0 +1,273 @@
+//! The subcommands: arguments in, exit code out.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use greenproof::{
+    Options, Scenario, Stage,
+    docker::{self, Engine},
+    embedded, exit,
+    report::{Outcome, Reader, Terminal, Told, junit},
+    run as runner, scenario, stage,
+};
+use std::{net::Ipv4Addr, path::PathBuf, sync::Arc};
+
+/// Prove that a Greengrass V2 component installs and runs on a core device, on this machine and without AWS.
+#[derive(Parser)]
+#[command(version, about, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Say more about what greenproof itself does.
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 all passed, 1 a finding, 2 usage or scenario error, 3 environment missing or \
+not raisable, 4 nothing ran, 5 only leaks found, 6 our own fault or something not emulated, 130 interrupted";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run scenarios and judge them; without any, the built-in reference scenario.
+    Run(Run),
+    /// Remove what dead runs left.
+    Sweep {
+        /// Stop the shared LocalStack too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Measure the reference scenario against the bare script in a plain container.
+    Bench {
+        /// How many runs of each.
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
+    },
+    /// Play a part of the cloud (inside its container).
+    #[command(hide = true)]
+    Cloud {
+        /// The part.
+        role: Role,
+    },
+    /// Play the emulated core (inside its container).
+    #[command(hide = true)]
+    Device(Device),
+}
+
+#[derive(Args)]
+pub(crate) struct Run {
+    /// Scenario files.
+    scenarios: Vec<PathBuf>,
+    /// Install host tools that are missing (debootstrap) instead of naming them.
+    #[arg(long)]
+    install_missing: bool,
+    /// Where evidence folders go, one a scenario.
+    #[arg(long, value_name = "FOLDER", default_value = "greenproof-evidence")]
+    evidence: PathBuf,
+    /// Write a JUnit XML report.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Wait longer (or shorter) for everything, by this factor.
+    #[arg(long, value_name = "FACTOR", value_parser = positive)]
+    patience: Option<f64>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Role {
+    /// Every `*.amazonaws.com` host.
+    Aws,
+    /// github.com and the package index.
+    Github,
+}
+
+#[derive(Args)]
+pub(crate) struct Device {
+    #[arg(long)]
+    nameserver: Option<Ipv4Addr>,
+    #[arg(long)]
+    gateway: Option<Ipv4Addr>,
+    #[arg(long)]
+    trust: Option<PathBuf>,
+    #[arg(long)]
+    init_config: PathBuf,
+    #[arg(long)]
+    root: PathBuf,
+}
+
+/// Why a command ended without an outcome.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    pub(crate) message: String,
+    pub(crate) hint: String,
+}
+
+impl From<stage::Error> for Failure {
+    fn from(error: stage::Error) -> Self {
+        let code = if error.usage { exit::USAGE } else { exit::ENVIRONMENT };
+        Self { code, message: error.to_string(), hint: error.hint().to_owned() }
+    }
+}
+
+impl From<scenario::Error> for Failure {
+    fn from(error: scenario::Error) -> Self {
+        Self { code: exit::USAGE, message: error.to_string(), hint: error.hint }
+    }
+}
+
+impl From<docker::Error> for Failure {
+    fn from(error: docker::Error) -> Self {
+        stage::Error::from(error).into()
+    }
+}
+
+impl Failure {
+    fn new(code: u8, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: hint.into() }
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0).ok_or("use a number above 0".into())
+}
+
+pub(crate) async fn run(arguments: Run) -> Result<u8, Failure> {
+    let mut interrupt = Interrupt::new()?;
+    let result = tokio::select! {
+        result = run_all(arguments) => result,
+        signal = interrupt.received() => {
+            // The run was dropped, and its lease with it, so that a sweep takes what it raised.
+            let swept = clean_up().await;
+            return Err(Failure::new(exit::INTERRUPTED, format!("interrupted by {signal}; {swept}"), ""));
+        }
+    };
+    if result.is_err() {
+        clean_up().await;
+    }
+    result
+}
+
+async fn run_all(arguments: Run) -> Result<u8, Failure> {
+    let mut options = Options::from_environment()?;
+    options.install_missing = arguments.install_missing;
+    options.patience = arguments.patience.unwrap_or(options.patience);
+    let reader: Arc<dyn Reader> = Arc::new(Terminal::new(colour()));
+    let mut scenarios = Vec::new();
+    for path in &arguments.scenarios {
+        scenarios.push(Scenario::load(path)?);
+    }
+    let folder = tempfile::Builder::new().prefix("greenproof-reference-").tempdir().map_err(|error| {
+        Failure::new(exit::ENVIRONMENT, format!("can't make a temporary folder: {error}"), "free some disk space")
+    })?;
+    if scenarios.is_empty() {
+        let path = embedded::reference(folder.path()).map_err(|error| {
+            Failure::new(exit::ENVIRONMENT, format!("can't write the reference scenario: {error}"), "")
+        })?;
+        scenarios.push(Scenario::load(&path)?);
+    }
+    let stage = Stage::set(options, &*reader).await?;
+    let mut outcomes = Vec::new();
+    for scenario in scenarios {
+        match runner::run(&stage, scenario.clone(), &arguments.evidence, &*reader).await {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(error) => {
+                write_junit(arguments.junit.as_ref(), &{
+                    outcomes.push(runner::broken(scenario, &error));
+                    outcomes
+                })?;
+                return Err(error.into());
+            }
+        }
+    }
+    write_junit(arguments.junit.as_ref(), &outcomes)?;
+    Ok(exit::code(&outcomes))
+}
+
+fn write_junit(file: Option<&PathBuf>, outcomes: &[Outcome]) -> Result<(), Failure> {
+    let Some(file) = file else { return Ok(()) };
+    let failed = |error: String| {
+        Failure::new(
+            exit::USAGE,
+            format!("can't write the report `{}`: {error}", file.display()),
+            "name a writable file",
+        )
+    };
+    let text = junit(outcomes).map_err(|error| failed(error.to_string()))?;
+    std::fs::write(file, text).map_err(|error| failed(error.to_string()))
+}
+
+pub(crate) async fn sweep(all: bool) -> Result<u8, Failure> {
+    let engine = Engine::connect(Options::from_environment()?.cache).await?;
+    let swept = docker::sweep(&engine, all).await?;
+    let note = if swept.is_empty() { "nothing to remove".to_owned() } else { format!("removed {swept}") };
+    Terminal::new(colour()).told(&Told::Note(&note));
+    Ok(exit::PASSED)
+}
+
+pub(crate) async fn bench(runs: usize) -> Result<u8, Failure> {
+    let reader = Terminal::new(colour());
+    let stage = Stage::set(Options::from_environment()?, &reader).await?;
+    let result = greenproof::bench::bench(&stage, runs, &reader).await?;
+    reader.told(&Told::Note(&result.to_string()));
+    Ok(exit::PASSED)
+}
+
+pub(crate) async fn cloud(role: Role) -> Result<u8, Failure> {
+    let result = match role {
+        Role::Aws => ::cloud::aws::run().await.map_err(|error| error.to_string()),
+        Role::Github => ::cloud::github::run().await.map_err(|error| error.to_string()),
+    };
+    match result {
+        Ok(()) => Ok(exit::PASSED),
+        Err(reason) => {
+            ::cloud::event::emit(::cloud::event::What::Failed { reason: reason.clone() });
+            Err(Failure::new(exit::FAULT, reason, ""))
+        }
+    }
+}
+
+pub(crate) async fn device(arguments: Device) -> Result<u8, Failure> {
+    let Device { nameserver, gateway, trust, init_config, root } = arguments;
+    let options = ::device::Options { nameserver, gateway, trust, init_config, root };
+    ::device::run(options).await.map_err(|error| Failure::new(exit::FAULT, error.to_string(), ""))?;
+    Ok(exit::PASSED)
+}
+
+/// Removes what this process raised, once its runs are dropped; says what was done.
+pub(crate) async fn clean_up() -> String {
+    let swept = async {
+        let cache = Options::from_environment().map_err(|error| error.to_string())?.cache;
+        let engine = Engine::connect(cache).await.map_err(|error| error.to_string())?;
+        docker::sweep(&engine, false).await.map_err(|error| error.to_string())
+    };
+    match swept.await {
+        Ok(swept) if swept.is_empty() => "nothing was left to remove".into(),
+        Ok(swept) => format!("removed {swept}"),
+        Err(error) => format!("could not clean up: {error}; run `greenproof sweep`"),
+    }
+}
+
+fn colour() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "this is the edge where configuration is read")]
+    std::env::var("NO_COLOR").is_err()
+}
+
+/// Ctrl-C and `SIGTERM`.
+struct Interrupt {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Interrupt {
+    fn new() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::new(exit::FAULT, format!("can't listen for signals: {error}"), ""))
+        };
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn received(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "Ctrl-C",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}

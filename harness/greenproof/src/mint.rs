@@ -1,0 +1,38 @@
+//! Values that are new in every run: tokens, accounts, names.
+//!
+//! Nothing here is ever written to a fixture; what is secret goes into the run's [`crate::redact::Redactor`].
+
+use rand::{RngExt, rngs::ThreadRng};
+
+const LOWER: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+const ALPHANUMERIC: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// `length` lower-case letters and digits, beginning with a letter.
+#[must_use]
+pub fn name(length: usize) -> String {
+    let mut random = rand::rng();
+    std::iter::once(pick(&LOWER[..26], &mut random)).chain((1..length).map(|_| pick(LOWER, &mut rand::rng()))).collect()
+}
+
+/// A 12-digit AWS account that does not start with zero.
+#[must_use]
+pub fn account() -> String {
+    rand::rng().random_range(100_000_000_000_u64..1_000_000_000_000).to_string()
+}
+
+/// A classic personal access token: `ghp_` and 36 letters and digits.
+#[must_use]
+pub fn token() -> String {
+    let mut random = rand::rng();
+    let body: String = (0..36).map(|_| pick(ALPHANUMERIC, &mut random)).collect();
+    format!("ghp_{body}")
+}
+
+fn pick(alphabet: &[u8], random: &mut ThreadRng) -> char {
+    char::from(alphabet[random.random_range(0..alphabet.len())])
+}
+
+/// The names in the `{token:NAME}` placeholders of a text.
+pub(crate) fn placeholders(text: &str) -> impl Iterator<Item = &str> {
+    text.split("{token:").skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+}

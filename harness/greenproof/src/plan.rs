@@ -1,0 +1,272 @@
+//! A scenario resolved: every minted value, certificate, repository and object that the run will use.
+//!
+//! A [`Plan`] needs no Docker. It holds secrets in memory only and hands them to the containers; whatever is stored
+//! or shown of a run goes through its [`Redactor`].
+
+mod artifact;
+mod authority;
+mod repository;
+
+pub use authority::Identity;
+
+use crate::{component::Component, mint, redact::Redactor, scenario::Scenario};
+use authority::Issuer;
+use cloud::world::{
+    self, Authority, Bucket, Deployment, Endpoints, Hub, RoleAlias, Secret, Sensitive, Thing, Token, World,
+};
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+/// Addresses of an environment's containers.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// The `aws` container.
+    pub aws: Ipv4Addr,
+    /// The `github` container.
+    pub github: Ipv4Addr,
+}
+
+/// A scenario with nothing left open.
+#[derive(Debug)]
+pub struct Plan {
+    /// What was asked for.
+    pub scenario: Scenario,
+    /// Identifier of the environment: lower-case letters and digits.
+    pub environment: String,
+    /// The account.
+    pub account: String,
+    /// The thing's name.
+    pub thing: String,
+    /// The certificate authority of the environment, PEM.
+    pub ca: String,
+    /// The device's certificate and key.
+    pub identity: Identity,
+    /// The id of the device's certificate: SHA-256 of its DER form, in hex.
+    pub certificate_id: String,
+    /// Id of the job that carries the deployment.
+    pub job: String,
+    /// Bare repositories by `OWNER/NAME`.
+    pub repositories: BTreeMap<String, repository::Bare>,
+    /// The run's secrets.
+    pub redactor: Redactor,
+    issuer: Issuer,
+    endpoints: Endpoints,
+    tokens: BTreeMap<String, String>,
+    buckets: Vec<Bucket>,
+}
+
+/// Why a scenario can't be resolved.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}: {cause}")]
+pub struct Error {
+    doing: String,
+    cause: String,
+}
+
+impl Error {
+    fn new(doing: impl Into<String>, cause: impl std::fmt::Display) -> Self {
+        Self { doing: doing.into(), cause: cause.to_string() }
+    }
+}
+
+impl Plan {
+    /// Resolves a scenario.
+    ///
+    /// # Errors
+    /// When a repository can't be made, an artifact can't be read, or a certificate can't be issued.
+    pub fn of(scenario: Scenario) -> Result<Self, Error> {
+        let issuer = Issuer::new().map_err(|error| Error::new("making the certificate authority", error))?;
+        let identity = issuer.device().map_err(|error| Error::new("issuing the device certificate", error))?;
+        let repositories = scenario
+            .github
+            .repositories
+            .iter()
+            .map(|(name, repository)| Ok((name.clone(), repository::Bare::from_folder(&repository.source)?)))
+            .collect::<Result<_, Error>>()?;
+        let tokens: BTreeMap<_, _> = scenario.github.tokens.keys().map(|name| (name.clone(), mint::token())).collect();
+        let buckets = buckets(&scenario.components)?;
+        let endpoints = Endpoints {
+            data: format!("{}-ats.iot.{}.amazonaws.com", mint::name(14), scenario.aws.region),
+            credentials: format!("{}.credentials.iot.{}.amazonaws.com", mint::name(14), scenario.aws.region),
+        };
+        let mut plan = Self {
+            environment: mint::name(8),
+            account: scenario.aws.account.clone().unwrap_or_else(mint::account),
+            thing: scenario.device.thing.clone().unwrap_or_else(|| format!("core-{}", mint::name(8))),
+            ca: issuer.certificate(),
+            certificate_id: identity.id(),
+            identity,
+            job: uuid::Uuid::new_v4().to_string(),
+            repositories,
+            redactor: Redactor::default(),
+            issuer,
+            endpoints,
+            tokens,
+            buckets,
+            scenario,
+        };
+        plan.redactor = plan.secrets();
+        Ok(plan)
+    }
+
+    /// What this environment needs for itself on a LocalStack that it shares: its account and its buckets.
+    #[must_use]
+    pub fn claims(&self) -> Vec<String> {
+        let buckets = self.buckets.iter().map(|bucket| format!("bucket-{}", bucket.name));
+        std::iter::once(format!("account-{}", self.account)).chain(buckets).collect()
+    }
+
+    /// What the `aws` container is told.
+    #[must_use]
+    pub fn world(&self, localstack: &str, at: Addresses) -> World {
+        let aws = &self.scenario.aws;
+        let alias = RoleAlias { role: aws.role.name.clone(), duration_seconds: 3600 };
+        let role = world::Role {
+            path: "/".into(),
+            trust: aws.role.trust.clone(),
+            policies: aws.role.policies.clone(),
+            max_session_seconds: 3600,
+        };
+        World {
+            environment: self.environment.clone(),
+            account: self.account.clone(),
+            region: aws.region.clone(),
+            localstack: localstack.into(),
+            aws: at.aws,
+            github: at.github,
+            authority: Authority { certificate: self.ca.clone(), key: Sensitive(self.issuer.key()) },
+            endpoints: self.endpoints.clone(),
+            thing: Thing {
+                name: self.thing.clone(),
+                groups: vec![self.group()],
+                certificate: self.identity.certificate.clone(),
+                policies: aws.thing_policies.clone(),
+            },
+            role_aliases: aws.role.alias_exists.then(|| (aws.role.alias.clone(), alias)).into_iter().collect(),
+            roles: BTreeMap::from([(aws.role.name.clone(), role)]),
+            secrets: self.secret_values().map(|(name, value)| Secret { name, value: Sensitive(value) }).collect(),
+            buckets: self.buckets.clone(),
+            components: self.listed_components(),
+            deployment: Some(Deployment {
+                id: uuid::Uuid::new_v4().to_string(),
+                job: self.job.clone(),
+                group: self.group(),
+                components: self.scenario.deployment.clone(),
+                failure_handling: "ROLLBACK".into(),
+            }),
+        }
+    }
+
+    /// What the `github` container is told.
+    ///
+    /// # Errors
+    /// When its certificate can't be issued.
+    pub fn hub(&self, at: Addresses) -> Result<Hub, Error> {
+        let server = self
+            .issuer
+            .server(&["github.com", "api.github.com", world::INDEX_HOST])
+            .map_err(|error| Error::new("issuing the certificate of github.com", error))?;
+        let repositories = &self.scenario.github.repositories;
+        let known = self.scenario.github.tokens.iter().filter(|(_, token)| token.known);
+        Ok(Hub {
+            environment: self.environment.clone(),
+            address: at.github,
+            certificate: server.certificate,
+            key: Sensitive(server.key),
+            repositories: repositories
+                .iter()
+                .map(|(name, repository)| world::Repository { name: name.clone(), private: repository.private })
+                .collect(),
+            tokens: known
+                .map(|(name, token)| Token {
+                    value: Sensitive(self.tokens[name].clone()),
+                    login: token.login.clone(),
+                    repositories: token.repositories.clone(),
+                    contents: token.contents,
+                })
+                .collect(),
+        })
+    }
+
+    /// The nucleus's init config, in the real one's format.
+    #[must_use]
+    pub fn init_config(&self, root: &str) -> String {
+        let aws = &self.scenario.aws;
+        let config = serde_json::json!({
+            "system": {
+                "certificateFilePath": format!("{root}/device.pem.crt"),
+                "privateKeyPath": format!("{root}/private.pem.key"),
+                "rootCaPath": format!("{root}/AmazonRootCA1.pem"),
+                "rootpath": root,
+                "thingName": self.thing,
+            },
+            "services": { "aws.greengrass.Nucleus": {
+                "componentType": "NUCLEUS",
+                "configuration": {
+                    "awsRegion": aws.region,
+                    "iotRoleAlias": aws.role.alias,
+                    "iotDataEndpoint": self.endpoints.data,
+                    "iotCredEndpoint": self.endpoints.credentials,
+                    "runWithDefault": { "posixUser": "ggc_user:ggc_group" },
+                },
+            }},
+        });
+        serde_yaml_ng::to_string(&config).expect("a JSON value is always YAML")
+    }
+
+    /// The token that `{token:NAME}` stands for.
+    #[must_use]
+    pub fn token(&self, name: &str) -> Option<&str> {
+        self.tokens.get(name).map(String::as_str)
+    }
+
+    /// Where the device asks for its role's credentials.
+    pub(crate) fn credentials_url(&self) -> String {
+        let alias = &self.scenario.aws.role.alias;
+        format!("https://{}/role-aliases/{alias}/credentials", self.endpoints.credentials)
+    }
+
+    fn group(&self) -> String {
+        format!("{}-group", self.thing)
+    }
+
+    fn listed_components(&self) -> Vec<world::Component> {
+        let private = self.scenario.components.iter().map(|component| component.recipe.clone());
+        let service = "aws.greengrass.TokenExchangeService";
+        let version = self.scenario.deployment.get(service).map_or("2.0.3", String::as_str);
+        private
+            .map(|recipe| world::Component { recipe, public: false })
+            .chain([world::Component { recipe: Component::token_exchange_service(version), public: true }])
+            .collect()
+    }
+
+    fn secret_values(&self) -> impl Iterator<Item = (String, String)> {
+        self.scenario.aws.secrets.iter().map(|(name, value)| {
+            let value = self
+                .tokens
+                .iter()
+                .fold(value.clone(), |value, (token, minted)| value.replace(&format!("{{token:{token}}}"), minted));
+            (name.clone(), value)
+        })
+    }
+
+    fn secrets(&self) -> Redactor {
+        let redactor = Redactor::default()
+            .with("the device's private key", &self.identity.key)
+            .with("the private CA's key", &self.issuer.key());
+        let redactor = self
+            .tokens
+            .iter()
+            .fold(redactor, |redactor, (name, token)| redactor.with(format!("token `{name}`"), token));
+        self.secret_values().fold(redactor, |redactor, (name, value)| redactor.with(format!("secret `{name}`"), &value))
+    }
+}
+
+/// The buckets that the components' artifacts live in, filled.
+fn buckets(components: &[Component]) -> Result<Vec<Bucket>, Error> {
+    let mut buckets: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
+    for object in components.iter().flat_map(|component| &component.objects) {
+        let content = artifact::base64(&object.source)?;
+        buckets.entry(&object.bucket).or_default().insert(object.key.clone(), content);
+    }
+    Ok(buckets.into_iter().map(|(name, objects)| Bucket { name: name.into(), objects }).collect())
+}

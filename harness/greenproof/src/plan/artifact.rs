@@ -1,0 +1,38 @@
+//! The bytes of an artifact: a file as it is, or a folder's content as a zip.
+
+use super::Error;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use std::{
+    io::{Cursor, Write},
+    path::Path,
+};
+use zip::{ZipWriter, write::SimpleFileOptions};
+
+/// The artifact's content in base64.
+pub(super) fn base64(source: &Path) -> Result<String, Error> {
+    let bytes = if source.is_dir() { zipped(source) } else { std::fs::read(source) }
+        .map_err(|error| Error::new(format!("reading the artifact `{}`", source.display()), error))?;
+    Ok(STANDARD.encode(bytes))
+}
+
+/// A zip of the folder's content, its files in order and without times, so that equal folders give equal bytes.
+fn zipped(folder: &Path) -> std::io::Result<Vec<u8>> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    add(&mut zip, folder, "")?;
+    Ok(zip.finish()?.into_inner())
+}
+
+fn add(zip: &mut ZipWriter<Cursor<Vec<u8>>>, folder: &Path, prefix: &str) -> std::io::Result<()> {
+    let mut entries = std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            add(zip, &entry.path(), &format!("{name}/"))?;
+        } else {
+            zip.start_file(name, SimpleFileOptions::default())?;
+            zip.write_all(&std::fs::read(entry.path())?)?;
+        }
+    }
+    Ok(())
+}

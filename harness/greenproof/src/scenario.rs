@@ -1,0 +1,227 @@
+//! The complete description of one run: what the world holds, what is deployed, and what must be seen.
+//!
+//! A [`Scenario`] is read from a TOML file ([`Scenario::load`]) or built in Rust by changing a loaded one; its paths
+//! are absolute and its policies parsed, so that nothing later can fail because of a typing error in it.
+//! It says what, never how long: patience is the runner's configuration.
+//!
+//! ```no_run
+//! let scenario = greenproof::Scenario::load("fixtures/scenarios/private-package.toml".as_ref())?;
+//! assert_eq!(scenario.aws.region, "ap-northeast-1");
+//! # Ok::<(), greenproof::scenario::Error>(())
+//! ```
+
+mod file;
+
+use crate::component::Component;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// One run, completely described.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The file's name without its extension; names the evidence folder and the JUnit case.
+    pub name: String,
+    /// One sentence for a reader.
+    pub summary: String,
+    /// The core device.
+    pub device: Device,
+    /// The AWS side.
+    pub aws: Aws,
+    /// The internet side.
+    pub github: GitHub,
+    /// Private component versions of the account.
+    pub components: Vec<Component>,
+    /// Exact versions that the deployment asks for, by component name.
+    pub deployment: BTreeMap<String, String>,
+    /// What must be seen for the run to pass.
+    pub expect: Expect,
+    /// For a scenario that must fail: how.
+    pub must_fail: Option<MustFail>,
+}
+
+/// The core device and its quirks.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// The thing's name; minted when absent.
+    pub thing: Option<String>,
+    /// Whether Python carries the PEP 668 marker, as Debian ships it.
+    pub pep668: bool,
+    /// Whether the private CA is in the system's trust store. The core trusts it in any case.
+    pub trust_ca: bool,
+}
+
+/// What the AWS account holds.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    /// The 12-digit account; minted when absent.
+    pub account: Option<String>,
+    /// The region.
+    pub region: String,
+    /// The token exchange role.
+    pub role: Role,
+    /// IoT policies attached to the certificate, by name.
+    pub thing_policies: BTreeMap<String, Value>,
+    /// Secrets by name. In a value `{token:NAME}` stands for the token of that name.
+    pub secrets: BTreeMap<String, String>,
+}
+
+/// The token exchange role and the alias that leads to it.
+#[derive(Clone, Debug)]
+pub struct Role {
+    /// The role's name.
+    pub name: String,
+    /// Its trust policy.
+    pub trust: Value,
+    /// Its identity policies by name.
+    pub policies: BTreeMap<String, Value>,
+    /// The alias that the device is configured with.
+    pub alias: String,
+    /// Whether IoT knows that alias.
+    pub alias_exists: bool,
+}
+
+/// What GitHub holds.
+#[derive(Clone, Debug, Default)]
+pub struct GitHub {
+    /// Repositories by `OWNER/NAME`.
+    pub repositories: BTreeMap<String, Repository>,
+    /// Personal access tokens by the name that `{token:NAME}` uses.
+    pub tokens: BTreeMap<String, Token>,
+}
+
+/// A repository to make from a folder.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    /// The folder whose content becomes the only commit.
+    pub source: PathBuf,
+    /// Whether it needs a token.
+    pub private: bool,
+}
+
+/// A token to mint.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// Login of its owner.
+    pub login: String,
+    /// The private repositories that it sees.
+    pub repositories: Vec<String>,
+    /// Whether it may read contents.
+    pub contents: bool,
+    /// Whether GitHub knows it; false mints a token that was revoked.
+    pub known: bool,
+}
+
+/// What must be seen.
+#[derive(Clone, Debug, Default)]
+pub struct Expect {
+    /// The deployment's final job status.
+    pub deployment: String,
+    /// The final lifecycle state by component.
+    pub components: BTreeMap<String, String>,
+    /// Lines that a component's script must print.
+    pub lines: Vec<Line>,
+    /// API calls that must have been made, and how often.
+    pub calls: Vec<Call>,
+    /// Python packages that the component's user must have.
+    pub packages: Vec<Package>,
+}
+
+/// A line of a script's output, matched whole.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// The component.
+    pub component: String,
+    /// The lifecycle step, such as `Run`.
+    pub step: String,
+    /// `stdout` or `stderr`.
+    #[serde(default = "stdout")]
+    pub stream: Stream,
+    /// The line, trimmed as the nucleus trims it.
+    pub equals: String,
+}
+
+/// Which stream a line was printed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+const fn stdout() -> Stream {
+    Stream::Stdout
+}
+
+/// Calls of one IAM action by the device's role session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// The IAM action, such as `secretsmanager:GetSecretValue`.
+    pub action: String,
+    /// How many of them must have been allowed.
+    pub allowed: usize,
+}
+
+/// What `pip3 show` must report for the component's user.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Package {
+    /// The distribution's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its summary.
+    pub summary: Option<String>,
+    /// Its author.
+    pub author: Option<String>,
+    /// Its licence.
+    pub license: Option<String>,
+    /// A folder that its location must be under.
+    pub location_under: Option<String>,
+    /// The repository (`OWNER/NAME`) whose head must be the commit in `direct_url.json`.
+    pub repository: Option<String>,
+}
+
+/// How a scenario that must fail fails.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MustFail {
+    /// The kinds of finding, exactly.
+    pub findings: Vec<String>,
+    /// Whole lines that a component printed, after redaction; `{account}` and `{certificate}` stand for the run's own.
+    #[serde(default)]
+    pub prints: Vec<String>,
+    /// Texts that the findings or the job's status details must hold.
+    #[serde(default)]
+    pub says: Vec<String>,
+}
+
+impl Scenario {
+    /// Reads a scenario file and all that it names.
+    ///
+    /// # Errors
+    /// When the file or one it names is missing, malformed or contradicts itself; the error names the file, and the
+    /// line and column where there is one.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        file::load(path)
+    }
+}
+
+/// Why a scenario can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {message}")]
+pub struct Error {
+    /// `FILE`, or `FILE:LINE:COLUMN`.
+    pub place: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}

@@ -1,0 +1,171 @@
+//! What every run of a process shares: the Docker engine, the images and how patient we are.
+
+use crate::{
+    docker::{self, Build, Engine, Images, Progress},
+    report::{Reader, Told},
+};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+/// Configuration, read once at the edge.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where locks, leases and temporary files live.
+    pub cache: PathBuf,
+    /// The `greenproof` program that the containers run; it must be a static Linux binary.
+    pub program: PathBuf,
+    /// Whether missing host tools may be installed.
+    pub install_missing: bool,
+    /// A LocalStack image to use instead of ours.
+    pub localstack_image: Option<String>,
+    /// A CA bundle that image builds need to reach the Python package index.
+    pub ca_bundle: Option<PathBuf>,
+    /// Settings that image builds take over, by variable name: pip's and the proxy's.
+    pub build_arguments: Vec<(String, String)>,
+    /// Debian mirror for base images, if not the usual one.
+    pub debian_mirror: Option<String>,
+    /// What patience is multiplied by.
+    pub patience: f64,
+}
+
+/// Variables whose values image builds take over.
+pub const BUILD_ARGUMENTS: [&str; 7] = [
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_TRUSTED_HOST",
+    "PIP_DEFAULT_TIMEOUT",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+];
+
+/// How long a deployment may take before it counts as stuck, with a patience of 1.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+impl Options {
+    /// The options that the process environment gives: `XDG_CACHE_HOME`, `HOME`, `PIP_CERT`, `SSL_CERT_FILE`,
+    /// what [`BUILD_ARGUMENTS`] names, and `GREENPROOF_` followed by `PATIENCE`, `PROGRAM`, `LOCALSTACK_IMAGE` or
+    /// `DEBIAN_MIRROR`.
+    ///
+    /// # Errors
+    /// When there is no home folder, the program can't be found, or the patience is no number above zero.
+    pub fn from_environment() -> Result<Self, Error> {
+        #[expect(clippy::disallowed_methods, reason = "this is the edge where configuration is read")]
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let cache = variable("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")))
+            .ok_or_else(|| Error::usage("no folder for locks and leases", "set HOME or XDG_CACHE_HOME"))?;
+        let program = match variable("GREENPROOF_PROGRAM") {
+            Some(program) => PathBuf::from(program),
+            None => std::env::current_exe()
+                .map_err(|error| Error::usage(format!("can't find the program's own file: {error}"), ""))?,
+        };
+        let patience = match variable("GREENPROOF_PATIENCE") {
+            Some(text) => {
+                text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0).ok_or_else(|| {
+                    Error::usage(format!("GREENPROOF_PATIENCE is `{text}`"), "use a number above 0, such as 2")
+                })?
+            }
+            None => 1.0,
+        };
+        Ok(Self {
+            cache: cache.join("greenproof"),
+            program,
+            install_missing: false,
+            localstack_image: variable("GREENPROOF_LOCALSTACK_IMAGE"),
+            ca_bundle: variable("PIP_CERT").or_else(|| variable("SSL_CERT_FILE")).map(PathBuf::from),
+            build_arguments: BUILD_ARGUMENTS
+                .iter()
+                .filter_map(|name| Some(((*name).to_owned(), variable(name)?)))
+                .collect(),
+            debian_mirror: variable("GREENPROOF_DEBIAN_MIRROR"),
+            patience,
+        })
+    }
+}
+
+/// A stage on which environments can be raised.
+#[derive(Debug)]
+pub struct Stage {
+    /// The Docker engine.
+    pub engine: Engine,
+    /// The images, ready to run.
+    pub images: Images,
+    patience: Duration,
+}
+
+impl Stage {
+    /// Connects to Docker, removes what dead runs left, and makes the images that are missing.
+    ///
+    /// # Errors
+    /// When Docker can't be reached or an image can't be made.
+    pub async fn set(options: Options, reader: &dyn Reader) -> Result<Self, Error> {
+        let began = Instant::now();
+        let engine = Engine::connect(options.cache.clone()).await?;
+        let build = Build {
+            install_missing: options.install_missing,
+            localstack_image: options.localstack_image.clone(),
+            binary: options.program.clone(),
+            ca_bundle: options.ca_bundle.clone(),
+            arguments: options.build_arguments.clone(),
+            debian_mirror: options.debian_mirror.clone(),
+        };
+        let progress = |progress: Progress| {
+            reader.told(&Told::Building { image: &progress.image, line: &progress.line });
+        };
+        let (swept, images) = tokio::join!(docker::sweep(&engine, false), docker::images(&engine, &build, &progress));
+        let (swept, images) = (swept?, images?);
+        if !swept.is_empty() {
+            reader.told(&Told::Note(&format!("removed what an earlier run left: {swept}")));
+        }
+        let took = began.elapsed();
+        if took > Duration::from_secs(1) {
+            reader.told(&Told::Note(&format!("images ready after {:.0} s", took.as_secs_f64())));
+        }
+        Ok(Self { engine, images, patience: PATIENCE.mul_f64(options.patience) })
+    }
+
+    /// How long a deployment may take.
+    #[must_use]
+    pub const fn patience(&self) -> Duration {
+        self.patience
+    }
+}
+
+/// Why the stage could not be set or an environment not raised.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    message: String,
+    hint: String,
+    /// Whether it is a matter of usage rather than of the machine.
+    pub usage: bool,
+}
+
+impl Error {
+    fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into(), usage: true }
+    }
+
+    /// An error in what surrounds a run.
+    pub(crate) fn surrounding(doing: &str, cause: impl std::fmt::Display, hint: impl Into<String>) -> Self {
+        Self { message: format!("{doing}: {cause}"), hint: hint.into(), usage: false }
+    }
+
+    /// What to do about it; empty when there is nothing to say.
+    #[must_use]
+    pub fn hint(&self) -> &str {
+        &self.hint
+    }
+}
+
+impl From<docker::Error> for Error {
+    fn from(error: docker::Error) -> Self {
+        let hint = error.hint().unwrap_or_default().to_owned();
+        let message = error.log().map_or_else(|| error.to_string(), |log| format!("{error}\n{log}"));
+        Self { message, hint, usage: false }
+    }
+}

@@ -1,0 +1,23 @@
+# What CI runs is what a person runs.
+
+# Formatting, lints and documentation.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+# Everything: unit tests, then what needs Docker.
+test: build unit e2e
+
+build:
+    cargo build --workspace --all-targets
+
+unit:
+    cargo nextest run --workspace
+
+e2e: build
+    cargo nextest run --workspace --profile e2e
+
+# The reference scenario against the bare script in a plain container.
+bench: build
+    target/x86_64-unknown-linux-gnu/debug/greenproof bench

@@ -1,0 +1,149 @@
+//! The program as a person meets it: bad input, interruption, and what is left behind.
+
+use anyhow::{Context, Result};
+use assert_cmd::Command as Checked;
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+use tests::{fixture, program};
+
+fn greenproof() -> Checked {
+    Checked::new(program())
+}
+
+/// Runs with these arguments; gives the exit code and standard error.
+fn fails(arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+    let mut command = greenproof();
+    command.args(arguments).envs(environment.iter().copied());
+    let output = command.output().expect("the program can be run");
+    (output.status.code().expect("it was not killed"), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn scenario(folder: &Path, text: &str) -> Result<String> {
+    let path = folder.join("scenario.toml");
+    std::fs::write(&path, text)?;
+    Ok(path.to_str().context("a temporary path is UTF-8")?.to_owned())
+}
+
+/// Every bad scenario is refused with code 2, its place and a hint, before anything is raised.
+#[test]
+fn bad_scenarios_are_refused_with_their_place() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("broken.json"), "{\n  \"Version\": \"2012-10-17\",\n  oops\n}")?;
+    std::fs::write(folder.path().join("recipe.yaml"), "ComponentName: a\nManifests: [\n")?;
+    let base = format!("base = \"{}\"\n", fixture("scenarios/private-package.toml").display());
+    let cases = [
+        ("summary = [".to_owned(), ":1:12", "unclosed array"),
+        (format!("{base}[device]\ncoer = \"emulated\"\n"), ":3:1", "unknown field `coer`"),
+        (format!("{base}[device]\ncore = \"classic\"\n"), ":3:8", "the core `classic` is not known"),
+        (format!("{base}[aws]\naccount = \"12\"\n"), ":3:11", "`12` is no AWS account"),
+        (format!("{base}[[component]]\nrecipe = \"nowhere.yaml\"\n"), ":3:10", "`nowhere.yaml`: No such file"),
+        (format!("{base}[aws.role]\npolicies = [\"nowhere.json\"]\n"), ":3:13", "`nowhere.json`: No such file"),
+        (format!("{base}[aws.role]\npolicies = [\"broken.json\"]\n"), "broken.json:3:3", "not valid JSON"),
+        (format!("{base}[[component]]\nrecipe = \"recipe.yaml\"\n"), "recipe.yaml:3:1", "not a recipe"),
+        (format!("{base}[deployment]\n\"com.example.Other\" = \"1.0.0\"\n"), ":3:2", "which no `[[component]]` is"),
+    ];
+    for (text, place, message) in cases {
+        let path = scenario(folder.path(), &text)?;
+        let (code, error) = fails(&["run", &path], &[]);
+        assert_eq!(code, 2, "{error}");
+        assert!(error.contains(place) && error.contains(message) && error.contains("hint: "), "{text}\n{error}");
+    }
+    let (code, error) = fails(&["run", "nowhere.toml"], &[]);
+    assert!(code == 2 && error.contains("nowhere.toml: can't read the scenario"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn a_docker_that_does_not_run_is_told_with_code_3() {
+    let (code, error) = fails(&["run"], &[("DOCKER_HOST", "unix:///nowhere/docker.sock")]);
+    assert_eq!(code, 3, "{error}");
+    assert!(error.contains("hint: Start Docker, or set DOCKER_HOST"), "{error}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_told() -> Result<()> {
+    let evidence = tempfile::tempdir()?;
+    let evidence = evidence.path().to_str().context("a temporary path is UTF-8")?;
+    let (code, error) = fails(&["run", "--evidence", evidence, "--junit", "/nowhere/report.xml"], &[]);
+    assert!(code == 2 && error.contains("can't write the report `/nowhere/report.xml`"), "{error}");
+    Ok(())
+}
+
+/// From an empty folder, with nothing but the program: the reference passes, and its evidence holds no secret.
+#[test]
+fn the_reference_runs_from_an_empty_folder() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let run = greenproof().current_dir(&folder).args(["run", "--junit", "report.xml"]).output()?;
+    let told = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert_eq!(run.status.code(), Some(0), "{told}");
+    assert!(told.contains("PASSED private-package"), "{told}");
+    let evidence = folder.path().join("greenproof-evidence/private-package");
+    for file in
+        ["core.log", "com.example.GithubCustomPack.log", "job.json", "api-calls.jsonl", "dns.jsonl", "git.jsonl"]
+    {
+        let text = std::fs::read_to_string(evidence.join(file)).context(file)?;
+        assert!(!text.is_empty() && !text.contains("ghp_"), "{file}");
+    }
+    let report = std::fs::read_to_string(folder.path().join("report.xml"))?;
+    assert!(report.contains("tests=\"1\"") && report.contains("failures=\"0\""), "{report}");
+    Ok(())
+}
+
+/// Starts a run of the reference and waits until its world stands.
+fn raised(folder: &Path) -> Result<Child> {
+    let mut run = Command::new(program())
+        .current_dir(folder)
+        .env("XDG_CACHE_HOME", folder)
+        .arg("run")
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let told = BufReader::new(run.stderr.take().context("standard error is piped")?);
+    let stands = told.lines().map_while(Result::ok).any(|line| line.contains("aws, github and device are up"));
+    assert!(stands, "the run ended before its world stood");
+    Ok(run)
+}
+
+/// Names of what this folder's runs have in Docker now.
+fn left(folder: &Path) -> Result<String> {
+    let owner = std::fs::read_to_string(folder.join("greenproof/owner"))?;
+    let filter = format!("label=greenproof.lease={}", owner.trim());
+    let mut names = String::new();
+    for kind in [["ps", "--all"], ["network", "ls"]] {
+        let listed = Command::new("docker").args(kind).args(["--format", "{{.Names}}{{.Name}} {{.Labels}}"]).output();
+        let listed = listed.or_else(|_| Command::new("docker").args(kind).output())?;
+        let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+        names.extend(text.lines().filter(|line| line.contains(owner.trim())).map(|line| format!("{line}\n")));
+    }
+    let _ = filter;
+    Ok(names)
+}
+
+#[test]
+fn ctrl_c_cleans_up_and_says_so() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let run = raised(folder.path())?;
+    assert!(!left(folder.path())?.is_empty(), "the world stands");
+    let interrupted = Command::new("kill").args(["-INT", &run.id().to_string()]).status()?;
+    assert!(interrupted.success());
+    let output = run.wait_with_output()?;
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(left(folder.path())?, "");
+    Ok(())
+}
+
+#[test]
+fn after_a_kill_a_sweep_removes_what_was_left() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut run = raised(folder.path())?;
+    run.kill()?;
+    run.wait()?;
+    assert!(!left(folder.path())?.is_empty(), "a killed run can't clean up");
+    let swept = greenproof().env("XDG_CACHE_HOME", folder.path()).arg("sweep").output()?;
+    let told = String::from_utf8_lossy(&swept.stderr).into_owned();
+    assert!(swept.status.success() && told.contains("3 containers"), "{told}");
+    assert_eq!(left(folder.path())?, "");
+    Ok(())
+}
