@@ -3,9 +3,10 @@
 use anyhow::{Context, Result};
 use assert_cmd::Command as Checked;
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     path::Path,
     process::{Child, Command, Stdio},
+    thread::JoinHandle,
 };
 use tests::{fixture, program};
 
@@ -92,58 +93,59 @@ fn the_reference_runs_from_an_empty_folder() -> Result<()> {
     Ok(())
 }
 
-/// Starts a run of the reference and waits until its world stands.
-fn raised(folder: &Path) -> Result<Child> {
-    let mut run = Command::new(program())
-        .current_dir(folder)
-        .env("XDG_CACHE_HOME", folder)
-        .arg("run")
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let told = BufReader::new(run.stderr.take().context("standard error is piped")?);
-    let stands = told.lines().map_while(Result::ok).any(|line| line.contains("aws, github and device are up"));
-    assert!(stands, "the run ended before its world stood");
-    Ok(run)
+/// Starts a run of the reference and waits until its world stands; what it tells later goes on being read.
+fn raised(folder: &Path) -> Result<(Child, JoinHandle<String>)> {
+    let mut run = Command::new(program()).current_dir(folder).arg("run").stderr(Stdio::piped()).spawn()?;
+    let mut told = BufReader::new(run.stderr.take().context("standard error is piped")?);
+    let mut line = String::new();
+    while !line.contains("aws, github and device are up") {
+        line.clear();
+        anyhow::ensure!(told.read_line(&mut line)? > 0, "the run ended before its world stood");
+    }
+    let rest = std::thread::spawn(move || {
+        let mut rest = String::new();
+        _ = told.read_to_string(&mut rest);
+        rest
+    });
+    Ok((run, rest))
 }
 
-/// Names of what this folder's runs have in Docker now.
-fn left(folder: &Path) -> Result<String> {
-    let owner = std::fs::read_to_string(folder.join("greenproof/owner"))?;
-    let filter = format!("label=greenproof.lease={}", owner.trim());
+/// What environments have in Docker now, a name a line. These tests run alone, so it is theirs.
+fn standing() -> Result<String> {
     let mut names = String::new();
-    for kind in [["ps", "--all"], ["network", "ls"]] {
-        let listed = Command::new("docker").args(kind).args(["--format", "{{.Names}}{{.Name}} {{.Labels}}"]).output();
-        let listed = listed.or_else(|_| Command::new("docker").args(kind).output())?;
-        let text = String::from_utf8_lossy(&listed.stdout).into_owned();
-        names.extend(text.lines().filter(|line| line.contains(owner.trim())).map(|line| format!("{line}\n")));
+    for (kind, name) in [(["ps", "--all"], "{{.Names}}"), (["network", "ls"], "{{.Name}}")] {
+        let filter = ["--filter", "label=greenproof.environment", "--format", name];
+        let listed = Command::new("docker").args(kind).args(filter).output()?;
+        anyhow::ensure!(listed.status.success(), "docker can list");
+        names.push_str(&String::from_utf8_lossy(&listed.stdout));
     }
-    let _ = filter;
     Ok(names)
 }
 
 #[test]
-fn ctrl_c_cleans_up_and_says_so() -> Result<()> {
+fn alone_ctrl_c_cleans_up_and_says_so() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let run = raised(folder.path())?;
-    assert!(!left(folder.path())?.is_empty(), "the world stands");
+    let (mut run, told) = raised(folder.path())?;
+    assert_eq!(standing()?.lines().count(), 4, "three containers and a network stand");
     let interrupted = Command::new("kill").args(["-INT", &run.id().to_string()]).status()?;
     assert!(interrupted.success());
-    let output = run.wait_with_output()?;
-    assert_eq!(output.status.code(), Some(130));
-    assert_eq!(left(folder.path())?, "");
+    assert_eq!(run.wait()?.code(), Some(130));
+    let told = told.join().expect("the reader ends");
+    assert!(told.contains("interrupted by Ctrl-C; removed 3 containers, 1 network"), "{told}");
+    assert_eq!(standing()?, "");
     Ok(())
 }
 
 #[test]
-fn after_a_kill_a_sweep_removes_what_was_left() -> Result<()> {
+fn alone_after_a_kill_a_sweep_removes_what_was_left() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut run = raised(folder.path())?;
+    let (mut run, _) = raised(folder.path())?;
     run.kill()?;
     run.wait()?;
-    assert!(!left(folder.path())?.is_empty(), "a killed run can't clean up");
-    let swept = greenproof().env("XDG_CACHE_HOME", folder.path()).arg("sweep").output()?;
+    assert_eq!(standing()?.lines().count(), 4, "a killed run can't clean up");
+    let swept = greenproof().arg("sweep").output()?;
     let told = String::from_utf8_lossy(&swept.stderr).into_owned();
-    assert!(swept.status.success() && told.contains("3 containers"), "{told}");
-    assert_eq!(left(folder.path())?, "");
+    assert!(swept.status.success() && told.contains("removed 3 containers, 1 network"), "{told}");
+    assert_eq!(standing()?, "");
     Ok(())
 }

@@ -56,7 +56,7 @@ fn by_hand_on_the_device_gives_the_same() -> Result<()> {
         }
         let tools = ["awscli", "git", "jq", "python3", "python3-pip", "sudo"];
         let verify: Vec<_> = ["dpkg", "--verify"].into_iter().chain(tools).collect();
-        let verified = environment.by_hand(&verify).await?;
+        let verified = environment.as_root(&verify).await?;
         assert_eq!((verified.exit_code, verified.stdout.as_str()), (0, ""), "{verified:?}");
         environment.remove().await?;
         Ok(())

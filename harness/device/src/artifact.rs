@@ -114,7 +114,7 @@ impl Artifacts {
                 return fs::write(file, content).map_err(|error| disk(&error));
             }
             if attempt < CHECKSUM_TRIES {
-                let minute = Duration::from_secs(60);
+                let minute = Duration::from_mins(1);
                 pause(cancelled, minute, minute + Duration::from_secs(1)).await?;
             }
         }

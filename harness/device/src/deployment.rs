@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, watch};
 const LOGGER: &str = "com.aws.greengrass.deployment.DeploymentService";
 const TASK: &str = "com.aws.greengrass.deployment.DefaultDeploymentTask";
 /// Pause between the tries of a data-plane call.
-const RETRY: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_mins(1);
 
 /// Carries out deployments.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ struct Outcome {
     status: &'static str,
     detailed: &'static str,
     failure: Option<Failure>,
-    removed: Vec<(String, String)>,
+    removed: Vec<fleet::Removed>,
 }
 
 impl Outcome {

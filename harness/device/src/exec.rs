@@ -92,7 +92,7 @@ impl Process {
 
     /// Ends the process and its descendants: SIGTERM, after 5 s SIGKILL. Returns false if something survived.
     pub(crate) async fn kill(&self) -> bool {
-        let family = family(self.pid);
+        let family = settled_family(self.pid);
         signal(&family, Signal::SIGTERM);
         if tokio::time::timeout(GRACE, self.gone(&family)).await.is_ok() {
             return true;
@@ -149,6 +149,20 @@ fn family(root: u32) -> Vec<u32> {
         index += 1;
     }
     family
+}
+
+/// The family once it has stopped growing: a shell that has only just started forks while its family is looked up, and
+/// the orphan of a killed shell isn't found any more.
+fn settled_family(root: u32) -> Vec<u32> {
+    let mut known = family(root);
+    for _ in 0..10 {
+        let again = family(root);
+        if again == known {
+            break;
+        }
+        known = again;
+    }
+    known
 }
 
 async fn copy(pipe: Option<impl AsyncRead + Unpin>, stream: Stream, sink: Sink) {

@@ -42,10 +42,21 @@ pub(crate) struct Finished {
     /// Its detailed status.
     pub(crate) detailed: &'static str,
     pub(crate) failure: Option<Failure>,
-    /// Components that are gone, with the version they had.
-    pub(crate) removed: Vec<(String, String)>,
+    /// Components that are gone.
+    pub(crate) removed: Vec<Removed>,
     /// Configuration ARNs by root component.
     pub(crate) roots: BTreeMap<String, Vec<String>>,
+}
+
+/// A component that a deployment took away, as it was at its end.
+#[derive(Debug)]
+pub(crate) struct Removed {
+    /// The component.
+    pub(crate) service: Arc<Service>,
+    /// Its state before it was closed.
+    pub(crate) state: State,
+    /// Its trouble then.
+    pub(crate) trouble: Trouble,
 }
 
 /// The fleet status service.
@@ -109,11 +120,10 @@ impl Fleet {
         self.changed.clear();
         self.roots = finished.roots;
         let mut components: Vec<Value> = self.kernel.all().iter().map(|service| self.component(service)).collect();
-        for (name, version) in &finished.removed {
-            components.push(json!({
-                "componentName": name, "version": version, "fleetConfigArns": [], "componentStatusDetails": null,
-                "isRoot": false, "status": "FINISHED",
-            }));
+        for Removed { service, state, trouble } in &finished.removed {
+            // Whatever still ran has been stopped.
+            let state = if *state == State::Broken { State::Broken } else { State::Finished };
+            components.push(self.described(service, state, trouble));
         }
         let mut details = json!({"detailedStatus": finished.detailed});
         if let Some(failure) = &finished.failure {

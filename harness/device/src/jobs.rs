@@ -19,7 +19,7 @@ const KEEPER: &str = "com.aws.greengrass.deployment.DeploymentStatusKeeper";
 /// How long the cloud may take to confirm a status.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the nucleus waits before it subscribes again.
-const RESUBSCRIBE: Duration = Duration::from_secs(120);
+const RESUBSCRIBE: Duration = Duration::from_mins(2);
 
 /// A job that waits to be carried out.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use crate::{
     log::{Line, Logs},
 };
 use rumqttc::{
-    TlsConfiguration, Transport,
+    NetworkOptions, TlsConfiguration, Transport,
     v5::{
         AsyncClient, Event, EventLoop, MqttOptions,
         mqttbytes::{
@@ -20,7 +20,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 const LOGGER: &str = "com.aws.greengrass.mqttclient.AwsIotMqtt5Client";
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
 /// Largest packet, in bytes.
 const LARGEST: u32 = 128 * 1024 + 4096;
 /// How long the session outlives the connection, in seconds.
@@ -61,6 +61,10 @@ pub(crate) fn connect(
         .set_session_expiry_interval(Some(SESSION))
         .set_receive_maximum(Some(100))
         .set_max_packet_size(Some(LARGEST));
+    // Without this, Nagle's algorithm delays every small packet that follows another one by some 40 ms.
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    options.set_network_options(network);
     let (client, events) = AsyncClient::new(options, QUEUE);
     let (sender, receiver) = mpsc::unbounded_channel();
     let (host, thing) = (config.data_endpoint.clone(), config.thing.clone());

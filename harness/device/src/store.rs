@@ -188,7 +188,7 @@ mod tests {
         store.keep_recipe(&Recipe::parse(text).unwrap(), "arn:x").unwrap();
         let version = Version::new(1, 0, 0);
         store.make_folders("a.B", &version).unwrap();
-        assert_eq!(store.versions("a.B"), [version.clone()]);
+        assert_eq!(store.versions("a.B"), [Version::new(1, 0, 0)]);
         assert_eq!(store.arn("a.B", &version).as_deref(), Some("arn:x"));
         store.clean(&BTreeSet::new());
         assert!(store.recipe("a.B", &version).is_none());

@@ -49,26 +49,29 @@ impl<'a> Deployment<'a> {
         self.unsupported().await.unwrap_or(Ending::Settled)
     }
 
-    /// Whether every component of the scenario has come to rest.
+    /// Whether every component of the scenario has come to rest: in a state that it does not leave by itself, or
+    /// RUNNING with every awaited line printed, unless the scenario expects it to end in another state.
     async fn settled(&self) -> bool {
+        let scenario = &self.environment.plan.scenario;
         let states = evidence::reported_states(&self.environment.journal.events());
-        let names =
-            self.environment.plan.scenario.deployment.keys().filter(|name| !name.starts_with("aws.greengrass."));
+        let names = scenario.deployment.keys().filter(|name| !name.starts_with("aws.greengrass."));
         let mut running = Vec::new();
         for name in names {
+            let expected = scenario.expect.components.get(name).map(String::as_str);
             match states.get(name).map(String::as_str) {
                 Some(state) if FINAL.contains(&state) => {}
-                Some("RUNNING") => running.push(name),
+                Some("RUNNING") if expected.is_none_or(|state| state == "RUNNING") => running.push(name),
                 _ => return false,
             }
         }
-        if running.is_empty() {
-            return true;
-        }
+        running.is_empty() || self.printed_by(&running).await
+    }
+
+    /// Whether these components have printed every line that is awaited of them.
+    async fn printed_by(&self, components: &[&String]) -> bool {
         let logs = self.environment.logs().await;
-        let awaited =
-            self.environment.plan.scenario.expect.lines.iter().filter(|line| running.contains(&&line.component));
-        awaited.into_iter().all(|line| {
+        let awaited = self.environment.plan.scenario.expect.lines.iter();
+        awaited.filter(|line| components.contains(&&line.component)).all(|line| {
             let log = logs.get(&format!("{}.log", line.component)).map_or("", String::as_str);
             log::printed(log).any(|printed| {
                 printed.step.eq_ignore_ascii_case(&line.step)

@@ -71,8 +71,8 @@ impl Engine {
     /// # Errors
     /// [`Error::Unreachable`] if no engine answers, [`Error::Io`] if the folder can't be made.
     pub async fn connect(cache: PathBuf) -> Result<Self, Error> {
-        let docker = Docker::connect_with_defaults().map_err(|source| Error::Unreachable { source })?;
-        let docker = docker.negotiate_version().await.map_err(|source| Error::Unreachable { source })?;
+        let docker = Docker::connect_with_defaults().map_err(|error| Error::unreachable(&error))?;
+        let docker = docker.negotiate_version().await.map_err(|error| Error::unreachable(&error))?;
         let owner = lease::owner(&cache)?;
         Ok(Self { docker, cache, owner })
     }

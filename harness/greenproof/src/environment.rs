@@ -154,6 +154,14 @@ impl Environment {
         Ok(self.engine.exec(&self.device.id, "ggc_user:ggc_group", command, &home).await?)
     }
 
+    /// Runs a command on the device by hand, as root.
+    ///
+    /// # Errors
+    /// When it can't be started; its own failure is an exit code.
+    pub async fn as_root(&self, command: &[&str]) -> Result<ExecOutput, Error> {
+        Ok(self.engine.exec(&self.device.id, "", command, &[]).await?)
+    }
+
     /// Credentials of the device's role session, as the AWS CLI reads them from its environment: asked of the
     /// credentials provider with the device's certificate, as root.
     ///
@@ -166,7 +174,7 @@ context.load_cert_chain('/greengrass/v2/device.pem.crt', '/greengrass/v2/private
 request = urllib.request.Request(sys.argv[1], headers={'x-amzn-iot-thingname': sys.argv[2]})
 print(urllib.request.urlopen(request, context=context).read().decode())";
         let url = self.plan.credentials_url();
-        let asked = self.engine.exec(&self.device.id, "", &["python3", "-c", ASK, &url, &self.plan.thing], &[]).await?;
+        let asked = self.as_root(&["python3", "-c", ASK, &url, &self.plan.thing]).await?;
         let answer: serde_json::Value = serde_json::from_str(&asked.stdout)
             .map_err(|_| Error::surrounding("asking for credentials", asked.stderr, ""))?;
         let names = [

@@ -117,7 +117,9 @@ fn deployment(expected: &str, evidence: &Evidence) -> Option<Finding> {
         let seen = format!("after {seconds} s still waiting for {waiting_for}; last seen: {last_seen}");
         return Some(Finding { kind: Kind::Deployment, expected, seen });
     }
-    let (status, details) = evidence.job()?;
+    let Some((status, details)) = evidence.job() else {
+        return Some(Finding { kind: Kind::Deployment, expected, seen: "the job has no status".into() });
+    };
     (expected != format!("the deployment ends {status}")).then(|| {
         let seen = if details.as_object().is_some_and(|details| !details.is_empty()) {
             format!("{status} {details}")
@@ -270,3 +272,6 @@ impl MustFail {
 fn texts<'a>(lines: &[log::Printed<'a>]) -> Vec<&'a str> {
     lines.iter().map(|line| line.text).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,10 @@
 //! The decision.
 
-use crate::document::{Document, Effect, Principal, Statement};
-use crate::pattern::Case;
-use std::{collections::BTreeMap, fmt};
+use crate::{
+    document::{Document, Effect, Statement},
+    pattern::segments,
+};
+use std::{borrow::Borrow, collections::BTreeMap, fmt};
 
 /// Condition keys in lower case with their values; an absent key has no entry.
 pub(crate) type Context = BTreeMap<String, Vec<String>>;
@@ -81,60 +83,65 @@ impl fmt::Display for StatementRef {
     }
 }
 
-/// Decides a request by the identity policies of its principal, each with its name.
+/// Decides a request by the identity policies of its principal, each with its name, within one account.
 ///
 /// A Deny wins over every Allow. `sts:GetCallerIdentity` needs no permission and can't be denied.
 #[must_use]
-pub fn evaluate(policies: &[(&str, &Document)], request: &Request) -> Decision {
+pub fn evaluate<'a>(policies: impl IntoIterator<Item: Borrow<(&'a str, &'a Document)>>, request: &Request) -> Decision {
     if request.action.eq_ignore_ascii_case("sts:GetCallerIdentity") {
         return Decision { outcome: Outcome::Allowed, statement: None };
     }
-    decide(policies, &request.action, &request.context, |statement| {
-        let matches = |scope: &crate::document::Scope<_>| {
-            scope.covers(|pattern: &crate::pattern::ArnPattern| pattern.matches(&request.resource, &request.context))
-        };
-        statement.resources.as_ref().is_some_and(matches)
+    by_policies(policies, request)
+}
+
+/// Decides by policies that hang on whoever asks. A statement with a `Principal` has no place there and does nothing.
+pub(crate) fn by_policies<'a>(
+    policies: impl IntoIterator<Item: Borrow<(&'a str, &'a Document)>>,
+    request: &Request,
+) -> Decision {
+    let action = request.action.to_ascii_lowercase();
+    let resource = segments(&request.resource);
+    decide(policies, |statement| {
+        statement.principal.is_none()
+            && statement.names_action(&action, &request.context)
+            && statement.names_resource(resource.as_ref(), &request.context)
+            && statement.conditions_hold(&request.context)
     })
 }
 
-/// Whether a role's trust policy lets an AWS service do `action` (`sts:AssumeRole`) on the role.
+/// Whether a role's trust policy lets an AWS service do `action` (`sts:AssumeRole`) on the role. The keys of `context`
+/// are in lower case.
 #[must_use]
 pub fn trusts_service(trust: &Document, service: &str, action: &str, context: &BTreeMap<String, Vec<String>>) -> bool {
-    let names = |statement: &Statement| match &statement.principal {
-        Some(Principal::Everyone) => true,
-        Some(Principal::Services(services)) => services.iter().any(|one| one == service),
-        None => false,
+    let action = action.to_ascii_lowercase();
+    let applies = |statement: &Statement| {
+        statement.trusts(service) && statement.names_action(&action, context) && statement.conditions_hold(context)
     };
-    decide(&[("trust", trust)], action, context, names).is_allowed()
+    decide([("trust", trust)], applies).is_allowed()
 }
 
-/// Looks for the first Deny, then for the first Allow, among the statements that apply.
-fn decide(
-    policies: &[(&str, &Document)],
-    action: &str,
-    context: &Context,
-    concerns: impl Fn(&Statement) -> bool,
+/// Looks for the first Deny, and failing that for the first Allow, among the statements that apply.
+fn decide<'a>(
+    policies: impl IntoIterator<Item: Borrow<(&'a str, &'a Document)>>,
+    applies: impl Fn(&Statement) -> bool,
 ) -> Decision {
-    let applies = |statement: &Statement| {
-        statement.actions.covers(|pattern| pattern.matches(action, context, Case::Ignored))
-            && concerns(statement)
-            && statement.conditions.iter().all(|condition| condition.holds(context))
-    };
-    let find = |effect| {
-        policies.iter().find_map(|(policy, document)| {
-            let hit = |statement: &Statement| statement.effect == effect && applies(statement);
-            let index = document.statements.iter().position(hit)?;
-            let sid = document.statements[index].sid.clone();
-            Some(StatementRef { policy: (*policy).to_owned(), index, sid })
-        })
-    };
-    if let Some(statement) = find(Effect::Deny) {
-        return Decision { outcome: Outcome::ExplicitlyDenied, statement: Some(statement) };
+    let mut allowed = None;
+    for policy in policies {
+        let (policy, document) = *policy.borrow();
+        for (index, statement) in document.statements.iter().enumerate() {
+            let undecided = statement.effect == Effect::Deny || allowed.is_none();
+            if !undecided || !applies(statement) {
+                continue;
+            }
+            let found = Some(StatementRef { policy: policy.to_owned(), index, sid: statement.sid.clone() });
+            match statement.effect {
+                Effect::Deny => return Decision { outcome: Outcome::ExplicitlyDenied, statement: found },
+                Effect::Allow => allowed = found,
+            }
+        }
     }
-    match find(Effect::Allow) {
-        Some(statement) => Decision { outcome: Outcome::Allowed, statement: Some(statement) },
-        None => Decision { outcome: Outcome::ImplicitlyDenied, statement: None },
-    }
+    let outcome = if allowed.is_some() { Outcome::Allowed } else { Outcome::ImplicitlyDenied };
+    Decision { outcome, statement: allowed }
 }
 
 #[cfg(test)]
@@ -151,19 +158,19 @@ mod tests {
         let deny = Document::parse(&json!({"Version": "2012-10-17", "Statement": [
             {"Sid": "NoDelete", "Effect": "Deny", "Action": "s3:Delete*", "Resource": "*"}]}))
         .unwrap();
-        let policies = [("a", &allow), ("b", &deny)];
+        let policies = vec![("a", &allow), ("b", &deny)];
         let get = evaluate(&policies, &Request::new("s3:GetObject", "arn:aws:s3:::b/k"));
         assert_eq!(get.statement.unwrap().to_string(), "a[0]");
         let delete = evaluate(&policies, &Request::new("s3:deleteobject", "arn:aws:s3:::b/k"));
         assert_eq!(delete.outcome, Outcome::ExplicitlyDenied);
         assert_eq!(delete.statement.unwrap().to_string(), "b[NoDelete]");
-        assert!(!evaluate(&policies, &Request::new("sqs:SendMessage", "*")).is_allowed());
+        assert!(!evaluate(policies, &Request::new("sqs:SendMessage", "*")).is_allowed());
     }
 
-    /// `[iam-11]`
+    /// `[iam-12]`
     #[test]
     fn trust_names_the_service_and_may_ask_for_the_alias() {
-        let trust = Document::parse_trust(&json!({"Version": "2012-10-17", "Statement": [{
+        let trust = Document::parse(&json!({"Version": "2012-10-17", "Statement": [{
             "Effect": "Allow", "Principal": {"Service": ["credentials.iot.amazonaws.com"]}, "Action": "sts:AssumeRole",
             "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:iot:*:1:rolealias/core*"}}}]}))
         .unwrap();
@@ -174,5 +181,6 @@ mod tests {
         assert!(ask("credentials.iot.amazonaws.com", "core-alias"));
         assert!(!ask("credentials.iot.amazonaws.com", "other"));
         assert!(!ask("ec2.amazonaws.com", "core-alias"));
+        assert!(!evaluate([("trust", &trust)], &Request::new("sts:AssumeRole", "*")).is_allowed());
     }
 }

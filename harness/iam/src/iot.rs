@@ -1,30 +1,19 @@
 //! IoT policies: what a certificate may do on the message broker, the data plane and the credentials provider.
 //!
 //! They are written and read like identity policies. `*` and `?` are wildcards, MQTT's `+` and `#` are plain characters.
-//! The caller puts the policy variables into the context (`iot:clientid`, `iot:connection.thing.thingname`, …).
+//! The caller puts the policy variables into the context (`iot:clientid`, `iot:connection.thing.thingname`, …); a
+//! resource with a variable that has no value matches nothing.
 
-use crate::{Decision, Document, Request, evaluate::evaluate as evaluate_identity};
+use crate::{Decision, Document, Request, evaluate::by_policies};
+use std::borrow::Borrow;
 
-/// The longest certificate value that AWS IoT substitutes, in characters.
-const LONGEST: usize = 1024;
-
-/// Decides a request of a certificate by the IoT policies attached to it.
+/// Decides a request of a certificate by the IoT policies attached to it, each with its name.
 ///
 /// A variable `iot:Certificate.*` whose value holds one of `* $ + ? #` or is longer than 1,024 characters is not
 /// substituted: its text stays.
 #[must_use]
-pub fn evaluate(policies: &[(&str, &Document)], request: &Request) -> Decision {
-    let mut request = request.clone();
-    for (key, values) in &mut request.context {
-        if key.starts_with("iot:certificate.") && values.iter().any(|value| stays(value)) {
-            *values = vec![format!("${{{key}}}")];
-        }
-    }
-    evaluate_identity(policies, &request)
-}
-
-fn stays(value: &str) -> bool {
-    value.chars().count() > LONGEST || value.contains(['*', '$', '+', '?', '#'])
+pub fn evaluate<'a>(policies: impl IntoIterator<Item: Borrow<(&'a str, &'a Document)>>, request: &Request) -> Decision {
+    by_policies(policies, request)
 }
 
 #[cfg(test)]
@@ -32,20 +21,35 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn policy(resource: &str) -> Document {
+        let statement = json!({"Effect": "Allow", "Action": "iot:Subscribe", "Resource": resource});
+        Document::parse(&json!({"Version": "2012-10-17", "Statement": [statement]})).unwrap()
+    }
+
+    fn ask(policy: &Document, filter: &str, context: &[(&str, &str)]) -> bool {
+        let request = Request::new("iot:Subscribe", &format!("arn:aws:iot:r:1:topicfilter/{filter}"));
+        let request = context.iter().fold(request, |request, (key, value)| request.with(key, *value));
+        evaluate([("p", policy)], &request).is_allowed()
+    }
+
     /// `[iam-9]`
     #[test]
     fn plus_and_hash_are_plain_characters() {
-        let policy = Document::parse(&json!({"Version": "2012-10-17", "Statement": {
-            "Effect": "Allow", "Action": "iot:Subscribe",
-            "Resource": "arn:aws:iot:r:1:topicfilter/$aws/things/${iot:Connection.Thing.ThingName}/jobs/+"}}))
-        .unwrap();
-        let ask = |filter: &str| {
-            let request = Request::new("iot:Subscribe", &format!("arn:aws:iot:r:1:topicfilter/$aws/things/{filter}"))
-                .with("iot:Connection.Thing.ThingName", "core");
-            evaluate(&[("p", &policy)], &request).is_allowed()
-        };
-        assert!(ask("core/jobs/+"));
-        assert!(!ask("core/jobs/notify"));
-        assert!(!ask("other/jobs/+"));
+        let policy = policy("arn:aws:iot:r:1:topicfilter/$aws/things/${iot:Connection.Thing.ThingName}/jobs/+");
+        let core = [("iot:Connection.Thing.ThingName", "core")];
+        assert!(ask(&policy, "$aws/things/core/jobs/+", &core));
+        assert!(!ask(&policy, "$aws/things/core/jobs/notify", &core));
+        assert!(!ask(&policy, "$aws/things/other/jobs/+", &core));
+        assert!(!ask(&policy, "$aws/things/core/jobs/+", &[]));
+    }
+
+    /// `[iam-9]`
+    #[test]
+    fn a_certificate_value_like_a_pattern_is_not_substituted() {
+        let policy = policy("arn:aws:iot:r:1:topicfilter/${iot:Certificate.Subject.CommonName}");
+        let name = |value| [("iot:Certificate.Subject.CommonName", value)];
+        assert!(ask(&policy, "press", &name("press")));
+        assert!(!ask(&policy, "pre+ss", &name("pre+ss")));
+        assert!(ask(&policy, "${iot:Certificate.Subject.CommonName}", &name("pre+ss")));
     }
 }

@@ -1,77 +1,16 @@
-//! Patterns of actions, resources and condition values.
+//! Texts with wildcards and variables, and the ARNs made of them.
 
 use crate::{evaluate::Context, variable::Variable};
 
-/// How the text of a policy is to be read.
+/// How a text is to be read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     /// Whether `${…}` is a variable (Version 2012-10-17).
     pub(crate) variables: bool,
     /// Whether `*` and `?` are wildcards.
     pub(crate) wildcards: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
-    Literal(char),
-    Star,
-    One,
-    Variable(Variable),
-}
-
-/// A text with wildcards and variables.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pattern(Vec<Token>);
-
-impl Pattern {
-    /// Compiles a text; `None` if it holds a `${` that opens no documented variable.
-    pub(crate) fn parse(text: &str, reading: Reading) -> Option<Self> {
-        let mut tokens = Vec::new();
-        let mut rest = text;
-        while let Some(character) = rest.chars().next() {
-            if let Some(inner) = rest.strip_prefix("${").filter(|_| reading.variables) {
-                let (variable, after) = Variable::read(inner)?;
-                tokens.push(Token::Variable(variable));
-                rest = after;
-                continue;
-            }
-            tokens.push(match character {
-                '*' if reading.wildcards => Token::Star,
-                '?' if reading.wildcards => Token::One,
-                other => Token::Literal(other),
-            });
-            rest = &rest[character.len_utf8()..];
-        }
-        Some(Self(tokens))
-    }
-
-    /// Whether the pattern is nothing but stars.
-    pub(crate) fn is_everything(&self) -> bool {
-        !self.0.is_empty() && self.0.iter().all(|token| *token == Token::Star)
-    }
-
-    /// Whether the text matches. A variable without a value matches nothing; a substituted text is literal.
-    pub(crate) fn matches(&self, text: &str, context: &Context, case: Case) -> bool {
-        let Some(tokens) = self.expand(context, case) else { return false };
-        let text: Vec<char> = case.fold(text).chars().collect();
-        glob(&tokens, &text)
-    }
-
-    fn expand(&self, context: &Context, case: Case) -> Option<Vec<Token>> {
-        let mut tokens = Vec::with_capacity(self.0.len());
-        for token in &self.0 {
-            match token {
-                Token::Variable(variable) => {
-                    tokens.extend(case.fold(&variable.value(context)?).chars().map(Token::Literal));
-                }
-                Token::Literal(character) => {
-                    tokens.extend(case.fold(&character.to_string()).chars().map(Token::Literal));
-                }
-                wildcard => tokens.push(wildcard.clone()),
-            }
-        }
-        Some(tokens)
-    }
+    /// Whether letter case counts.
+    pub(crate) case: Case,
 }
 
 /// Whether letter case counts.
@@ -90,28 +29,131 @@ impl Case {
     }
 }
 
-/// Matches in linear space: on a mismatch only the last star is tried again, one character further.
-fn glob(pattern: &[Token], text: &[char]) -> bool {
-    let (mut at, mut position) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while position < text.len() {
-        match pattern.get(at) {
-            Some(Token::Star) => {
-                star = Some((at, position));
-                at += 1;
-            }
-            Some(Token::One) => (at, position) = (at + 1, position + 1),
-            Some(Token::Literal(character)) if *character == text[position] => (at, position) = (at + 1, position + 1),
-            _ => match &mut star {
-                Some((start, taken)) => {
-                    *taken += 1;
-                    (at, position) = (*start + 1, *taken);
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Literal(String),
+    /// Any text, also none.
+    Star,
+    /// Any one character.
+    One,
+    Variable(Variable),
+}
+
+/// A text with wildcards and variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    pieces: Vec<Piece>,
+    case: Case,
+    variable: bool,
+}
+
+impl Pattern {
+    /// Compiles a text; `None` if it holds a `${` that opens no documented variable.
+    pub(crate) fn parse(text: &str, reading: Reading) -> Option<Self> {
+        let mut pieces = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(character) = rest.chars().next() {
+            if let Some(inner) = rest.strip_prefix("${").filter(|_| reading.variables) {
+                let (variable, after) = Variable::read(inner)?;
+                match variable {
+                    Variable::Escape(character) => literal.push(character),
+                    key @ Variable::Key { .. } => flush(&mut pieces, &mut literal, Piece::Variable(key)),
                 }
-                None => return false,
-            },
+                rest = after;
+                continue;
+            }
+            match character {
+                '*' if reading.wildcards => flush(&mut pieces, &mut literal, Piece::Star),
+                '?' if reading.wildcards => flush(&mut pieces, &mut literal, Piece::One),
+                other => literal.push(other),
+            }
+            rest = &rest[character.len_utf8()..];
+        }
+        if !literal.is_empty() {
+            pieces.push(Piece::Literal(literal));
+        }
+        for piece in &mut pieces {
+            if let Piece::Literal(text) = piece {
+                *text = reading.case.fold(text);
+            }
+        }
+        let variable = pieces.iter().any(|piece| matches!(piece, Piece::Variable(_)));
+        Some(Self { pieces, case: reading.case, variable })
+    }
+
+    /// Whether the text matches. A variable without a value matches nothing; a substituted text is literal.
+    pub(crate) fn matches(&self, text: &str, context: &Context) -> bool {
+        let folded;
+        let text = match self.case {
+            Case::Counts => text,
+            Case::Ignored => {
+                folded = self.case.fold(text);
+                &folded
+            }
+        };
+        if self.variable {
+            self.expand(context).is_some_and(|pieces| glob(&pieces, text))
+        } else {
+            glob(&self.pieces, text)
         }
     }
-    pattern[at..].iter().all(|token| *token == Token::Star)
+
+    fn expand(&self, context: &Context) -> Option<Vec<Piece>> {
+        let fill = |piece: &Piece| match piece {
+            Piece::Variable(variable) => variable.value(context).map(|value| Piece::Literal(self.case.fold(value))),
+            other => Some(other.clone()),
+        };
+        self.pieces.iter().map(fill).collect()
+    }
+}
+
+fn flush(pieces: &mut Vec<Piece>, literal: &mut String, next: Piece) {
+    if !literal.is_empty() {
+        pieces.push(Piece::Literal(std::mem::take(literal)));
+    }
+    pieces.push(next);
+}
+
+/// Matches in linear space: on a mismatch only the last star is tried again, one character further.
+fn glob(pieces: &[Piece], text: &str) -> bool {
+    let (mut at, mut rest) = (0, text);
+    let mut star: Option<(usize, &str)> = None;
+    loop {
+        let after = match pieces.get(at) {
+            None if rest.is_empty() => return true,
+            Some(Piece::Star) if at + 1 == pieces.len() => return true,
+            Some(Piece::Star) => {
+                star = Some((at + 1, rest));
+                Some(rest)
+            }
+            Some(Piece::One) => skip(rest),
+            Some(Piece::Literal(literal)) => rest.strip_prefix(literal.as_str()),
+            None | Some(Piece::Variable(_)) => None,
+        };
+        if let Some(after) = after {
+            (at, rest) = (at + 1, after);
+            continue;
+        }
+        let Some((start, taken)) = star.and_then(|(start, from)| Some((start, skip(from)?))) else { return false };
+        star = Some((start, taken));
+        (at, rest) = (start, taken);
+    }
+}
+
+fn skip(text: &str) -> Option<&str> {
+    let mut characters = text.chars();
+    characters.next().map(|_| characters.as_str())
+}
+
+/// The six segments of an ARN; the last one may hold further colons.
+pub(crate) type Segments<'a> = [&'a str; 6];
+
+/// Splits an ARN; `None` for a text with fewer segments, such as the resource `*`.
+pub(crate) fn segments(arn: &str) -> Option<Segments<'_>> {
+    let mut parts = arn.splitn(6, ':');
+    let mut next = || parts.next();
+    Some([next()?, next()?, next()?, next()?, next()?, next()?])
 }
 
 /// The pattern of an ARN: six segments, each with its own wildcards, so that none reaches over the first five colons.
@@ -119,35 +161,37 @@ fn glob(pattern: &[Token], text: &[char]) -> bool {
 pub(crate) enum ArnPattern {
     /// `*`: everything, also the resource `*` of actions without resource-level permissions.
     Everything,
-    Segments(Vec<Pattern>),
+    Segments(Box<[Pattern; 6]>),
 }
 
 impl ArnPattern {
-    /// Compiles the text; `None` if it holds a `${` that opens no documented variable. Variables count only after the
-    /// fifth colon.
+    /// Compiles the text; `None` if it has not all six segments or holds a `${` that opens no documented variable.
+    /// Variables count only after the fifth colon.
     pub(crate) fn parse(text: &str, variables: bool) -> Option<Self> {
-        let segments = text
-            .splitn(6, ':')
-            .enumerate()
-            .map(|(index, part)| Pattern::parse(part, Reading { variables: variables && index == 5, wildcards: true }))
-            .collect::<Option<Vec<_>>>()?;
-        match segments.as_slice() {
-            [one] if one.is_everything() => Some(Self::Everything),
-            _ => Some(Self::Segments(segments)),
+        if !text.is_empty() && text.bytes().all(|byte| byte == b'*') {
+            return Some(Self::Everything);
         }
+        let read = |part, variables| Pattern::parse(part, Reading { variables, wildcards: true, case: Case::Counts });
+        let [arn, partition, service, region, account, resource] = segments(text)?;
+        Some(Self::Segments(Box::new([
+            read(arn, false)?,
+            read(partition, false)?,
+            read(service, false)?,
+            read(region, false)?,
+            read(account, false)?,
+            read(resource, variables)?,
+        ])))
     }
 
-    /// Whether the pattern has all six segments or is `*`.
-    pub(crate) fn is_complete(&self) -> bool {
-        matches!(self, Self::Everything) || matches!(self, Self::Segments(segments) if segments.len() == 6)
-    }
-
-    /// Whether the ARN (or the resource `*`) matches.
-    pub(crate) fn matches(&self, arn: &str, context: &Context) -> bool {
-        let Self::Segments(segments) = self else { return true };
-        let parts: Vec<&str> = arn.splitn(6, ':').collect();
-        parts.len() == segments.len()
-            && parts.iter().zip(segments).all(|(part, segment)| segment.matches(part, context, Case::Counts))
+    /// Whether the ARN matches; `None` stands for the resource `*` or a text that is no ARN.
+    pub(crate) fn matches(&self, arn: Option<&Segments<'_>>, context: &Context) -> bool {
+        match (self, arn) {
+            (Self::Everything, _) => true,
+            (Self::Segments(patterns), Some(parts)) => {
+                patterns.iter().zip(parts).all(|(pattern, part)| pattern.matches(part, context))
+            }
+            (Self::Segments(_), None) => false,
+        }
     }
 }
 
@@ -158,18 +202,27 @@ mod tests {
     /// `[iam-3]`
     #[test]
     fn stars_stay_in_their_segment_but_for_the_last() {
-        let none = Context::new();
-        let pattern = ArnPattern::parse("arn:aws:secretsmanager:*:1:secret:a*-??????", true).unwrap();
-        assert!(pattern.matches("arn:aws:secretsmanager:eu-west-1:1:secret:a/b:c-AbCdEf", &none));
-        assert!(!pattern.matches("arn:aws:secretsmanager:eu:west:1:secret:a-AbCdEf", &none));
-        assert!(!pattern.matches("*", &none));
-        assert!(ArnPattern::parse("**", true).unwrap().matches("*", &none));
+        let matches = |pattern: &str, arn: &str| {
+            ArnPattern::parse(pattern, true).unwrap().matches(segments(arn).as_ref(), &Context::new())
+        };
+        let pattern = "arn:aws:secretsmanager:*:1:secret:a*-??????";
+        assert!(matches(pattern, "arn:aws:secretsmanager:eu-west-1:1:secret:a/b:c-AbCdEf"));
+        assert!(!matches(pattern, "arn:aws:secretsmanager:eu:west:1:secret:a-AbCdEf"));
+        assert!(!matches(pattern, "*"));
+        assert!(matches("**", "*"));
+        assert_eq!(ArnPattern::parse("arn:aws:s3:*", true), None);
     }
 
     #[test]
     fn a_star_may_need_several_tries() {
-        let pattern = Pattern::parse("*ab*b?", Reading { variables: true, wildcards: true }).unwrap();
-        assert!(pattern.matches("aababbbx", &Context::new(), Case::Counts));
-        assert!(!pattern.matches("aabab", &Context::new(), Case::Counts));
+        let reading = Reading { variables: true, wildcards: true, case: Case::Ignored };
+        let matches = |pattern, text| Pattern::parse(pattern, reading).unwrap().matches(text, &Context::new());
+        assert!(matches("*AB*b?", "aababbbx"));
+        assert!(!matches("*ab*b?", "aabab"));
+        assert!(matches("a*", "a"));
+        assert!(matches("*ü?", "aüé"));
+        assert!(!matches("", "a"));
+        assert!(!matches("a${*}", "ab"));
+        assert!(matches("a${*}${?}", "a*?"));
     }
 }

@@ -11,13 +11,23 @@ const LISTS: [&str; 5] = [
     "kms:encryptioncontextkeys",
 ];
 
+/// The longest certificate value that AWS IoT substitutes, in characters.
+const LONGEST_CERTIFICATE_VALUE: usize = 1024;
+
 /// What stands between `${` and `}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Variable {
     /// A character that would be special without the braces.
     Escape(char),
-    /// A context key in lower case with its default.
-    Key { name: String, default: Option<String> },
+    /// A context key.
+    Key {
+        /// The key in lower case.
+        name: String,
+        /// What stands in where the request has no value.
+        default: Option<String>,
+        /// The variable as the policy has it, with its braces.
+        source: String,
+    },
 }
 
 impl Variable {
@@ -25,40 +35,43 @@ impl Variable {
     /// `None` means that the text is no variable that AWS documents.
     pub(crate) fn read(text: &str) -> Option<(Self, &str)> {
         let end = text.find('}')?;
-        let inner = &text[..end];
-        if let Some(escape @ ('*' | '?' | '$')) = only(inner) {
-            return Some((Self::Escape(escape), &text[end + 1..]));
+        let (inner, rest) = (&text[..end], &text[end + 1..]);
+        if let "*" | "?" | "$" = inner {
+            return inner.chars().next().map(|character| (Self::Escape(character), rest));
         }
-        if let Some((name, after)) = text.split_once(", '")
-            && name.len() < end
-        {
-            let (default, rest) = after.split_once("'}")?;
-            let named = is_key(name) && !default.contains(['\'', '{', '$']);
-            return named.then(|| (Self::key(name, Some(default)), rest));
-        }
-        is_key(inner).then(|| (Self::key(inner, None), &text[end + 1..]))
+        let Some((name, after)) = text.split_once(", '").filter(|(name, _)| name.len() < end) else {
+            return is_key(inner).then(|| (Self::key(inner, None, inner), rest));
+        };
+        let (default, rest) = after.split_once("'}")?;
+        // An empty default is undocumented: nothing says whether it is a value.
+        let documented = is_key(name) && !default.is_empty() && !default.contains(['\'', '{', '$']);
+        documented.then(|| (Self::key(name, Some(default), &text[..text.len() - rest.len() - 1]), rest))
     }
 
-    fn key(name: &str, default: Option<&str>) -> Self {
-        Self::Key { name: name.to_ascii_lowercase(), default: default.map(str::to_owned) }
+    fn key(name: &str, default: Option<&str>, inner: &str) -> Self {
+        Self::Key {
+            name: name.to_ascii_lowercase(),
+            default: default.map(str::to_owned),
+            source: format!("${{{inner}}}"),
+        }
     }
 
-    /// The text that the variable stands for; `None` if the request has no (single) value for it.
-    pub(crate) fn value(&self, context: &Context) -> Option<String> {
-        match self {
-            Self::Escape(character) => Some(character.to_string()),
-            Self::Key { name, default } => match context.get(name).map(Vec::as_slice) {
-                Some([one]) if !LISTS.contains(&name.as_str()) => Some(one.clone()),
-                Some([_, ..]) => None,
-                _ => default.clone(),
-            },
+    /// The text that the variable stands for; `None` if the request has no (single, non-empty) value for it.
+    pub(crate) fn value<'a>(&'a self, context: &'a Context) -> Option<&'a str> {
+        let Self::Key { name, default, source } = self else { return None };
+        match context.get(name).map(Vec::as_slice) {
+            Some([value]) if is_left_standing(name, value) => Some(source),
+            Some([value]) if !value.is_empty() && !LISTS.contains(&name.as_str()) => Some(value),
+            Some([_, _, ..]) => None,
+            _ => default.as_deref(),
         }
     }
 }
 
-fn only(text: &str) -> Option<char> {
-    let mut characters = text.chars();
-    characters.next().filter(|_| characters.next().is_none())
+/// AWS IoT leaves a certificate variable as it is where the value could be taken for a pattern or is too long.
+fn is_left_standing(name: &str, value: &str) -> bool {
+    name.starts_with("iot:certificate.")
+        && (value.contains(['*', '$', '+', '?', '#']) || value.chars().count() > LONGEST_CERTIFICATE_VALUE)
 }
 
 fn is_key(text: &str) -> bool {
@@ -70,11 +83,19 @@ fn is_key(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// `[iam-6]`
     #[test]
     fn reads_keys_defaults_and_escapes() {
-        let key = |name: &str, default| Variable::key(name, default);
-        assert_eq!(Variable::read("aws:UserName}x"), Some((key("aws:username", None), "x")));
-        assert_eq!(Variable::read("aws:PrincipalTag/a, 'b c'}"), Some((key("aws:principaltag/a", Some("b c")), "")));
+        let key = |text: &str| match Variable::read(text) {
+            Some((Variable::Key { name, default, source }, rest)) => Some((name, default, source, rest.to_owned())),
+            _ => None,
+        };
+        let text = str::to_owned;
+        assert_eq!(key("aws:UserName}x"), Some((text("aws:username"), None, text("${aws:UserName}"), text("x"))));
+        assert_eq!(
+            key("aws:PrincipalTag/a, 'b c'}/*"),
+            Some((text("aws:principaltag/a"), Some(text("b c")), text("${aws:PrincipalTag/a, 'b c'}"), text("/*")))
+        );
         assert_eq!(Variable::read("$}{x}"), Some((Variable::Escape('$'), "{x}")));
         assert_eq!(Variable::read("aws:PrincipalTag/a,'b'}"), None);
         assert_eq!(Variable::read("aws:UserName"), None);

@@ -43,7 +43,7 @@ impl Provider {
         }
         let mut trusts = BTreeMap::new();
         for (name, role) in &world.roles {
-            let document = Document::parse_trust(&role.trust).map_err(|error| format!("trust of `{name}`: {error}"))?;
+            let document = Document::parse(&role.trust).map_err(|error| format!("trust of `{name}`: {error}"))?;
             trusts.insert(name.clone(), document);
         }
         Ok(Self { registered: certificate_id(&certificate), world, sessions, policies, trusts })

@@ -156,7 +156,7 @@ impl S3 {
                 let line = Line::info(LOGGER).event(task).message("task failed and will be retried");
                 self.logs.nucleus(&line.with("task-attempt", count.to_string()).cause(cause));
             }
-            super::pause(cancelled, Duration::from_secs(30), Duration::from_secs(60)).await?;
+            super::pause(cancelled, Duration::from_secs(30), Duration::from_mins(1)).await?;
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{Deployer, Groups, Outcome, document::Document, resolve::Component};
 use crate::{
     failure::Failure,
+    fleet::Removed,
     interpolate::{Scope, Subject},
     kernel::Kernel,
     log::Line,
@@ -101,9 +102,13 @@ impl Deployer {
         let before: BTreeMap<String, (Spec, State)> =
             self.kernel.all().iter().map(|s| (s.name.clone(), ((*s.spec()).clone(), s.state()))).collect();
         let mut touched = BTreeSet::new();
-        for (name, spec) in &specs {
+        let (built_in, others): (Vec<_>, Vec<_>) = specs.iter().partition(|(name, _)| *name == tes::NAME);
+        for (name, spec) in built_in.into_iter().chain(others) {
             if self.kernel.define(name, spec.clone()) != Some(Effect::Nothing) {
                 touched.insert(name.clone());
+            }
+            if name == tes::NAME {
+                self.started(name).await;
             }
         }
         match settle(&self.kernel, &touched).await {
@@ -129,11 +134,21 @@ impl Deployer {
         }
     }
 
-    async fn remove_others(&self, before: &BTreeMap<String, (Spec, State)>, specs: &Specs) -> Vec<(String, String)> {
+    /// Waits until a service of the nucleus itself is up or broken. In the real nucleus it starts in the same process,
+    /// long before the first script of another component is spawned with the environment that it sets.
+    async fn started(&self, name: &str) {
+        let mut ticks = self.kernel.ticks();
+        let up = |service: Arc<Service>| matches!(service.state(), State::Running | State::Broken);
+        while !self.kernel.service(name).is_none_or(up) {
+            // The sender lives as long as the kernel.
+            _ = ticks.changed().await;
+        }
+    }
+
+    async fn remove_others(&self, before: &BTreeMap<String, (Spec, State)>, specs: &Specs) -> Vec<Removed> {
         let mut removed = Vec::new();
-        for (name, (spec, _)) in before.iter().filter(|(name, _)| !specs.contains_key(*name)) {
-            self.kernel.remove(name).await;
-            removed.push((name.clone(), spec.version.to_string()));
+        for name in before.keys().filter(|name| !specs.contains_key(*name)) {
+            removed.extend(self.kernel.remove(name).await);
         }
         self.clean();
         removed
@@ -168,17 +183,13 @@ impl Deployer {
         let mut restored = BTreeSet::new();
         for name in touched {
             let Some((spec, state)) = before.get(name) else {
-                let version = self.kernel.service(name).map(|service| service.spec().version.to_string());
-                self.kernel.remove(name).await;
-                removed.push((name.clone(), version.unwrap_or_default()));
+                removed.extend(self.kernel.remove(name).await);
                 continue;
             };
             let effect = self.kernel.define(name, spec.clone());
-            let service = self.kernel.service(name);
-            if let Some(service) = service.filter(|service| service.state() == State::Broken) {
-                if effect == Some(Effect::Nothing) {
-                    service.request(Request::Reinstall);
-                }
+            let broken = self.kernel.service(name).filter(|service| service.state() == State::Broken);
+            if let Some(service) = broken.filter(|_| effect == Some(Effect::Nothing)) {
+                service.request(Request::Reinstall);
             }
             if *state != State::Broken {
                 restored.insert(name.clone());

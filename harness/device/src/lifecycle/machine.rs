@@ -18,10 +18,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 /// Errors in one state that break a component.
 const LIMIT: usize = 3;
 /// `errorResetTime`, `install` and `startup`, `shutdown`, `recover` by default.
-const RESET: Duration = Duration::from_secs(3600);
-const PATIENCE: Duration = Duration::from_secs(120);
+const RESET: Duration = Duration::from_hours(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 const SHUTDOWN: Duration = Duration::from_secs(15);
-const RECOVER: Duration = Duration::from_secs(60);
+const RECOVER: Duration = Duration::from_mins(1);
 /// Logger of the token exchange service's lifecycle.
 const TES_LOGGER: &str = "com.aws.greengrass.tes.TokenExchangeService";
 
@@ -298,13 +298,12 @@ impl Machine {
     async fn recover(&mut self) {
         if tree::get(&self.service.spec().lifecycle, "recover").is_some() {
             let prepared = step::prepare(&self.kernel, &self.service, "recover");
-            let end = match &prepared {
-                Ok(Some(step)) => self.wait_for(step, step.timeout.unwrap_or(RECOVER), Phase::Run, false).await,
+            let end = if let Ok(Some(step)) = &prepared {
+                self.wait_for(step, step.timeout.unwrap_or(RECOVER), Phase::Run, false).await
+            } else {
                 // The nucleus waits for a script that it never started.
-                Ok(None) | Err(_) => {
-                    _ = tokio::time::timeout(RECOVER, std::future::pending::<()>()).await;
-                    End::Timeout
-                }
+                _ = tokio::time::timeout(RECOVER, std::future::pending::<()>()).await;
+                End::Timeout
             };
             if matches!(end, End::Timeout) {
                 self.log(Line::error(LOGGER).message("Error recovery handler timed out after 60 seconds"));
@@ -346,7 +345,7 @@ impl Machine {
         let active = matches!(state, State::Starting | State::Running);
         if active {
             self.set(State::Stopping);
-        } else if !self.closing && !(state == State::New || state == self.after) {
+        } else if !(self.closing || state == State::New || state == self.after) {
             self.set(self.after);
         } else if self.closing {
             self.end_process().await;

@@ -61,10 +61,9 @@ impl World {
         let mut states = Vec::new();
         while states.last() != Some(&last) {
             let event = tokio::time::timeout(std::time::Duration::from_secs(20), self.events.recv()).await;
-            if let Some(Event::State { service, state, .. }) = event.expect("the component settles") {
-                if service.name == of {
-                    states.push(state);
-                }
+            match event.expect("the component settles") {
+                Some(Event::State { service, state, .. }) if service.name == of => states.push(state),
+                _ => {}
             }
         }
         states
@@ -144,11 +143,11 @@ async fn time_outs_and_startup() {
 #[tokio::test]
 async fn closing_ends_a_running_component() {
     let mut world = World::new();
-    world.add("a.B", json!({"run": "sleep 60"}), &[]);
+    world.add("a.B", json!({"run": "exec sleep 60"}), &[]);
     world.states("a.B", State::Running).await;
     world.kernel.shut_down().await;
     assert!(world.kernel.all().is_empty());
-    assert!(world.log("greengrass").contains(r#"Shutdown completed for process ["sleep 60"]"#));
+    assert!(world.log("greengrass").contains(r#"Shutdown completed for process ["exec sleep 60"]"#));
 }
 
 // [core-tes-1]

@@ -1,6 +1,12 @@
 //! A Debian base image made from Debian's packages, for engines without a registry.
 
-use super::{Engine, Progress, build::one_line, embedded::Base, error::Error, images::Watch, logs::Tail};
+use super::{
+    Engine, Progress,
+    embedded::Base,
+    error::{self, Error},
+    images::Watch,
+    logs::Tail,
+};
 use bollard::{
     body_try_stream,
     query_parameters::{CreateImageOptionsBuilder, RemoveImageOptions},
@@ -171,7 +177,7 @@ async fn import(
     while let Some(answer) = answers.next().await {
         answer.map_err(|error| Error::Bootstrap {
             base: base.name.clone(),
-            reason: one_line(&error.to_string()),
+            reason: error::cause(&error),
             log: String::new(),
         })?;
     }

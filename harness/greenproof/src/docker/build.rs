@@ -3,7 +3,7 @@
 use super::{
     Engine, Progress,
     archive::{self, Upload},
-    error::Error,
+    error::{self, Error},
     logs::Tail,
 };
 use bollard::{
@@ -48,17 +48,8 @@ impl Job<'_> {
     }
 
     fn failed(&self, error: &bollard::errors::Error, tail: &Tail) -> Error {
-        let reason = match error {
-            bollard::errors::Error::DockerStreamError { error } => error.clone(),
-            other => other.to_string(),
-        };
-        Error::Build { image: self.name.to_owned(), reason: one_line(&reason), log: tail.text() }
+        Error::Build { image: self.name.to_owned(), reason: error::cause(error), log: tail.text() }
     }
-}
-
-/// A message's first line.
-pub(crate) fn one_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// The images that earlier stages of a build end in. The classic builder leaves them behind, untagged.

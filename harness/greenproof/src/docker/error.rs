@@ -7,28 +7,28 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No engine answers.
-    #[error("connecting to Docker: {source}")]
+    #[error("connecting to Docker: {cause}")]
     Unreachable {
-        /// The client's error.
-        source: bollard::errors::Error,
+        /// Why not.
+        cause: String,
     },
     /// The engine refused a request.
-    #[error("{doing}: {source}")]
+    #[error("{doing}: {cause}")]
     Engine {
         /// What was asked.
         doing: String,
-        /// The client's error.
-        source: bollard::errors::Error,
+        /// The engine's answer.
+        cause: String,
     },
     /// A file of ours can't be read or written.
-    #[error("{doing} `{}`: {source}", path.display())]
+    #[error("{doing} `{}`: {cause}", path.display())]
     Io {
         /// What was tried.
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// The system's error.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// An image's build failed.
     #[error("building image `{image}`: {reason}")]
@@ -127,16 +127,37 @@ impl Error {
         }
     }
 
+    /// For `map_err`: no engine answers.
+    pub(crate) fn unreachable(error: &bollard::errors::Error) -> Self {
+        Self::Unreachable { cause: cause(error) }
+    }
+
     /// For `map_err`: says what was asked of the engine.
     pub(crate) fn engine(doing: impl Into<String>) -> impl FnOnce(bollard::errors::Error) -> Self {
         let doing = doing.into();
-        move |source| Self::Engine { doing, source }
+        move |error| Self::Engine { doing, cause: cause(&error) }
     }
 
     /// For `map_err`: says what was tried with which file.
     pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io { doing, path, source }
+        move |cause| Self::Io { doing, path, cause }
+    }
+}
+
+/// An error of the client as one line: the engine's own words, or else the root of the chain.
+pub(crate) fn cause(error: &bollard::errors::Error) -> String {
+    use bollard::errors::Error as Client;
+    match error {
+        Client::DockerResponseServerError { message: text, .. } | Client::DockerStreamError { error: text } => {
+            text.lines().next().unwrap_or_default().to_owned()
+        }
+        Client::SocketNotFoundError(path) => format!("there is no socket `{path}`"),
+        Client::RequestTimeoutError => "no answer in time".to_owned(),
+        other => {
+            let links = std::iter::successors(Some(other as &dyn std::error::Error), |link| link.source());
+            links.last().map(ToString::to_string).unwrap_or_default()
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::{
     Engine, Upload, bootstrap,
-    build::{Job, one_line},
+    build::Job,
     digest,
     embedded::{Base, Manifest, Need, Recipe},
     error::{self, Error},
@@ -217,7 +217,7 @@ impl<'a> Maker<'a> {
             };
             match answer {
                 None => return Ok(()),
-                Some(Err(error)) => return Err(one_line(&error.to_string())),
+                Some(Err(error)) => return Err(error::cause(&error)),
                 Some(Ok(info)) => self.say(name, info.status.as_deref().unwrap_or_default()),
             }
         }

@@ -50,7 +50,7 @@ pub struct LocalStack {
 /// # Errors
 /// [`Error::LocalStack`] if it doesn't become ready within a minute, [`Error::Engine`] or [`Error::Io`] before that.
 pub async fn localstack(engine: &Engine, image: &str, claims: &[String]) -> Result<LocalStack, Error> {
-    let _starting = lock::exclusive(&start_lock(engine), || ()).await?;
+    let starting = lock::exclusive(&start_lock(engine), || ()).await?;
     let network = format!("greenproof-localstack-{}", engine.owner);
     let subnet = shared_network(engine, &network).await?;
     let image_id =
@@ -69,6 +69,8 @@ pub async fn localstack(engine: &Engine, image: &str, claims: &[String]) -> Resu
             start(engine, image, &container, &network, address).await?;
         }
         held.push(lock::shared(&folder(engine, slot).join("users")).await?);
+        // From here the shared lock guards the slot: who needs another one need not wait for this one.
+        drop(starting);
         wait(engine, slot, &container).await?;
         return Ok(LocalStack { url: format!("http://{address}:{PORT}"), network, container, _held: held });
     }
@@ -102,7 +104,7 @@ fn folder(engine: &Engine, slot: u32) -> PathBuf {
 /// Locks every name in a slot, or none.
 fn claim(engine: &Engine, slot: u32, claims: &[String]) -> Result<Option<Vec<File>>, Error> {
     let folder = folder(engine, slot).join("claims");
-    claims.iter().map(|name| lock::try_exclusive(&folder.join(name))).collect()
+    claims.iter().map(|name| lock::try_exclusive(&folder.join(name.replace('/', "%")))).collect()
 }
 
 async fn shared_network(engine: &Engine, name: &str) -> Result<Ipv4Addr, Error> {

@@ -35,7 +35,7 @@ pub(crate) fn try_exclusive(path: &Path) -> Result<Option<File>, Error> {
             Ok(()) if !current(&file, path) => {}
             Ok(()) => return Ok(Some(file)),
             Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(source)) => return Err(Error::io("locking", path)(source)),
+            Err(TryLockError::Error(cause)) => return Err(Error::io("locking", path)(cause)),
         }
     }
 }
@@ -64,7 +64,7 @@ pub(crate) async fn shared(path: &Path) -> Result<File, Error> {
         match file.try_lock_shared() {
             Ok(()) if current(&file, path) => return Ok(file),
             Ok(()) | Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(source)) => return Err(Error::io("locking", path)(source)),
+            Err(TryLockError::Error(cause)) => return Err(Error::io("locking", path)(cause)),
         }
     }
 }

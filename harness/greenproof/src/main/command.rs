@@ -145,6 +145,8 @@ pub(crate) async fn run(arguments: Run) -> Result<u8, Failure> {
 }
 
 async fn run_all(arguments: Run) -> Result<u8, Failure> {
+    // An empty report first: one that can't be written is told before anything is raised.
+    write_junit(arguments.junit.as_ref(), &[])?;
     let mut options = Options::from_environment()?;
     options.install_missing = arguments.install_missing;
     options.patience = arguments.patience.unwrap_or(options.patience);

@@ -186,14 +186,10 @@ impl Layer<'_> {
 
     /// The policy documents that this file names, by file name.
     fn policies(&self, named: &[Spanned<PathBuf>]) -> Result<BTreeMap<String, Value>, Error> {
-        named.iter().map(|path| self.policy(path, Document::parse)).collect()
+        named.iter().map(|path| self.policy(path)).collect()
     }
 
-    fn policy(
-        &self,
-        named: &Spanned<PathBuf>,
-        parse: fn(&Value) -> Result<Document, iam::Error>,
-    ) -> Result<(String, Value), Error> {
+    fn policy(&self, named: &Spanned<PathBuf>) -> Result<(String, Value), Error> {
         let path = self.existing(named)?;
         let text = std::fs::read_to_string(&path).map_err(|error| {
             self.error(Some(named.span()), format!("`{}`: {error}", path.display()), "name a readable file")
@@ -203,7 +199,7 @@ impl Layer<'_> {
             message: format!("not valid JSON: {error}"),
             hint: "a policy is one JSON document as IAM takes it".into(),
         })?;
-        parse(&document).map_err(|error| Error {
+        Document::parse(&document).map_err(|error| Error {
             place: path.display().to_string(),
             message: format!("not a valid policy: {error}"),
             hint: "correct the policy; IAM would refuse it, or greenproof can't decide it".into(),
@@ -256,7 +252,7 @@ impl Layer<'_> {
         set(&mut aws.role.alias, table.role.alias);
         set(&mut aws.role.alias_exists, table.role.alias_exists);
         if let Some(trust) = &table.role.trust {
-            aws.role.trust = self.policy(trust, Document::parse_trust)?.1;
+            aws.role.trust = self.policy(trust)?.1;
         }
         if let Some(policies) = &table.role.policies {
             aws.role.policies = self.policies(policies)?;

@@ -1,0 +1,95 @@
+//! A recorded run, judged again: as it is, and with one thing changed at a time.
+
+use super::*;
+use crate::evidence::Leak;
+use std::path::Path;
+
+fn scenario() -> Scenario {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/scenarios/private-package.toml");
+    Scenario::load(&path).expect("the reference is valid")
+}
+
+fn recorded() -> Evidence {
+    let text = include_str!("../../../../fixtures/evidence/private-package.json");
+    serde_json::from_str(text).expect("the recorded evidence is of this version")
+}
+
+/// The kinds of finding after a change to the recorded evidence.
+fn kinds(change: impl FnOnce(&mut Evidence)) -> Vec<Kind> {
+    let mut evidence = recorded();
+    change(&mut evidence);
+    match judge(&scenario(), &evidence) {
+        Verdict::Passed => Vec::new(),
+        Verdict::Failed { findings } => findings.iter().map(|finding| finding.kind).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+const COMPONENT: &str = "com.example.GithubCustomPack";
+
+#[test]
+fn the_recorded_run_passes() {
+    assert_eq!(kinds(|_| {}), []);
+}
+
+#[test]
+fn a_line_counts_only_as_a_script_prints_it() {
+    let with = |from: &'static str, to: &'static str| {
+        kinds(move |evidence| {
+            let log = evidence.component_logs.get_mut(COMPONENT).expect("the component has a log");
+            *log = log.replace(from, to);
+        })
+    };
+    assert_eq!(with("stdout. s3: Amazon S3.", "stdout. s3: Amazon S3 and more."), [Kind::Line]);
+    assert_eq!(with("stdout. s3: Amazon S3.", "stderr. s3: Amazon S3."), [Kind::Line]);
+    assert_eq!(with("lifecycle.Run", "lifecycle.Install"), [Kind::Line]);
+    assert_eq!(with("python3 -u", "echo s3: Amazon S3"), []);
+    // A line of an earlier deployment is older than this one.
+    let late = kinds(|evidence| evidence.began = "2999-01-01T00:00:00.000Z".into());
+    assert_eq!(late, [Kind::Line]);
+}
+
+#[test]
+fn each_other_fact_is_found_when_it_changes() {
+    type Change = fn(&mut Evidence);
+    let changes: [(Change, Kind); 8] = [
+        (|e| e.core_log = e.core_log.replace("newState=FINISHED", "newState=RUNNING"), Kind::Component),
+        (|e| e.events.retain(|event| !matches!(event.what, What::Api(_))), Kind::Call),
+        (|e| e.account = "000000000000".into(), Kind::Call),
+        (|e| drop(e.packages.clear()), Kind::Package),
+        (|e| drop(e.heads.insert("cm-ichida/myawsname".into(), "0".repeat(40))), Kind::Package),
+        (
+            |e| {
+                let leak = Leak { secret: "x".into(), place: "a.log:1".into(), line: "***".into() };
+                e.leaks.push(leak);
+            },
+            Kind::Leak,
+        ),
+        (|e| say(e, What::RawAddress { destination: "203.0.113.7:443".into() }), Kind::Outside),
+        (|e| say(e, What::Dns { name: "example.com".into(), record: "A".into(), answer: None }), Kind::Outside),
+    ];
+    for (change, kind) in changes {
+        assert_eq!(kinds(change), [kind]);
+    }
+    let stuck = Ending::Stuck { waiting_for: "the job".into(), last_seen: "404".into(), seconds: 9 };
+    assert_eq!(kinds(|e| e.ending = stuck), [Kind::Deployment]);
+}
+
+fn say(evidence: &mut Evidence, what: What) {
+    evidence.events.push(cloud::event::Event { time: evidence.began.clone(), what });
+}
+
+#[test]
+fn a_job_without_a_status_is_a_finding() {
+    let silent = kinds(|e| e.events.retain(|event| !matches!(event.what, What::Job { .. })));
+    assert_eq!(silent, [Kind::Deployment]);
+}
+
+#[test]
+fn what_is_not_emulated_is_never_green() {
+    let mut evidence = recorded();
+    evidence.ending = Ending::Unsupported { what: "a plugin".into() };
+    assert!(matches!(judge(&scenario(), &evidence), Verdict::Unsupported { .. }));
+    evidence.ending = Ending::Died { what: "aws".into() };
+    assert!(matches!(judge(&scenario(), &evidence), Verdict::Broken { .. }));
+}
