@@ -55,7 +55,6 @@ fn trial(file: &Path) -> Result<(), Failed> {
 
 /// The logs, which tell most when a trial fails.
 fn logs(evidence: &greenproof::Evidence) -> String {
-    let components: String =
-        evidence.component_logs.iter().map(|(name, log)| format!("== {name}.log\n{log}")).collect();
-    format!("{components}== greengrass.log\n{}", evidence.core_log)
+    let components = evidence.component_logs.iter().flat_map(|(name, log)| ["== ", name, ".log\n", log]);
+    components.chain(["== greengrass.log\n", &evidence.core_log]).collect()
 }

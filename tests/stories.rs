@@ -100,11 +100,10 @@ fn two_worlds_on_one_localstack_do_not_see_each_other() -> Result<()> {
 }
 
 async fn aws(environment: &Environment, words: &str) -> Result<greenproof::docker::ExecOutput> {
-    let mut script = String::from("export AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt");
-    for (name, value) in environment.credentials().await? {
-        script.push_str(&format!(" {name}='{value}'"));
-    }
-    script.push_str(&format!("; aws {words}"));
+    let credentials = environment.credentials().await?;
+    let exports: Vec<_> = credentials.iter().map(|(name, value)| format!("{name}='{value}'")).collect();
+    let bundle = "AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt";
+    let script = format!("export {bundle} {}; aws {words}", exports.join(" "));
     Ok(environment.by_hand(&["sh", "-c", &script]).await?)
 }
 

@@ -65,14 +65,13 @@ fn median(times: &[Duration]) -> Duration {
 /// # Errors
 /// When an environment can't be raised, or either does not do its work: a time without the work means nothing.
 pub async fn bench(stage: &Stage, runs: usize, reader: &dyn Reader) -> Result<Benchmark, Error> {
-    let failed = |what: String| Error::surrounding("measuring", what, "");
-    let folder = tempfile::tempdir().map_err(|error| failed(error.to_string()))?;
-    let path = embedded::reference(folder.path()).map_err(|error| failed(error.to_string()))?;
+    let folder = tempfile::tempdir().map_err(|error| failed(&error))?;
+    let path = embedded::reference(folder.path()).map_err(|error| failed(&error))?;
     let mut result = Benchmark { bare: Vec::new(), scenario: Vec::new() };
     for run in 0..=runs {
-        let scenario = Scenario::load(&path).map_err(|error| failed(error.to_string()))?;
+        let scenario = Scenario::load(&path).map_err(|error| failed(&error))?;
         let began = Instant::now();
-        let plan = Plan::of(scenario.clone()).map_err(|error| failed(error.to_string()))?;
+        let plan = Plan::of(scenario.clone()).map_err(|error| failed(&error))?;
         let environment = Environment::raise(stage, plan).await?;
         let evidence = environment.deploy(stage.patience()).await;
         let verdict = judge(&scenario, &evidence);
@@ -80,7 +79,7 @@ pub async fn bench(stage: &Stage, runs: usize, reader: &dyn Reader) -> Result<Be
         let bare = bare_script(stage, &environment).await;
         environment.remove().await?;
         if !matches!(verdict, Verdict::Passed) {
-            return Err(failed(format!("the reference scenario did not pass: {verdict:?}")));
+            return Err(failed(&format!("the reference scenario did not pass: {verdict:?}")));
         }
         let bare = bare?;
         // The first run warms caches and is not counted.
@@ -94,12 +93,15 @@ pub async fn bench(stage: &Stage, runs: usize, reader: &dyn Reader) -> Result<Be
     Ok(result)
 }
 
+fn failed(cause: &dyn fmt::Display) -> Error {
+    Error::surrounding("measuring", cause, "")
+}
+
 /// The time of both scripts by hand in a plain container, its start included.
 async fn bare_script(stage: &Stage, environment: &Environment) -> Result<Duration, Error> {
-    let failed = |what: String| Error::surrounding("running the bare script", what, "");
     let component = &environment.plan.scenario.components[0];
-    let install = install_script(component).ok_or_else(|| failed("the recipe has no Install script".into()))?;
-    let main = std::fs::read(component.objects[0].source.join("main.py")).map_err(|error| failed(error.to_string()))?;
+    let install = install_script(component).ok_or_else(|| failed(&"the recipe has no Install script"))?;
+    let main = std::fs::read(component.objects[0].source.join("main.py")).map_err(|error| failed(&error))?;
     let nameserver = environment.network.aws();
     let script = format!(
         "echo nameserver {nameserver} > /etc/resolv.conf && cat {CA} >> {TRUST_STORE} && cd /home/ggc_user \
@@ -127,7 +129,7 @@ async fn bare_script(stage: &Stage, environment: &Environment) -> Result<Duratio
     let took = began.elapsed();
     if printed.last().map(String::as_str) != Some("s3: Amazon S3") {
         let last = environment.engine.last_lines(&container.id, 5).await;
-        return Err(failed(environment.plan.redactor.apply(&last)));
+        return Err(failed(&environment.plan.redactor.apply(&last)));
     }
     Ok(took)
 }

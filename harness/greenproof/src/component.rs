@@ -49,7 +49,7 @@ impl Component {
     ///
     /// # Errors
     /// When the recipe can't be read or parsed, lacks its name or version, or names an artifact without a source.
-    pub fn load(recipe: &Path, artifacts: BTreeMap<String, PathBuf>) -> Result<Self, Error> {
+    pub fn load(recipe: &Path, artifacts: &BTreeMap<String, PathBuf>) -> Result<Self, Error> {
         let fail = |message: String, hint: &str| Error { location: None, message, hint: hint.into() };
         let text = std::fs::read_to_string(recipe)
             .map_err(|error| fail(format!("can't read the recipe: {error}"), "name a readable file"))?;

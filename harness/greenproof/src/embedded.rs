@@ -30,6 +30,9 @@ const FILES: &[(&str, &str)] = &[
 ///
 /// # Errors
 /// When a file can't be written.
+///
+/// # Panics
+/// Never: each fixture is in a folder.
 pub fn reference(folder: &Path) -> io::Result<PathBuf> {
     for (path, text) in FILES {
         let path = folder.join(path);

@@ -60,7 +60,7 @@ impl Environment {
     /// When Docker refuses, or a cloud does not become ready; nothing is left behind.
     pub async fn raise(stage: &Stage, plan: Plan) -> Result<Self, Error> {
         let environment = plan.environment.clone();
-        match Self::try_raise(stage, plan).await {
+        match Box::pin(Self::try_raise(stage, plan)).await {
             Ok(raised) => Ok(raised),
             Err(error) => {
                 docker::remove_environment(&stage.engine, &environment).await?;

@@ -188,6 +188,9 @@ impl Plan {
     }
 
     /// The nucleus's init config, in the real one's format.
+    ///
+    /// # Panics
+    /// Never: a JSON value is always YAML.
     #[must_use]
     pub fn init_config(&self, root: &str) -> String {
         let aws = &self.scenario.aws;

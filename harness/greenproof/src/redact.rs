@@ -21,6 +21,9 @@ impl std::fmt::Debug for Redactor {
 
 impl Redactor {
     /// Adds a secret; `what` names it in reports, such as ``token `mypat` ``. An empty one is ignored.
+    ///
+    /// # Panics
+    /// Never: a text is always JSON.
     #[must_use]
     pub fn with(mut self, what: impl Into<String>, secret: &str) -> Self {
         if !secret.trim().is_empty() {

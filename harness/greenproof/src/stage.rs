@@ -42,7 +42,7 @@ pub const BUILD_ARGUMENTS: [&str; 7] = [
 ];
 
 /// How long a deployment may take before it counts as stuck, with a patience of 1.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 impl Options {
     /// The options that the process environment gives: `XDG_CACHE_HOME`, `HOME`, `PIP_CERT`, `SSL_CERT_FILE`,
@@ -116,7 +116,8 @@ impl Stage {
         let progress = |progress: Progress| {
             reader.told(&Told::Building { image: &progress.image, line: &progress.line });
         };
-        let (swept, images) = tokio::join!(docker::sweep(&engine, false), docker::images(&engine, &build, &progress));
+        let (swept, images) =
+            tokio::join!(docker::sweep(&engine, false), Box::pin(docker::images(&engine, &build, &progress)));
         let (swept, images) = (swept?, images?);
         if !swept.is_empty() {
             reader.told(&Told::Note(&format!("removed what an earlier run left: {swept}")));

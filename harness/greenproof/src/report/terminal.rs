@@ -22,23 +22,18 @@ impl Terminal {
         Self { colour: colour && std::io::stderr().is_terminal(), building: Mutex::default() }
     }
 
-    fn line(&self, text: &str) {
-        // A closed standard error leaves nobody to tell; the exit code still does.
-        _ = writeln!(std::io::stderr().lock(), "{text}");
-    }
-
     fn paint(&self, code: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    fn building(&self, image: &str, line: &str) {
+    fn building(&self, image: &str, output: &str) {
         let mut last = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         if *last != image {
-            self.line(&format!("building image {image} (once)"));
+            line(&format!("building image {image} (once)"));
             image.clone_into(&mut last);
         }
-        if line.starts_with("Step ") || !self.colour && line.starts_with("I: Base system installed") {
-            self.line(&format!("  {line}"));
+        if output.starts_with("Step ") {
+            line(&format!("  {output}"));
         }
     }
 
@@ -46,32 +41,32 @@ impl Terminal {
         let name = &outcome.scenario.name;
         let took = format!("{:.1} s", outcome.took.as_secs_f64());
         match &outcome.verdict {
-            Verdict::Passed => self.line(&format!("{} {name} in {took}", self.paint("1;32", "PASSED"))),
+            Verdict::Passed => line(&format!("{} {name} in {took}", self.paint("1;32", "PASSED"))),
             Verdict::Failed { findings } => {
                 let count = findings.len();
                 let plural = if count == 1 { "" } else { "s" };
-                self.line(&format!("{} {name} in {took}, {count} finding{plural}", self.paint("1;31", "FAILED")));
+                line(&format!("{} {name} in {took}, {count} finding{plural}", self.paint("1;31", "FAILED")));
                 for finding in findings {
                     self.finding(finding);
                 }
             }
             Verdict::Unsupported { what } => {
-                self.line(&format!("{} {name}: {what}", self.paint("1;33", "UNSUPPORTED")));
+                line(&format!("{} {name}: {what}", self.paint("1;33", "UNSUPPORTED")));
             }
             Verdict::Broken { what } => {
-                self.line(&format!("{} {name}: {what}", self.paint("1;35", "BROKEN")));
-                self.line("  this is greenproof's fault or its environment's; it says nothing about the component");
+                line(&format!("{} {name}: {what}", self.paint("1;35", "BROKEN")));
+                line("  this is greenproof's fault or its environment's; it says nothing about the component");
             }
         }
         if let Some(folder) = &outcome.folder {
-            self.line(&format!("  evidence: {}", folder.display()));
+            line(&format!("  evidence: {}", folder.display()));
         }
     }
 
     fn finding(&self, finding: &Finding) {
-        self.line(&format!("  {} {}", self.paint("31", "✗"), self.paint("1", &finding.kind.to_string())));
-        self.line(&format!("      expected: {}", finding.expected));
-        self.line(&format!("      seen:     {}", finding.seen));
+        line(&format!("  {} {}", self.paint("31", "✗"), self.paint("1", &finding.kind.to_string())));
+        line(&format!("      expected: {}", finding.expected));
+        line(&format!("      seen:     {}", finding.seen));
     }
 }
 
@@ -79,13 +74,18 @@ impl Reader for Terminal {
     fn told(&self, told: &Told<'_>) {
         match told {
             Told::Building { image, line } => self.building(image, line),
-            Told::Note(note) => self.line(note),
-            Told::Begun(scenario) => self.line(&format!("{}: {}", self.paint("1", &scenario.name), scenario.summary)),
+            Told::Note(note) => line(note),
+            Told::Begun(scenario) => line(&format!("{}: {}", self.paint("1", &scenario.name), scenario.summary)),
             Told::Stage { stage, detail, took } => {
                 let mark = self.paint("32", "✓");
-                self.line(&format!("  {mark} {stage:<12} {detail:<58} {:>5.1} s", took.as_secs_f64()));
+                line(&format!("  {mark} {stage:<12} {detail:<58} {:>5.1} s", took.as_secs_f64()));
             }
             Told::Judged(outcome) => self.judged(outcome),
         }
     }
+}
+
+fn line(text: &str) {
+    // A closed standard error leaves nobody to tell; the exit code still does.
+    _ = writeln!(std::io::stderr().lock(), "{text}");
 }

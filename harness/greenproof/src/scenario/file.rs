@@ -291,9 +291,9 @@ impl Layer<'_> {
             .artifacts
             .iter()
             .map(|(name, source)| Ok((name.clone(), self.existing(source)?)))
-            .collect::<Result<_, Error>>()?;
+            .collect::<Result<BTreeMap<_, _>, Error>>()?;
         let recipe = self.existing(&table.recipe)?;
-        Component::load(&recipe, artifacts).map_err(|error| {
+        Component::load(&recipe, &artifacts).map_err(|error| {
             let place = error.location.map_or_else(
                 || recipe.display().to_string(),
                 |(line, column)| format!("{}:{line}:{column}", recipe.display()),

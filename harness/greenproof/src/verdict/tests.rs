@@ -56,7 +56,7 @@ fn each_other_fact_is_found_when_it_changes() {
         (|e| e.core_log = e.core_log.replace("newState=FINISHED", "newState=RUNNING"), Kind::Component),
         (|e| e.events.retain(|event| !matches!(event.what, What::Api(_))), Kind::Call),
         (|e| e.account = "000000000000".into(), Kind::Call),
-        (|e| drop(e.packages.clear()), Kind::Package),
+        (|e| e.packages.clear(), Kind::Package),
         (|e| drop(e.heads.insert("cm-ichida/myawsname".into(), "0".repeat(40))), Kind::Package),
         (
             |e| {

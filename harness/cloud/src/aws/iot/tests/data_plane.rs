@@ -71,6 +71,7 @@ async fn only_the_registered_certificate_with_a_policy_gets_an_answer() {
     assert_eq!(call(&open, "GET", "/greengrass/v2/other", Value::Null, true).await.0, 404);
     let (status, answer) = call(&open, "GET", path, Value::Null, false).await;
     assert_eq!((status, &answer["message"]), (403, &Value::Null));
-    let closed = iot(&json!({"Version": "2012-10-17", "Statement": []}), &[]);
+    let connect = json!({"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"});
+    let closed = iot(&json!({"Version": "2012-10-17", "Statement": connect}), &[]);
     assert_eq!(call(&closed, "GET", path, Value::Null, true).await.0, 403);
 }
