@@ -136,6 +136,7 @@ fn alone_ctrl_c_cleans_up_and_says_so() -> Result<()> {
     Ok(())
 }
 
+/// `[docker-6]`
 #[test]
 fn alone_after_a_kill_a_sweep_removes_what_was_left() -> Result<()> {
     let folder = tempfile::tempdir()?;

@@ -99,6 +99,122 @@ fn two_worlds_on_one_localstack_do_not_see_each_other() -> Result<()> {
     })
 }
 
+/// Two worlds that want the same bucket name get a LocalStack each. `[docker-5]`
+#[test]
+fn two_worlds_with_one_bucket_name_have_a_localstack_each() -> Result<()> {
+    block_on(async {
+        let stage = stage(1.0).await;
+        let raise = |scenario| async { Ok::<_, anyhow::Error>(Environment::raise(&stage, Plan::of(scenario)?).await?) };
+        let (first, second) = tokio::join!(raise(reference()?), raise(reference()?));
+        let (first, second) = (first?, second?);
+        let (one, other) = (first.localstack().to_owned(), second.localstack().to_owned());
+        tokio::try_join!(first.remove(), second.remove())?;
+        assert_ne!(one, other);
+        Ok(())
+    })
+}
+
+/// No way out, nothing published, and nothing of a removed world left in LocalStack.
+/// `[docker-3]`, `[docker-4]`, `[docker-7]`
+#[test]
+fn a_world_is_closed_and_leaves_no_seed() -> Result<()> {
+    const BUCKET: &str = "greenproof-world-three";
+    block_on(async {
+        let stage = stage(1.0).await;
+        let environment = Environment::raise(&stage, Plan::of(with_bucket(BUCKET)?)?).await?;
+        let network = docker(&["network", "inspect", environment.network(), "--format", "{{.Internal}} {{.Options}}"])?;
+        assert!(network.starts_with("true ") && network.contains("inhibit_ipv4:true"), "{network}");
+        let localstack = environment.localstack_container().to_owned();
+        let published = docker(&["port", &localstack])?;
+        assert_eq!(published, "", "LocalStack publishes nothing");
+        let head = format!(
+            "import urllib.request, urllib.error\ntry: print(urllib.request.urlopen(urllib.request.Request(\
+             'http://127.0.0.1:4566/{BUCKET}', method='HEAD')).status)\nexcept urllib.error.HTTPError as e: print(e.code)"
+        );
+        let ask = || docker(&["exec", &localstack, "python3", "-c", &head]);
+        assert_eq!(ask()?, "200\n", "the bucket is there while its world is");
+        environment.remove().await?;
+        assert_eq!(ask()?, "404\n");
+        Ok(())
+    })
+}
+
+/// Images that are there are not built again. `[docker-1]`
+#[test]
+fn a_second_stage_builds_nothing() -> Result<()> {
+    use greenproof::report::{Reader, Told};
+    #[derive(Default)]
+    struct Built(std::sync::atomic::AtomicBool);
+    impl Reader for Built {
+        fn told(&self, told: &Told<'_>) {
+            if matches!(told, Told::Building { .. }) {
+                self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+    }
+    let _first = block_on(stage(1.0));
+    let mut options = greenproof::Options::from_environment()?;
+    options.program = tests::program();
+    let built = Built::default();
+    block_on(Stage::set(options, &built))?;
+    assert!(!built.0.into_inner());
+    Ok(())
+}
+
+/// What is not emulated is neither green nor a puzzling red. `[core-unsupported-1]`
+#[test]
+fn what_is_not_emulated_ends_unsupported() -> Result<()> {
+    let plugin = |scenario: &mut Scenario| {
+        let recipe = &mut scenario.components[0].recipe;
+        *recipe = recipe.replace("ComponentVersion:", "ComponentType: aws.greengrass.plugin\nComponentVersion:");
+    };
+    let public = |scenario: &mut Scenario| {
+        scenario.deployment.insert("aws.greengrass.LogManager".into(), "2.3.0".into());
+    };
+    let cases: [(&dyn Fn(&mut Scenario), &str); 2] = [(&plugin, "plugin"), (&public, "aws.greengrass.LogManager")];
+    block_on(async {
+        let stage = stage(1.0).await;
+        for (change, named) in cases {
+            let mut scenario = reference()?;
+            change(&mut scenario);
+            let (environment, evidence) = raise(&stage, scenario).await?;
+            let verdict = judge(&environment.plan.scenario, &evidence);
+            environment.remove().await?;
+            let Verdict::Unsupported { what } = verdict else { panic!("{named}: {verdict:#?}") };
+            assert!(what.contains(named), "{what}");
+        }
+        Ok(())
+    })
+}
+
+/// Each request to the git server is in the evidence with how it was authenticated. `[github-11]`
+#[test]
+fn git_requests_are_evidence_without_the_token() -> Result<()> {
+    use cloud::event::{Credential, What};
+    block_on(async {
+        let stage = stage(1.0).await;
+        let (environment, evidence) = raise(&stage, reference()?).await?;
+        environment.remove().await?;
+        let seen: Vec<_> = evidence
+            .events
+            .iter()
+            .filter_map(|event| match &event.what {
+                What::Git { repository, credential, status, .. } => Some((repository.as_deref(), *credential, *status)),
+                _ => None,
+            })
+            .collect();
+        assert!(seen.contains(&(Some("cm-ichida/myawsname"), Credential::TokenAsUser, 200)), "{seen:?}");
+        assert!(!serde_json::to_string(&evidence)?.contains("ghp_"));
+        Ok(())
+    })
+}
+
+fn docker(arguments: &[&str]) -> Result<String> {
+    let output = std::process::Command::new("docker").args(arguments).output()?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
 async fn aws(environment: &Environment, words: &str) -> Result<greenproof::docker::ExecOutput> {
     let credentials = environment.credentials().await?;
     let exports: Vec<_> = credentials.iter().map(|(name, value)| format!("{name}='{value}'")).collect();

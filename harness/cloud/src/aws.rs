@@ -72,7 +72,7 @@ pub async fn run() -> Result<(), Error> {
         certificates: tls::Certificates::new(&world.authority).map_err(Error::Setup)?,
     });
     dns::serve(&world).await?;
-    stray::serve(&world).await?;
+    stray::serve().await?;
     for port in [443, 8443, 8883] {
         tls::serve(Arc::clone(&front), port).await?;
     }

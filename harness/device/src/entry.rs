@@ -1,6 +1,6 @@
 //! What the container's first process does before the core starts: resolver, route and trust.
 
-use crate::{Error, Options, http::SYSTEM_TRUST};
+use crate::{Error, Options, http::SYSTEM_TRUST, stray};
 use std::{fs, io, path::Path};
 use tokio::process::Command;
 
@@ -23,6 +23,7 @@ pub(crate) async fn prepare(options: &Options) -> Result<(), Error> {
             let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             return Err(failed("setting the default route")(io::Error::other(message)));
         }
+        stray::catch(gateway).await.map_err(failed("catching stray connections with iptables"))?;
     }
     if let Some(authority) = &options.trust {
         trust(authority).map_err(failed("adding the authority to the trust store"))?;

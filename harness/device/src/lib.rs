@@ -29,6 +29,7 @@ mod requirement;
 mod service;
 mod step;
 mod store;
+mod stray;
 mod tes;
 mod tree;
 mod user;
@@ -51,7 +52,7 @@ use tokio::{
 pub struct Options {
     /// Name server to write into `/etc/resolv.conf`.
     pub nameserver: Option<Ipv4Addr>,
-    /// Default gateway.
+    /// Default gateway, which is told of connections to addresses outside its network.
     pub gateway: Option<Ipv4Addr>,
     /// PEM file with the authority to add to the system's trust store.
     pub trust: Option<PathBuf>,

@@ -129,6 +129,18 @@ impl Environment {
         &self.localstack.url
     }
 
+    /// Name of that LocalStack's container.
+    #[must_use]
+    pub fn localstack_container(&self) -> &str {
+        &self.localstack.container
+    }
+
+    /// Name of its network.
+    #[must_use]
+    pub fn network(&self) -> &str {
+        &self.network.name
+    }
+
     /// Follows the deployment to its end and gathers the evidence.
     pub async fn deploy(&self, patience: Duration) -> Evidence {
         let began = Instant::now();
@@ -267,7 +279,6 @@ fn aws(
     let world = serde_json::to_vec(&plan.world(&localstack.url, at)).expect("a world always serialises");
     ContainerSpec {
         image: stage.images.cloud.clone(),
-        capabilities: vec!["NET_ADMIN".into()],
         files: vec![Upload::file(world::PATH, world, 0o600)],
         extra_networks: vec![localstack.network.clone()],
         ..container(network, lease, "aws", at.aws, &["greenproof", "cloud", "aws"])

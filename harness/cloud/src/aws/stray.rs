@@ -1,45 +1,36 @@
 //! Connections to addresses that no name of this world resolves to.
 //!
-//! `aws` is the device's default gateway. A rule of its kernel turns every TCP connection that is not meant for it to
-//! one port, where the destination is written down and the connection reset.
+//! The device's container catches them, since an engine may drop them on their way, and tells here, a line each, where
+//! they were meant to go.
 
 use super::Error;
-use crate::{
-    event::{What, emit},
-    world::World,
+use crate::event::{What, emit};
+use std::{net::SocketAddrV4, time::Duration};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    net::{TcpListener, TcpStream},
 };
-use socket2::SockRef;
-use std::{net::SocketAddr, time::Duration};
-use tokio::{net::TcpListener, process::Command};
 
 const PORT: u16 = 9;
 
-/// Starts catching stray connections.
-pub(super) async fn serve(world: &World) -> Result<(), Error> {
+/// `255.255.255.255:65535` and its line feed.
+const LONGEST: u64 = 22;
+
+/// Starts writing them down.
+pub(super) async fn serve() -> Result<(), Error> {
     let listener = TcpListener::bind(("0.0.0.0", PORT)).await.map_err(Error::io("serving stray connections"))?;
-    let rule = ["-w", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "!", "-d"];
-    let (own, port) = (world.aws.to_string(), PORT.to_string());
-    let output = Command::new("iptables")
-        .args(rule)
-        .args([&own, "-j", "REDIRECT", "--to-ports", &port])
-        .output()
-        .await
-        .map_err(Error::io("running iptables"))?;
-    if !output.status.success() {
-        let reason = String::from_utf8_lossy(&output.stderr);
-        return Err(Error::Setup(format!("catching stray connections with iptables: {}", reason.trim())));
-    }
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let socket = SockRef::from(&stream);
-            let original = socket.original_dst_v4().ok().and_then(|address| address.as_socket());
-            let destination = original.map_or_else(|| "unknown".to_owned(), |address: SocketAddr| address.to_string());
-            emit(What::RawAddress { destination });
-            // With no time to linger, closing resets.
-            if let Err(error) = socket.set_linger(Some(Duration::ZERO)) {
-                tracing::warn!(%error, "a stray connection is closed instead of reset");
-            }
+            tokio::spawn(tokio::time::timeout(Duration::from_secs(5), write_down(stream)));
         }
     });
     Ok(())
+}
+
+async fn write_down(stream: TcpStream) {
+    let mut line = String::new();
+    let read = BufReader::new(stream.take(LONGEST)).read_line(&mut line).await;
+    // A device that says something else was asked for port 9 by name.
+    let destination = read.ok().and_then(|_| line.trim().parse::<SocketAddrV4>().ok());
+    emit(What::RawAddress { destination: destination.map_or_else(|| "port 9 of aws".into(), |to| to.to_string()) });
 }

@@ -35,9 +35,6 @@ impl Component {
     /// What of this component isn't emulated, if anything.
     pub(super) fn unsupported(&self) -> Option<String> {
         let recipe = &self.recipe;
-        if recipe.name.starts_with("aws.greengrass.") && recipe.name != tes::NAME {
-            return Some(format!("the component `{}`", recipe.name));
-        }
         if recipe.kind != "aws.greengrass.generic" && recipe.name != tes::NAME {
             return Some(format!("the component type `{}`", recipe.kind));
         }
@@ -49,6 +46,11 @@ impl Component {
         let artifacts = self.selected.artifacts.iter();
         artifacts.map(|artifact| scheme(&artifact.uri)).find(foreign).map(|scheme| format!("`{scheme}:` artifacts"))
     }
+}
+
+/// Whether AWS provides the component and it is not emulated.
+fn is_foreign(name: &str) -> bool {
+    name.starts_with("aws.greengrass.") && name != tes::NAME
 }
 
 impl Deployer {
@@ -82,6 +84,9 @@ impl Deployer {
             if resolved.get(&name).is_some_and(|known| meets(&of, &known.recipe.version)) {
                 continue;
             }
+            if is_foreign(&name) {
+                return Err(self.unsupported(&format!("the component `{name}`")));
+            }
             let component = self.component(&name, &of, cancelled).await?;
             for dependency in &component.recipe.dependencies {
                 let requirement = Requirement::parse(&dependency.requirement)
@@ -106,10 +111,13 @@ impl Deployer {
             self.kernel.logs.nucleus(&Line::info(LOGGER).message(text));
             return Ok(());
         }
-        let text = format!("{NUCLEUS}: another version than {VERSION}");
-        let line = Line::error(RESOLVER).event("greenproof-unsupported").message(&text);
-        self.kernel.logs.nucleus(&line);
-        Err(Failure::new(format!("{text}, which is not emulated"), &[]))
+        Err(self.unsupported(&format!("{NUCLEUS} in another version than {VERSION}")))
+    }
+
+    /// Says that something is not emulated, which is told apart from a component's own failure.
+    fn unsupported(&self, what: &str) -> Failure {
+        self.kernel.logs.nucleus(&Line::error(RESOLVER).event("greenproof-unsupported").message(what));
+        Failure::new(format!("{what} is not emulated"), &[])
     }
 
     async fn component(
