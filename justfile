@@ -4,7 +4,7 @@
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 
 # Everything: unit tests, then what needs Docker.
 test: build unit e2e
@@ -21,3 +21,7 @@ e2e: build
 # The reference scenario against the bare script in a plain container.
 bench: build
     target/x86_64-unknown-linux-gnu/debug/greenproof bench
+
+# What takes longer than a gate may: `just soak runs --seed 1`, `just soak kills --seed 1 --rounds 100`.
+soak *ARGUMENTS: build
+    target/x86_64-unknown-linux-gnu/debug/soak {{ARGUMENTS}}

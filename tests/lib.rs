@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 /// When it has not been built.
 #[must_use]
 pub fn program() -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own file");
-    let folder = test.parent().and_then(Path::parent).expect("a test is in the build's `deps` folder");
+    let own = std::env::current_exe().expect("a program knows its own file");
+    let folder = own.parent().expect("a file is in a folder");
+    // A test is in the build's `deps` folder, the program one above.
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     let program = folder.join("greenproof");
     assert!(program.exists(), "`{}` is missing: run `cargo build` first", program.display());
     program

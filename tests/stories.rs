@@ -164,6 +164,7 @@ fn a_second_stage_builds_nothing() -> Result<()> {
 /// What is not emulated is neither green nor a puzzling red. `[core-unsupported-1]`
 #[test]
 fn what_is_not_emulated_ends_unsupported() -> Result<()> {
+    type Change<'a> = &'a dyn Fn(&mut Scenario);
     let plugin = |scenario: &mut Scenario| {
         let recipe = &mut scenario.components[0].recipe;
         *recipe = recipe.replace("ComponentVersion:", "ComponentType: aws.greengrass.plugin\nComponentVersion:");
@@ -171,7 +172,7 @@ fn what_is_not_emulated_ends_unsupported() -> Result<()> {
     let public = |scenario: &mut Scenario| {
         scenario.deployment.insert("aws.greengrass.LogManager".into(), "2.3.0".into());
     };
-    let cases: [(&dyn Fn(&mut Scenario), &str); 2] = [(&plugin, "plugin"), (&public, "aws.greengrass.LogManager")];
+    let cases: [(Change<'_>, &str); 2] = [(&plugin, "plugin"), (&public, "aws.greengrass.LogManager")];
     block_on(async {
         let stage = stage(1.0).await;
         for (change, named) in cases {

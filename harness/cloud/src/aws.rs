@@ -23,8 +23,11 @@ use iot::Iot;
 use provider::Provider;
 use sessions::Sessions;
 use sha2::{Digest, Sha256};
-use std::{io, sync::Arc};
-use tokio::signal::unix::{SignalKind, signal};
+use std::{io, net::SocketAddr, sync::Arc};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    signal::unix::{SignalKind, signal},
+};
 use upstream::LocalStack;
 
 /// Why the role can't go on.
@@ -84,6 +87,17 @@ pub async fn run() -> Result<(), Error> {
     }
     seed::reap(&world, &localstack).await;
     Ok(())
+}
+
+/// The next connection. That one could not be taken (its peer gave up, or descriptors ran out) does not end a server.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(connection) => return connection,
+            Err(error) => tracing::warn!(%error, "a connection could not be accepted"),
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 /// What IoT calls the id of a certificate: the SHA-256 of its DER form, in hex.

@@ -3,7 +3,7 @@
 //! This module is the only one that knows the engine's API. It knows nothing of scenarios, AWS or Greengrass: a caller
 //! hands it command lines and files and gets back log lines and exit codes.
 //!
-//! Whatever is created carries the labels of a [`Lease`], so that [`sweep`] finds what a killed run left behind:
+//! Whatever is created carries the labels of a [`Lease`], so that [`sweep()`] finds what a killed run left behind:
 //!
 //! ```no_run
 //! # async fn example(cache: std::path::PathBuf) -> Result<(), greenproof::docker::Error> {

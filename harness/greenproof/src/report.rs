@@ -1,6 +1,6 @@
 //! What a run tells: one typed stream of [`Told`], many readers.
 //!
-//! Nobody else prints. [`Terminal`] writes for a person, [`junit`] for a CI server.
+//! Nobody else prints. [`Terminal`] writes for a person, [`junit()`] for a CI server.
 
 mod junit;
 mod terminal;

@@ -43,7 +43,8 @@ pub(super) async fn serve(world: &World) -> Result<(), Error> {
         }
     });
     tokio::spawn(async move {
-        while let Ok((stream, _)) = tcp.accept().await {
+        loop {
+            let (stream, _) = super::accept(&tcp).await;
             tokio::spawn(zone.over_tcp(stream));
         }
     });

@@ -87,7 +87,12 @@ impl Provider {
         let refused = || Refusal(400, None, "Unable to assume the role, or the role to assume does not exist");
         let role = self.world.roles.get(&alias.role).ok_or_else(refused)?;
         let trust = self.trusts.get(&alias.role).ok_or_else(refused)?;
-        let context = BTreeMap::from([("credentials-iot:awscertificateid".to_owned(), vec![self.registered.clone()])]);
+        // The first two are what AWS's guide against the confused deputy tells trust policies to ask for.
+        let context = BTreeMap::from([
+            ("aws:sourcearn".to_owned(), vec![resource]),
+            ("aws:sourceaccount".to_owned(), vec![account.clone()]),
+            ("credentials-iot:awscertificateid".to_owned(), vec![self.registered.clone()]),
+        ]);
         if !iam::trusts_service(trust, "credentials.iot.amazonaws.com", "sts:AssumeRole", &context) {
             return Err(refused());
         }
@@ -113,3 +118,6 @@ fn respond(status: u16, kind: Option<&str>, body: &str) -> Response<Full<Bytes>>
     }
     response.body(Full::from(body.to_owned())).expect("a status and fixed headers make a response")
 }
+
+#[cfg(test)]
+mod tests;

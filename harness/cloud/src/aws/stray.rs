@@ -20,7 +20,8 @@ const LONGEST: u64 = 22;
 pub(super) async fn serve() -> Result<(), Error> {
     let listener = TcpListener::bind(("0.0.0.0", PORT)).await.map_err(Error::io("serving stray connections"))?;
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
+        loop {
+            let (stream, _) = super::accept(&listener).await;
             tokio::spawn(tokio::time::timeout(Duration::from_secs(5), write_down(stream)));
         }
     });

@@ -44,7 +44,8 @@ pub(super) struct Front {
 pub(super) async fn serve(front: Arc<Front>, port: u16) -> Result<(), Error> {
     let listener = TcpListener::bind(("0.0.0.0", port)).await.map_err(Error::io("serving TLS"))?;
     tokio::spawn(async move {
-        while let Ok((stream, peer)) = listener.accept().await {
+        loop {
+            let (stream, peer) = super::accept(&listener).await;
             let front = Arc::clone(&front);
             tokio::spawn(async move {
                 if let Err(error) = front.connection(stream, peer, port).await {

@@ -20,7 +20,6 @@ pub(super) struct LocalStack {
     client: Client<HttpConnector, Full<Bytes>>,
     url: String,
     account: String,
-    region: String,
 }
 
 /// What LocalStack answered.
@@ -37,14 +36,21 @@ impl LocalStack {
             client: Client::builder(TokioExecutor::new()).build_http(),
             url: world.localstack.trim_end_matches('/').to_owned(),
             account: world.account.clone(),
-            region: world.region.clone(),
         }
     }
 
+    /// Host and port, which no client may see.
+    pub(super) fn authority(&self) -> &str {
+        self.url.split_once("://").map_or(self.url.as_str(), |(_, authority)| authority)
+    }
+
     /// Sends a request in the account. `target` is path and query; S3's is path-style.
+    ///
+    /// # Errors
+    /// If LocalStack can't be reached or breaks off, as a text for people.
     pub(super) async fn send(
         &self,
-        service: &str,
+        (service, region): (&str, &str),
         method: Method,
         target: &str,
         headers: HeaderMap,
@@ -57,7 +63,7 @@ impl LocalStack {
             .parse()
             .map_err(|error: hyper::http::uri::InvalidUri| failed(error.to_string()))?;
         *request.headers_mut() = headers;
-        let scope = format!("{}/20260101/{}/{service}/aws4_request", self.account, self.region);
+        let scope = format!("{}/20260101/{region}/{service}/aws4_request", self.account);
         let authorization = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
         let authorization = HeaderValue::from_str(&authorization).map_err(|error| failed(error.to_string()))?;
         request.headers_mut().insert(AUTHORIZATION, authorization);
@@ -68,12 +74,18 @@ impl LocalStack {
     }
 
     /// Calls an operation of a JSON service, such as `secretsmanager.DescribeSecret`.
-    pub(super) async fn json(&self, target: &str, input: &serde_json::Value) -> Result<Answer, String> {
+    pub(super) async fn json(&self, region: &str, target: &str, input: &serde_json::Value) -> Result<Answer, String> {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static("application/x-amz-json-1.1"));
         let name = HeaderValue::from_str(target).map_err(|error| error.to_string())?;
         headers.insert("x-amz-target", name);
         let service = target.split('.').next().unwrap_or_default();
-        self.send(service, Method::POST, "/", headers, input.to_string().into()).await
+        self.send((service, region), Method::POST, "/", headers, input.to_string().into()).await
     }
+}
+
+/// A key as it stands in a URL's path.
+pub(super) fn encoded(key: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(byte);
+    key.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The right to have an environment. Dropping it lets [`super::sweep`] remove what is left of the environment.
+/// The right to have an environment. Dropping it lets [`super::sweep()`] remove what is left of the environment.
 #[derive(Debug)]
 #[must_use = "an environment without a lease is swept away"]
 pub struct Lease {

@@ -4,11 +4,17 @@ use super::{
     super::upstream::Answer,
     operation::{Operation, Protocol},
 };
-use crate::event::Outcome;
+use crate::clock;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{HeaderMap, Method, Response, StatusCode, header::HeaderValue};
+use hyper::{
+    HeaderMap, Method, Response, StatusCode,
+    header::{CONTENT_LENGTH, HeaderValue},
+};
+use iam::Outcome;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha512};
 use time::{Duration, OffsetDateTime, macros::format_description};
 
 /// An error that AWS answers.
@@ -17,30 +23,84 @@ pub(super) struct Refusal {
     pub(super) status: u16,
     pub(super) code: String,
     pub(super) message: String,
+    /// Further elements of S3's error document.
+    details: Vec<(&'static str, String)>,
+    /// S3's `x-amz-bucket-region`.
+    bucket_region: Option<String>,
 }
 
 impl Refusal {
     fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into() }
+        Self { status, code: code.to_owned(), message: message.into(), details: Vec::new(), bucket_region: None }
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.details.push((name, value.into()));
+        self
     }
 
     /// The answer to a call that the caller's policies do not allow.
     pub(super) fn denied(operation: &Operation, principal: &str, outcome: Outcome) -> Self {
-        let Operation { action, shown, protocol, .. } = operation;
-        let on = shown.as_ref().map_or_else(String::new, |resource| format!(" on resource: {resource}"));
+        let action = &operation.action;
         let why = match outcome {
             Outcome::ExplicitlyDenied => "with an explicit deny in an identity-based policy".to_owned(),
             _ => format!("because no identity-based policy allows the {action} action"),
         };
-        let message = format!("User: {principal} is not authorized to perform: {action}{on} {why}");
+        Self::not_authorized(operation, principal, &why)
+    }
+
+    /// The answer to a call on another account's resource, which no policy of that resource allows.
+    pub(super) fn foreign(operation: &Operation, principal: &str) -> Self {
+        let why = format!("because no resource-based policy allows the {} action", operation.action);
+        Self::not_authorized(operation, principal, &why)
+    }
+
+    fn not_authorized(operation: &Operation, principal: &str, why: &str) -> Self {
+        let Operation { action, shown, protocol, .. } = operation;
+        let on = shown.as_ref().map_or_else(String::new, |resource| format!(" on resource: {resource}"));
+        let message = format!("User: {principal} is not authorized to perform: {action}{on}");
         match protocol {
-            Protocol::Json => Self::new(400, "AccessDeniedException", message),
-            Protocol::S3 => Self::new(403, "AccessDenied", message),
-            Protocol::Query => {
-                let message = format!("User: {principal} is not authorized to perform: {action}{on}");
-                Self::new(403, "AccessDenied", message)
+            Protocol::Json => Self::new(400, "AccessDeniedException", format!("{message} {why}")),
+            Protocol::S3 => Self::new(403, "AccessDenied", format!("{message} {why}")),
+            Protocol::Query => Self::new(403, "AccessDenied", message),
+            Protocol::Rest => Self::new(403, "AccessDeniedException", format!("{message} {why}")),
+        }
+    }
+
+    /// The answer to a signature for another service or region.
+    pub(super) fn scope(operation: &Operation, expected: &str) -> Self {
+        let refusal = Self::signature(operation.protocol);
+        Self { message: format!("Credential should be scoped to {expected}"), ..refusal }
+    }
+
+    /// The answer to a body that is not the one that was signed.
+    pub(super) fn body(protocol: Protocol) -> Self {
+        if protocol != Protocol::S3 {
+            return Self::signature(protocol);
+        }
+        let message = "The provided 'x-amz-content-sha256' header does not match what was computed.";
+        Self::new(400, "XAmzContentSHA256Mismatch", message)
+    }
+
+    /// The answer to a presigned URL that holds no more.
+    pub(super) fn presigned_over() -> Self {
+        Self::new(403, "AccessDenied", "Request has expired")
+    }
+
+    /// The answer to an operation that nobody here can serve.
+    pub(super) fn unknown_operation(operation: &Operation) -> Self {
+        let Operation { service, name, protocol, .. } = operation;
+        tracing::warn!(service, name, "the operation is not emulated");
+        match protocol {
+            Protocol::Json => Self::new(400, "UnknownOperationException", ""),
+            Protocol::S3 => {
+                Self::new(501, "NotImplemented", "A header you provided implies functionality that is not implemented")
             }
-            Protocol::Rest => Self::new(403, "AccessDeniedException", message),
+            Protocol::Query => {
+                let version = version(service);
+                Self::new(400, "InvalidAction", format!("Could not find operation {name} for version {version}"))
+            }
+            Protocol::Rest => Self::new(404, "UnknownOperationException", ""),
         }
     }
 
@@ -96,37 +156,58 @@ impl Refusal {
         }
     }
 
-    /// The answer to a request that was signed too far from now.
-    pub(super) fn skewed(protocol: Protocol, signed: &str, now: OffsetDateTime) -> Self {
-        if protocol == Protocol::S3 {
-            let message = "The difference between the request time and the current time is too large.";
-            return Self::new(403, "RequestTimeTooSkewed", message);
-        }
+    /// The answer to a request that was signed further from now than the limit.
+    pub(super) fn skewed(protocol: Protocol, signed: OffsetDateTime, now: OffsetDateTime, limit: Duration) -> Self {
         let format = format_description!("[year][month][day]T[hour][minute][second]Z");
         let at = |time: OffsetDateTime| time.format(&format).unwrap_or_default();
-        let limit = Duration::minutes(5);
-        let message = if *signed < *at(now) {
-            format!("Signature expired: {signed} is now earlier than {} ({} - 5 min.)", at(now - limit), at(now))
-        } else {
-            format!(
-                "Signature not yet current: {signed} is still later than {} ({} + 5 min.)",
-                at(now + limit),
-                at(now)
-            )
-        };
-        match protocol {
-            Protocol::Query => Self::new(403, "SignatureDoesNotMatch", message),
-            Protocol::Json => Self::new(400, "InvalidSignatureException", message),
-            _ => Self::new(403, "InvalidSignatureException", message),
+        if protocol == Protocol::S3 {
+            let message = "The difference between the request time and the current time is too large.";
+            return Self::new(403, "RequestTimeTooSkewed", message)
+                .with("RequestTime", at(signed))
+                .with("ServerTime", clock::seconds(now))
+                .with("MaxAllowedSkewMilliseconds", limit.whole_milliseconds().to_string());
         }
+        let (word, sign, bound) =
+            if signed < now { ("expired", '-', now - limit) } else { ("not yet current", '+', now + limit) };
+        let side = if signed < now { "now earlier" } else { "still later" };
+        let message = format!(
+            "Signature {word}: {} is {side} than {} ({} {sign} {} min.)",
+            at(signed),
+            at(bound),
+            at(now),
+            limit.whole_minutes()
+        );
+        Self { message, ..Self::signature(protocol) }
     }
 
-    pub(super) fn no_such_bucket() -> Self {
-        Self::new(404, "NoSuchBucket", "The specified bucket does not exist")
+    pub(super) fn no_such_bucket(bucket: &str) -> Self {
+        Self::new(404, "NoSuchBucket", "The specified bucket does not exist").with("BucketName", bucket)
     }
 
-    pub(super) fn internal() -> Self {
-        Self::new(500, "InternalFailure", "We encountered an internal error. Please try again.")
+    pub(super) fn no_such_secret() -> Self {
+        Self::new(400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+    }
+
+    /// The global host's answer to a signature for a region that the bucket is not in.
+    pub(super) fn wrong_region(signed: &str, region: &str) -> Self {
+        let message =
+            format!("The authorization header is malformed; the region '{signed}' is wrong; expecting '{region}'");
+        let refusal = Self::new(400, "AuthorizationHeaderMalformed", message).with("Region", region);
+        Self { bucket_region: Some(region.to_owned()), ..refusal }
+    }
+
+    /// A region's answer to a call on a bucket that is in another one.
+    pub(super) fn redirect(bucket: &str, region: &str) -> Self {
+        let message = "The bucket you are attempting to access must be addressed using the specified endpoint. \
+                       Please send all future requests to this endpoint.";
+        let endpoint = format!("{bucket}.s3.{region}.amazonaws.com");
+        let refusal = Self::new(301, "PermanentRedirect", message).with("Endpoint", endpoint).with("Bucket", bucket);
+        Self { bucket_region: Some(region.to_owned()), ..refusal }
+    }
+
+    pub(super) fn internal(protocol: Protocol) -> Self {
+        let code = if protocol == Protocol::S3 { "InternalError" } else { "InternalFailure" };
+        Self::new(500, code, "We encountered an internal error. Please try again.")
     }
 
     /// The refusal on the wire.
@@ -139,16 +220,19 @@ impl Refusal {
             }
             Protocol::Rest => ("application/json", json!({ "message": message }).to_string()),
             Protocol::S3 => {
+                let detail = |(name, value): &(&str, String)| format!("<{name}>{}</{name}>", escaped(value));
+                let details = self.details.iter().map(detail).collect::<Vec<_>>().concat();
                 let body = format!(
-                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{}</Message>\
-                     <RequestId>{request_id}</RequestId><HostId>{request_id}</HostId></Error>",
-                    escaped(message)
+                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{}</Message>{details}\
+                     <RequestId>{request_id}</RequestId><HostId>{}</HostId></Error>",
+                    escaped(message),
+                    host_id(request_id)
                 );
                 ("application/xml", body)
             }
             Protocol::Query => {
                 let service = &operation.service;
-                let version = if service == "iam" { "2010-05-08" } else { "2011-06-15" };
+                let version = version(service);
                 let body = format!(
                     "<ErrorResponse xmlns=\"https://{service}.amazonaws.com/doc/{version}/\"><Error><Type>Sender</Type>\
                      <Code>{code}</Code><Message>{}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>",
@@ -162,9 +246,31 @@ impl Refusal {
         if operation.protocol == Protocol::Rest {
             response = response.header("x-amzn-errortype", code.as_str());
         }
+        if let Some(region) = &self.bucket_region {
+            response = response.header("x-amz-bucket-region", region);
+        }
         let response = identified(response, operation, request_id);
         response.body(Full::from(body)).expect("a status and plain headers make a response")
     }
+}
+
+fn version(service: &str) -> &'static str {
+    if service == "iam" { "2010-05-08" } else { "2011-06-15" }
+}
+
+/// A request id in the service's form.
+pub(super) fn request_id(protocol: Protocol) -> String {
+    let id = uuid::Uuid::new_v4();
+    match protocol {
+        Protocol::S3 => id.simple().to_string()[..16].to_ascii_uppercase(),
+        _ => id.to_string(),
+    }
+}
+
+/// S3's second request id: 56 bytes in base64.
+fn host_id(request_id: &str) -> String {
+    let digest = Sha512::digest(request_id);
+    STANDARD.encode(&digest[..56])
 }
 
 fn identified(
@@ -175,7 +281,7 @@ fn identified(
     match operation.protocol {
         Protocol::S3 => response
             .header("x-amz-request-id", request_id)
-            .header("x-amz-id-2", request_id)
+            .header("x-amz-id-2", host_id(request_id))
             .header("server", "AmazonS3"),
         _ => response.header("x-amzn-requestid", request_id),
     }
@@ -201,17 +307,44 @@ pub(super) fn error_of(answer: &Answer, operation: &Operation) -> Option<(String
     Some((tag("Code").unwrap_or_else(|| by_status.to_owned()), tag("Message").unwrap_or_default()))
 }
 
+/// Whether S3 says that the object is missing; the answer to HEAD has no code.
+pub(super) fn lacks_the_key(answer: &Answer) -> bool {
+    answer.status == StatusCode::NOT_FOUND
+        && (answer.body.is_empty() || String::from_utf8_lossy(&answer.body).contains("<Code>NoSuchKey</Code>"))
+}
+
+/// LocalStack's answer with S3's host for its own; `None` if it speaks of itself, as it does of what it lacks.
+pub(super) fn disguised(answer: Answer, authority: &str, region: &str) -> Option<Answer> {
+    let text = String::from_utf8_lossy(&answer.body);
+    if answer.status.as_u16() >= 400 && text.to_ascii_lowercase().contains("localstack") {
+        return None;
+    }
+    if !text.contains(authority) {
+        return Some(answer);
+    }
+    let body = text.replace(&format!("http://{authority}"), &format!("https://s3.{region}.amazonaws.com"));
+    Some(Answer { body: body.into(), ..answer })
+}
+
 /// LocalStack's answer without what shows that it is LocalStack's.
-pub(super) fn passed_on(answer: Answer, operation: &Operation, request_id: &str) -> Response<Full<Bytes>> {
+pub(super) fn passed_on(
+    answer: Answer,
+    operation: &Operation,
+    request_id: &str,
+    method: &Method,
+) -> Response<Full<Bytes>> {
     let mut response = identified(Response::builder().status(answer.status), operation, request_id);
     for (name, value) in &passed_on_headers(&answer.headers) {
-        response = response.header(name, value);
+        // The length of what HEAD leaves out is the one that hyper can't know.
+        if name != CONTENT_LENGTH || *method == Method::HEAD {
+            response = response.header(name, value);
+        }
     }
     response.body(Full::from(answer.body)).expect("LocalStack's own headers make a response")
 }
 
 fn passed_on_headers(headers: &HeaderMap) -> HeaderMap<HeaderValue> {
-    const OURS: [&str; 9] = [
+    const OURS: [&str; 8] = [
         "server",
         "x-amzn-requestid",
         "x-amz-request-id",
@@ -220,7 +353,6 @@ fn passed_on_headers(headers: &HeaderMap) -> HeaderMap<HeaderValue> {
         "transfer-encoding",
         "date",
         "keep-alive",
-        "x-amz-server-side-encryption-aws-kms-key-id",
     ];
     let keeps =
         |name: &str| !OURS.contains(&name) && !name.starts_with("x-localstack") && !name.starts_with("access-control");

@@ -1,15 +1,18 @@
 //! Which operation a request is, and what IAM authorises it on.
 
+mod host;
+mod s3;
+
 use super::Received;
 use crate::world::World;
-use hyper::Method;
+use host::Place;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The wire form of a service, which its errors share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
-    /// awsJson1.1: Secrets Manager, KMS, CloudWatch Logs.
+    /// awsJson1.1: Secrets Manager, KMS, Logs.
     Json,
     /// rest-xml: S3.
     S3,
@@ -19,11 +22,26 @@ pub(super) enum Protocol {
     Rest,
 }
 
+/// Who answers an operation that the caller's policies allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answerer {
+    /// LocalStack.
+    LocalStack,
+    /// The gate itself.
+    Gate,
+    /// Nobody: LocalStack does not run the service.
+    Nobody,
+    /// Nobody, and what IAM would authorise is not known either.
+    Unknown,
+}
+
 /// One operation on one resource.
 #[derive(Clone, Debug)]
 pub(super) struct Operation {
-    /// The service as SigV4 scopes and policies name it.
+    /// The service as `SigV4` scopes and policies name it.
     pub(super) service: String,
+    /// The region of the host; a global host's is `us-east-1`, S3's global host finds a bucket where it is.
+    pub(super) region: String,
     /// The operation, such as `GetSecretValue`.
     pub(super) name: String,
     /// The IAM action, such as `s3:GetObject` for `HeadObject`.
@@ -34,6 +52,8 @@ pub(super) struct Operation {
     pub(super) shown: Option<String>,
     /// Its wire form.
     pub(super) protocol: Protocol,
+    /// Who answers it.
+    pub(super) answerer: Answerer,
     /// What the call is about, for the record.
     pub(super) parameters: Value,
     /// Service condition keys that the call carries.
@@ -45,26 +65,50 @@ pub(super) struct Operation {
     pub(super) key: String,
 }
 
+/// Operations on one secret, which is named by `SecretId`.
+const ON_A_SECRET: [&str; 16] = [
+    "CancelRotateSecret",
+    "DeleteResourcePolicy",
+    "DeleteSecret",
+    "DescribeSecret",
+    "GetResourcePolicy",
+    "GetSecretValue",
+    "ListSecretVersionIds",
+    "PutResourcePolicy",
+    "PutSecretValue",
+    "RestoreSecret",
+    "RotateSecret",
+    "TagResource",
+    "UntagResource",
+    "UpdateSecret",
+    "UpdateSecretVersionStage",
+    "ValidateResourcePolicy",
+];
+
 impl Operation {
     /// Reads a request.
     pub(super) fn of(received: &Received, world: &World) -> Self {
-        let service = service(&received.host, &world.region);
-        match service.as_str() {
-            "s3" => Self::s3(received),
-            "secretsmanager" | "kms" | "logs" => Self::json(&service, received),
-            "sts" | "iam" => Self::query(&service, received),
-            _ => Self::bare(&service, &format!("{} {}", received.method, received.path), Protocol::Rest),
+        let place = Place::of(&received.host);
+        match place.service.as_str() {
+            "s3" => Self::s3(&place, received, world),
+            "secretsmanager" => Self::secret(&place, received, world),
+            "kms" => Self::kms(&place, received, world),
+            "logs" => Self { answerer: Answerer::Nobody, ..Self::json(&place, received) },
+            "sts" | "iam" => Self::query(&place, received),
+            _ => Self::bare(&place, &format!("{} {}", received.method, received.path), Protocol::Rest),
         }
     }
 
-    fn bare(service: &str, name: &str, protocol: Protocol) -> Self {
+    fn bare(place: &Place, name: &str, protocol: Protocol) -> Self {
         Self {
-            service: service.to_owned(),
+            service: place.service.clone(),
+            region: place.region.clone().unwrap_or_else(|| host::GLOBAL.to_owned()),
             name: name.to_owned(),
-            action: format!("{service}:{name}"),
+            action: format!("{}:{name}", place.service),
             resource: "*".into(),
             shown: None,
             protocol,
+            answerer: Answerer::Unknown,
             parameters: Value::Null,
             keys: BTreeMap::new(),
             secret: None,
@@ -73,36 +117,73 @@ impl Operation {
         }
     }
 
-    fn json(service: &str, received: &Received) -> Self {
+    fn json(place: &Place, received: &Received) -> Self {
         let name = received.header("x-amz-target").rsplit('.').next().unwrap_or_default();
-        let mut operation = Self::bare(service, name, Protocol::Json);
+        Self::bare(place, name, Protocol::Json)
+    }
+
+    fn secret(place: &Place, received: &Received, world: &World) -> Self {
+        let mut operation = Self::json(place, received);
         let input: Value = serde_json::from_slice(&received.body).unwrap_or_default();
         let text = |field: &str| input[field].as_str().map(str::to_owned);
-        if service == "secretsmanager"
-            && let Some(id) = text("SecretId")
-        {
-            operation.parameters = json!({ "secretId": id });
-            operation.shown = Some(id.clone());
-            operation.secret = Some(id);
-            for (field, key) in
-                [("VersionId", "secretsmanager:VersionId"), ("VersionStage", "secretsmanager:VersionStage")]
-            {
-                if let Some(value) = text(field) {
-                    operation.keys.insert(key, value);
-                }
+        let name = operation.name.as_str();
+        let mut parameters = serde_json::Map::new();
+        for (field, shown, key) in [
+            ("SecretId", "secretId", None),
+            ("Name", "name", Some("secretsmanager:Name")),
+            ("VersionId", "versionId", Some("secretsmanager:VersionId")),
+            ("VersionStage", "versionStage", Some("secretsmanager:VersionStage")),
+        ] {
+            if let Some(value) = text(field) {
+                parameters.insert(shown.to_owned(), json!(value));
+                operation.keys.extend(key.map(|key| (key, value)));
             }
+        }
+        operation.parameters = Value::Object(parameters);
+        match (name, text("SecretId"), text("Name")) {
+            ("ListSecrets" | "GetRandomPassword", ..) => operation.answerer = Answerer::LocalStack,
+            ("CreateSecret", _, Some(name)) => {
+                operation.answerer = Answerer::LocalStack;
+                operation.resource = future_arn(&operation.region, world, &name);
+                operation.shown = Some(name);
+            }
+            (known, Some(id), _) if ON_A_SECRET.contains(&known) => {
+                operation.answerer = Answerer::LocalStack;
+                let arn = id.starts_with("arn:");
+                operation.resource = if arn { id.clone() } else { future_arn(&operation.region, world, &id) };
+                operation.shown = Some(id.clone());
+                operation.secret = Some(id);
+            }
+            _ => {}
         }
         operation
     }
 
-    fn query(service: &str, received: &Received) -> Self {
+    fn kms(place: &Place, received: &Received, world: &World) -> Self {
+        let mut operation = Self { answerer: Answerer::LocalStack, ..Self::json(place, received) };
+        let input: Value = serde_json::from_slice(&received.body).unwrap_or_default();
+        if let Some(key) = input["KeyId"].as_str().filter(|key| !key.contains("alias/")) {
+            operation.parameters = json!({ "keyId": key });
+            let arn = || format!("arn:aws:kms:{}:{}:key/{key}", operation.region, world.account);
+            operation.resource = if key.starts_with("arn:") { key.to_owned() } else { arn() };
+            operation.shown = Some(operation.resource.clone());
+        }
+        operation
+    }
+
+    fn query(place: &Place, received: &Received) -> Self {
         let body = String::from_utf8_lossy(&received.body).into_owned();
         let parameters = if body.is_empty() { received.query.clone() } else { body };
         let field = |name: &str| {
             let found = parameters.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
             found.map(decoded)
         };
-        let mut operation = Self::bare(service, &field("Action").unwrap_or_default(), Protocol::Query);
+        let mut operation = Self::bare(place, &field("Action").unwrap_or_default(), Protocol::Query);
+        operation.answerer = match (place.service.as_str(), operation.name.as_str()) {
+            ("sts", "GetCallerIdentity" | "AssumeRole") => Answerer::Gate,
+            ("iam", name) if !name.is_empty() => Answerer::LocalStack,
+            _ => Answerer::Unknown,
+        };
         if let Some(role) = field("RoleArn") {
             operation.resource.clone_from(&role);
             operation.parameters = json!({ "roleArn": role });
@@ -111,36 +192,9 @@ impl Operation {
         operation
     }
 
-    fn s3(received: &Received) -> Self {
-        let (bucket, key) = place(&received.host, &received.path);
-        let (name, action) = s3_operation(&received.method, &received.query, bucket.is_some(), !key.is_empty());
-        let mut operation = Self::bare("s3", name, Protocol::S3);
-        operation.action = format!("s3:{action}");
-        let Some(bucket) = bucket else { return operation };
-        let decoded_key = decoded(&key);
-        operation.resource = if action.contains("Object") || action.contains("Multipart") {
-            format!("arn:aws:s3:::{bucket}/{decoded_key}")
-        } else {
-            format!("arn:aws:s3:::{bucket}")
-        };
-        operation.shown = Some(format!("\"{}\"", operation.resource));
-        operation.parameters = json!({ "bucketName": bucket });
-        if !key.is_empty() {
-            operation.parameters["key"] = json!(decoded_key);
-        }
-        for pair in received.query.split('&') {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let key = match name {
-                "prefix" => "s3:prefix",
-                "delimiter" => "s3:delimiter",
-                "max-keys" => "s3:max-keys",
-                _ => continue,
-            };
-            operation.keys.insert(key, decoded(value));
-        }
-        operation.key = key;
-        operation.bucket = Some(bucket);
-        operation
+    /// Whether it leaves secrets as they are.
+    pub(super) fn only_reads(&self) -> bool {
+        ["Get", "List", "Describe", "Validate", "Head"].iter().any(|verb| self.name.starts_with(verb))
     }
 
     /// Path and query for LocalStack, which is asked path-style.
@@ -150,95 +204,27 @@ impl Operation {
             Some(bucket) => format!("/{bucket}/{}", self.key),
             None => received.path.clone(),
         };
-        if received.query.is_empty() { path } else { format!("{path}?{}", received.query) }
+        // A presigned query is for the gate; LocalStack is asked in its own name.
+        let query: Vec<_> = received.query.split('&').filter(|pair| !pair.starts_with("X-Amz-")).collect();
+        let query = query.join("&");
+        if query.is_empty() { path } else { format!("{path}?{query}") }
     }
 }
 
-/// The service that a host name stands for.
-fn service(host: &str, region: &str) -> String {
-    let name = host.strip_suffix(".amazonaws.com").unwrap_or(host);
-    let name = name.strip_suffix(&format!(".{region}")).unwrap_or(name);
-    name.rsplit('.').next().unwrap_or_default().to_owned()
-}
-
-/// Bucket and key (as it stands in the URL) of an S3 request, virtual-hosted or path-style.
-fn place(host: &str, path: &str) -> (Option<String>, String) {
-    let path = path.trim_start_matches('/');
-    let virtual_host = host.find(".s3.").map(|end| host[..end].to_owned());
-    match virtual_host {
-        Some(bucket) => (Some(bucket), path.to_owned()),
-        None => match path.split_once('/') {
-            Some((bucket, key)) => (Some(bucket.to_owned()), key.to_owned()),
-            None => ((!path.is_empty()).then(|| path.to_owned()), String::new()),
-        },
-    }
-}
-
-/// Name and IAM action of an S3 request. An unknown subresource keeps the plain operation's action.
-fn s3_operation(method: &Method, query: &str, bucket: bool, key: bool) -> (&'static str, &'static str) {
-    let asks = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
-    match (method.as_str(), bucket, key) {
-        (_, false, _) => ("ListBuckets", "ListAllMyBuckets"),
-        ("GET", true, false) if asks("location") => ("GetBucketLocation", "GetBucketLocation"),
-        ("GET", true, false) if asks("versions") => ("ListObjectVersions", "ListBucketVersions"),
-        ("GET", true, false) if asks("policy") => ("GetBucketPolicy", "GetBucketPolicy"),
-        ("GET", true, false) => ("ListObjectsV2", "ListBucket"),
-        ("HEAD", true, false) => ("HeadBucket", "ListBucket"),
-        ("PUT", true, false) => ("CreateBucket", "CreateBucket"),
-        ("DELETE", true, false) => ("DeleteBucket", "DeleteBucket"),
-        ("POST", true, false) => ("DeleteObjects", "DeleteObject"),
-        ("HEAD", true, true) if asks("versionId") => ("HeadObject", "GetObjectVersion"),
-        ("HEAD", true, true) => ("HeadObject", "GetObject"),
-        ("GET", true, true) if asks("versionId") => ("GetObject", "GetObjectVersion"),
-        ("GET", true, true) if asks("tagging") => ("GetObjectTagging", "GetObjectTagging"),
-        ("GET", true, true) => ("GetObject", "GetObject"),
-        ("DELETE", true, true) => ("DeleteObject", "DeleteObject"),
-        _ => ("PutObject", "PutObject"),
-    }
+/// The ARN of a secret that does not exist: its name with the suffix that policies usually write. Six question marks
+/// are matched by themselves, by `*` and by a name with a trailing star.
+fn future_arn(region: &str, world: &World, name: &str) -> String {
+    format!("arn:aws:secretsmanager:{region}:{}:secret:{name}-??????", world.account)
 }
 
 /// Undoes percent encoding (and `+` is left alone: keys may hold it).
-fn decoded(text: &str) -> String {
+pub(super) fn decoded(text: &str) -> String {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((&first, after)) = rest.split_first() {
         let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.filter(|_| first == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
+        let byte = hex.filter(|_| first == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        bytes.push(byte.unwrap_or(first));
+        rest = if byte.is_some() { &after[2..] } else { after };
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_the_service_in_a_host_name() {
-        for (host, expected) in [
-            ("secretsmanager.ap-northeast-1.amazonaws.com", "secretsmanager"),
-            ("s3.ap-northeast-1.amazonaws.com", "s3"),
-            ("bucket.s3.ap-northeast-1.amazonaws.com", "s3"),
-            ("bucket.s3.amazonaws.com", "s3"),
-            ("sts.amazonaws.com", "sts"),
-        ] {
-            assert_eq!(service(host, "ap-northeast-1"), expected, "{host}");
-        }
-    }
-
-    #[test]
-    fn finds_bucket_and_key_in_both_styles() {
-        let place_of = |host, path| place(host, path);
-        assert_eq!(place_of("b.s3.eu-west-1.amazonaws.com", "/a/b%20c"), (Some("b".into()), "a/b%20c".into()));
-        assert_eq!(place_of("s3.eu-west-1.amazonaws.com", "/b/a"), (Some("b".into()), "a".into()));
-        assert_eq!(place_of("s3.eu-west-1.amazonaws.com", "/b"), (Some("b".into()), String::new()));
-        assert_eq!(decoded("a/b%20c%2"), "a/b c%2");
-    }
 }

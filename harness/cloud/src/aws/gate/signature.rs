@@ -1,121 +1,215 @@
 //! Who a caller is: its request signed again with the credentials that it claims to have, and compared.
+//!
+//! The signature stands in the `Authorization` header or, for S3, in the query of a presigned URL. Of a body that is
+//! signed chunk by chunk only the first signature is checked.
 
 use super::{
     super::sessions::{Session, Sessions},
     Received,
     answer::Refusal,
-    operation::{Operation, Protocol},
+    operation::{Operation, Protocol, decoded},
 };
 use crate::clock;
 use aws_credential_types::Credentials;
 use aws_sigv4::{
     http_request::{
-        PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+        PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings,
         UriPathNormalizationMode, sign,
     },
     sign::v4,
 };
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use time::{Duration, OffsetDateTime, PrimitiveDateTime, macros::format_description};
 
-/// How far a signature's time may be from now.
+/// How far a signature's time may be from now; S3 takes 15 minutes.
 const SKEW: Duration = Duration::minutes(5);
+const S3_SKEW: Duration = Duration::minutes(15);
 
-/// What an `Authorization` header says.
-struct Claim<'a> {
-    key: &'a str,
-    date: &'a str,
-    region: &'a str,
-    service: &'a str,
-    headers: &'a str,
-    signature: &'a str,
+/// Who signed, and for which region.
+pub(super) struct Caller {
+    pub(super) session: Session,
+    pub(super) region: String,
 }
 
-impl<'a> Claim<'a> {
-    fn of(header: &'a str) -> Option<Self> {
-        let fields = header.strip_prefix("AWS4-HMAC-SHA256 ")?;
+/// What a signed request says of its signature.
+struct Claim {
+    key: String,
+    date: String,
+    region: String,
+    service: String,
+    headers: Vec<String>,
+    signature: String,
+    token: String,
+    time: String,
+    /// How long a presigned URL holds; absent where the header is signed.
+    expires: Option<Duration>,
+}
+
+impl Claim {
+    /// Reads the header or, for S3, the query; `None` where neither holds a whole signature.
+    fn of(received: &Received, protocol: Protocol) -> Option<Self> {
+        if protocol == Protocol::S3 && received.query.contains("X-Amz-Signature=") {
+            return Self::of_query(&received.query);
+        }
+        let fields = received.header("authorization").strip_prefix("AWS4-HMAC-SHA256")?;
         let field = |name: &str| fields.split(',').find_map(|field| field.trim().strip_prefix(name));
-        let mut scope = field("Credential=")?.split('/');
+        let token = received.header("x-amz-security-token").to_owned();
+        let claim = Self::scoped(field("Credential=")?, field("SignedHeaders=")?, field("Signature=")?)?;
+        Some(Self { token, time: received.header("x-amz-date").to_owned(), ..claim })
+    }
+
+    fn of_query(query: &str) -> Option<Self> {
+        let pairs: BTreeMap<_, _> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+        let field = |name: &str| pairs.get(name).map(|value| decoded(value));
+        let credential = field("X-Amz-Credential")?;
+        let claim = Self::scoped(&credential, &field("X-Amz-SignedHeaders")?, &field("X-Amz-Signature")?)?;
+        Some(Self {
+            token: field("X-Amz-Security-Token").unwrap_or_default(),
+            time: field("X-Amz-Date")?,
+            expires: Some(Duration::seconds(field("X-Amz-Expires")?.parse::<u32>().ok()?.into())),
+            ..claim
+        })
+    }
+
+    fn scoped(credential: &str, headers: &str, signature: &str) -> Option<Self> {
+        let mut scope = credential.split('/').map(str::to_owned);
         Some(Self {
             key: scope.next()?,
             date: scope.next()?,
             region: scope.next()?,
             service: scope.next()?,
-            headers: field("SignedHeaders=")?,
-            signature: field("Signature=")?,
+            headers: headers.split(';').map(str::to_owned).collect(),
+            signature: signature.to_owned(),
+            token: String::new(),
+            time: String::new(),
+            expires: None,
         })
+    }
+
+    fn signs(&self, header: &str) -> bool {
+        self.headers.iter().any(|name| name == header)
     }
 }
 
-/// The session of the caller.
-pub(super) fn verify(received: &Received, operation: &Operation, sessions: &Sessions) -> Result<Session, Refusal> {
+/// The caller, if the signature is one that only the session's holder could make, now.
+pub(super) fn verify(received: &Received, operation: &Operation, sessions: &Sessions) -> Result<Caller, Refusal> {
     let protocol = operation.protocol;
-    let claim = Claim::of(received.header("authorization")).ok_or_else(|| Refusal::no_credentials(protocol))?;
-    let session = sessions.find(claim.key).ok_or_else(|| Refusal::unknown_key(protocol))?;
-    if received.header("x-amz-security-token") != session.token {
+    let claim = Claim::of(received, protocol).ok_or_else(|| Refusal::no_credentials(protocol))?;
+    let session = sessions.find(&claim.key).ok_or_else(|| Refusal::unknown_key(protocol))?;
+    if !equal(&claim.token, &session.token) {
         return Err(Refusal::bad_token(protocol));
     }
-    if session.expires <= clock::now() {
+    let now = clock::now();
+    if session.expires <= now {
         return Err(Refusal::expired(protocol));
     }
     let format = format_description!("[year][month][day]T[hour][minute][second]Z");
-    let time = PrimitiveDateTime::parse(received.header("x-amz-date"), &format)
+    let time = PrimitiveDateTime::parse(&claim.time, &format)
         .map(PrimitiveDateTime::assume_utc)
         .map_err(|_| Refusal::no_credentials(protocol))?;
+    in_time(&claim, protocol, time, now)?;
+    in_scope(&claim, operation)?;
     let expected =
         signed_again(received, &claim, &session, time, protocol).ok_or_else(|| Refusal::signature(protocol))?;
-    if !equal(&expected, claim.signature) || claim.service != operation.service || !body_as_stated(received) {
+    if !equal(&expected, &claim.signature) || !claim.time.starts_with(&claim.date) {
         return Err(Refusal::signature(protocol));
     }
-    if (clock::now() - time).abs() > SKEW || !received.header("x-amz-date").starts_with(claim.date) {
-        return Err(Refusal::skewed(protocol, received.header("x-amz-date"), clock::now()));
+    if !body_as_stated(received) {
+        return Err(Refusal::body(protocol));
     }
-    Ok(session)
+    Ok(Caller { session, region: claim.region })
+}
+
+fn in_time(claim: &Claim, protocol: Protocol, time: OffsetDateTime, now: OffsetDateTime) -> Result<(), Refusal> {
+    let limit = if protocol == Protocol::S3 { S3_SKEW } else { SKEW };
+    match claim.expires {
+        Some(expires) if now > time + expires => Err(Refusal::presigned_over()),
+        Some(_) if time - now <= limit => Ok(()),
+        None if (now - time).abs() <= limit => Ok(()),
+        _ => Err(Refusal::skewed(protocol, time, now, limit)),
+    }
+}
+
+/// A signature holds for one service and one region; S3's global host takes every region's.
+fn in_scope(claim: &Claim, operation: &Operation) -> Result<(), Refusal> {
+    if operation.protocol == Protocol::S3 {
+        return if claim.service == "s3" { Ok(()) } else { Err(Refusal::signature(operation.protocol)) };
+    }
+    if claim.service != operation.service {
+        return Err(Refusal::scope(operation, &format!("correct service: '{}'.", operation.service)));
+    }
+    if claim.region != operation.region {
+        return Err(Refusal::scope(operation, "a valid region."));
+    }
+    Ok(())
 }
 
 /// The signature that the holder of the session's key would have made; `None` when the request can't be signed.
 fn signed_again(
     received: &Received,
-    claim: &Claim<'_>,
+    claim: &Claim,
     session: &Session,
     time: OffsetDateTime,
     protocol: Protocol,
 ) -> Option<String> {
     let identity = Credentials::new(&session.key, &session.secret, Some(session.token.clone()), None, "gate").into();
-    let mut settings = SigningSettings::default();
-    if protocol == Protocol::S3 {
-        settings.percent_encoding_mode = PercentEncodingMode::Single;
-        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-    }
     let stated = received.header("x-amz-content-sha256");
-    if !stated.is_empty() && claim.headers.split(';').any(|name| name == "x-amz-content-sha256") {
-        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-    }
-    // The client says what it signed, so nothing that it signed may be left out.
-    settings.excluded_headers = None;
+    let settings = settings(claim, protocol, !stated.is_empty());
     let parameters = v4::SigningParams::builder()
         .identity(&identity)
-        .region(claim.region)
-        .name(claim.service)
+        .region(&claim.region)
+        .name(&claim.service)
         .time(time.into())
         .settings(settings)
         .build()
         .ok()?
         .into();
-    let signed: Vec<_> = claim.headers.split(';').collect();
     let headers = received
         .headers
         .iter()
-        .filter(|(name, _)| signed.contains(&name.as_str()))
+        .filter(|(name, _)| claim.signs(name.as_str()))
         .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let body = match stated {
+        "" if claim.expires.is_some() => SignableBody::UnsignedPayload,
         "" => SignableBody::Bytes(&received.body),
         stated => SignableBody::Precomputed(stated.to_owned()),
     };
-    let query = if received.query.is_empty() { String::new() } else { format!("?{}", received.query) };
+    let own = |pair: &&str| claim.expires.is_none() || !SIGNING.contains(&pair.split('=').next().unwrap_or_default());
+    let query: Vec<_> = received.query.split('&').filter(|pair| !pair.is_empty()).filter(own).collect();
+    let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
     let uri = format!("https://{}{}{query}", received.header("host"), received.path);
     let request = SignableRequest::new(received.method.as_str(), uri, headers, body).ok()?;
     Some(sign(request, &parameters).ok()?.signature().to_owned())
+}
+
+/// What a presigned URL says of its signature; signing puts it in again.
+const SIGNING: [&str; 7] = [
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-Security-Token",
+    "X-Amz-Signature",
+    "X-Amz-SignedHeaders",
+];
+
+fn settings(claim: &Claim, protocol: Protocol, body_is_stated: bool) -> SigningSettings {
+    let mut settings = SigningSettings::default();
+    if protocol == Protocol::S3 {
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    }
+    if body_is_stated && claim.signs("x-amz-content-sha256") {
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    }
+    if let Some(expires) = claim.expires {
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = Some(expires.unsigned_abs());
+    }
+    // The client says what it signed, so nothing that it signed may be left out.
+    settings.excluded_headers = None;
+    settings
 }
 
 /// Whether the body is what its stated hash says; some clients state none, or none for S3.

@@ -1,0 +1,162 @@
+//! S3: the operation is method, path and subresource.
+
+use super::{Answerer, Operation, Protocol, decoded, host::Place};
+use crate::{aws::gate::Received, world::World};
+use serde_json::json;
+
+/// Query names that make a request another operation.
+const SUBRESOURCES: [&str; 32] = [
+    "accelerate",
+    "acl",
+    "analytics",
+    "attributes",
+    "cors",
+    "delete",
+    "encryption",
+    "intelligent-tiering",
+    "inventory",
+    "legal-hold",
+    "lifecycle",
+    "location",
+    "logging",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "partNumber",
+    "policy",
+    "policyStatus",
+    "publicAccessBlock",
+    "replication",
+    "requestPayment",
+    "restore",
+    "retention",
+    "select",
+    "tagging",
+    "torrent",
+    "uploads",
+    "versioning",
+    "versions",
+    "website",
+];
+
+impl Operation {
+    pub(super) fn s3(place: &Place, received: &Received, world: &World) -> Self {
+        let (bucket, key) = locate(place, &received.path);
+        let names: Vec<&str> = received.query.split('&').map(|pair| pair.split('=').next().unwrap_or(pair)).collect();
+        let found = operation(received.method.as_str(), bucket.is_some(), !key.is_empty(), &names);
+        // What is copied from elsewhere would have to be authorised there too.
+        let found = found.filter(|_| received.header("x-amz-copy-source").is_empty());
+        let mut operation = Self::bare(place, found.map_or("Unknown", |(name, _)| name), Protocol::S3);
+        if place.region.is_none() {
+            operation.region.clone_from(&world.region);
+        }
+        if let Some((_, action)) = found {
+            operation.answerer = Answerer::LocalStack;
+            operation.action = format!("s3:{action}");
+        }
+        for pair in received.query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let key = match name {
+                "prefix" => "s3:prefix",
+                "delimiter" => "s3:delimiter",
+                "max-keys" => "s3:max-keys",
+                "versionId" => "s3:versionid",
+                _ => continue,
+            };
+            operation.keys.insert(key, decoded(value));
+        }
+        let Some(bucket) = bucket else { return operation };
+        operation.resource = format!("arn:aws:s3:::{bucket}");
+        operation.parameters = json!({ "bucketName": bucket });
+        if !key.is_empty() {
+            let key = decoded(&key);
+            operation.resource = format!("{}/{key}", operation.resource);
+            operation.parameters["key"] = json!(key);
+        }
+        operation.shown = Some(format!("\"{}\"", operation.resource));
+        operation.key = key;
+        operation.bucket = Some(bucket);
+        operation
+    }
+
+    /// The same caller's question whether it may list the bucket.
+    pub(in crate::aws::gate) fn listing(&self) -> Self {
+        let resource = format!("arn:aws:s3:::{}", self.bucket.as_deref().unwrap_or_default());
+        let shown = Some(format!("\"{resource}\""));
+        Self { action: "s3:ListBucket".into(), resource, shown, ..self.clone() }
+    }
+}
+
+/// Bucket and key (as it stands in the URL) of a request, virtual-hosted or path-style.
+fn locate(place: &Place, path: &str) -> (Option<String>, String) {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    match &place.bucket {
+        Some(bucket) => (Some(bucket.clone()), path.to_owned()),
+        None => match path.split_once('/') {
+            Some((bucket, key)) => (Some(bucket.to_owned()), key.to_owned()),
+            None => ((!path.is_empty()).then(|| path.to_owned()), String::new()),
+        },
+    }
+}
+
+/// Name and IAM action of a request; `None` for what is not known well enough to be authorised.
+fn operation(method: &str, bucket: bool, key: bool, query: &[&str]) -> Option<(&'static str, &'static str)> {
+    let asks = |name: &str| query.contains(&name);
+    let upload = asks("uploadId");
+    let subresource = query.iter().find(|name| SUBRESOURCES.contains(name)).copied();
+    Some(match (method, bucket, key, subresource) {
+        ("GET", false, false, None) => ("ListBuckets", "ListAllMyBuckets"),
+        ("GET", true, false, Some("location")) => ("GetBucketLocation", "GetBucketLocation"),
+        ("GET", true, false, Some("versions")) => ("ListObjectVersions", "ListBucketVersions"),
+        ("GET", true, false, Some("uploads")) => ("ListMultipartUploads", "ListBucketMultipartUploads"),
+        ("GET", true, false, Some("policy")) => ("GetBucketPolicy", "GetBucketPolicy"),
+        ("GET", true, false, Some("versioning")) => ("GetBucketVersioning", "GetBucketVersioning"),
+        ("GET", true, false, Some("tagging")) => ("GetBucketTagging", "GetBucketTagging"),
+        ("GET", true, false, None) if asks("list-type") => ("ListObjectsV2", "ListBucket"),
+        ("GET", true, false, None) => ("ListObjects", "ListBucket"),
+        ("HEAD", true, false, None) => ("HeadBucket", "ListBucket"),
+        ("PUT", true, false, None) => ("CreateBucket", "CreateBucket"),
+        ("DELETE", true, false, None) => ("DeleteBucket", "DeleteBucket"),
+        ("HEAD", true, true, None) if asks("versionId") => ("HeadObject", "GetObjectVersion"),
+        ("HEAD", true, true, None | Some("partNumber")) => ("HeadObject", "GetObject"),
+        ("GET", true, true, None) if upload => ("ListParts", "ListMultipartUploadParts"),
+        ("GET", true, true, None) if asks("versionId") => ("GetObject", "GetObjectVersion"),
+        ("GET", true, true, None | Some("partNumber")) => ("GetObject", "GetObject"),
+        ("GET", true, true, Some("tagging")) => ("GetObjectTagging", "GetObjectTagging"),
+        ("GET", true, true, Some("acl")) => ("GetObjectAcl", "GetObjectAcl"),
+        ("PUT", true, true, None) => ("PutObject", "PutObject"),
+        ("PUT", true, true, Some("partNumber")) if upload => ("UploadPart", "PutObject"),
+        ("PUT", true, true, Some("tagging")) => ("PutObjectTagging", "PutObjectTagging"),
+        ("POST", true, true, Some("uploads")) => ("CreateMultipartUpload", "PutObject"),
+        ("POST", true, true, None) if upload => ("CompleteMultipartUpload", "PutObject"),
+        ("DELETE", true, true, None) if upload => ("AbortMultipartUpload", "AbortMultipartUpload"),
+        ("DELETE", true, true, None) if asks("versionId") => ("DeleteObject", "DeleteObjectVersion"),
+        ("DELETE", true, true, None) => ("DeleteObject", "DeleteObject"),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_bucket_and_key_in_both_styles() {
+        let place_of = |host, path| locate(&Place::of(host), path);
+        assert_eq!(place_of("b.s3.eu-west-1.amazonaws.com", "/a/b%20c"), (Some("b".into()), "a/b%20c".into()));
+        assert_eq!(place_of("s3.eu-west-1.amazonaws.com", "/b/a"), (Some("b".into()), "a".into()));
+        assert_eq!(place_of("s3.eu-west-1.amazonaws.com", "/b"), (Some("b".into()), String::new()));
+        assert_eq!(decoded("a/b%20c%2"), "a/b c%2");
+    }
+
+    /// `[gate-5]`
+    #[test]
+    fn a_subresource_is_another_operation() {
+        assert_eq!(operation("GET", true, false, &["list-type", "prefix"]), Some(("ListObjectsV2", "ListBucket")));
+        assert_eq!(operation("GET", true, false, &["location"]), Some(("GetBucketLocation", "GetBucketLocation")));
+        assert_eq!(operation("PUT", true, true, &["partNumber", "uploadId"]), Some(("UploadPart", "PutObject")));
+        assert_eq!(operation("PUT", true, false, &["policy"]), None);
+        assert_eq!(operation("POST", true, false, &["delete"]), None);
+    }
+}

@@ -1,0 +1,85 @@
+//! What takes longer than a gate may: `soak NAME --seed N [--rounds N]`, resumable, its last line says how it went.
+//!
+//! | name | what a round does |
+//! |---|---|
+//! | `runs` | runs the reference scenario, which must pass |
+//! | `kills` | runs it, kills it after a while that the seed chooses, and sweeps: nothing may be left |
+//!
+//! The number of rounds done is kept in `target/soak/NAME-SEED`, so that a run that was stopped goes on.
+
+use anyhow::{Context, Result, bail, ensure};
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+use tests::program;
+
+fn main() -> Result<()> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let words: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let (name, seed, rounds) = match words.as_slice() {
+        [name, "--seed", seed] => (*name, seed.parse::<u64>()?, 20),
+        [name, "--seed", seed, "--rounds", rounds] => (*name, seed.parse()?, rounds.parse::<u64>()?),
+        _ => bail!("usage: soak runs|kills --seed N [--rounds N]"),
+    };
+    let soak: fn(u64) -> Result<()> = match name {
+        "runs" => |_| run(),
+        "kills" => kill,
+        other => bail!("no soak is called `{other}`; there are `runs` and `kills`"),
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/soak");
+    std::fs::create_dir_all(&folder)?;
+    let progress = folder.join(format!("{name}-{seed}"));
+    let begun: u64 = std::fs::read_to_string(&progress).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    let began = Instant::now();
+    for index in begun..rounds {
+        soak(random(seed, index)).with_context(|| format!("round {index} of `{name}` with seed {seed}"))?;
+        std::fs::write(&progress, (index + 1).to_string())?;
+    }
+    let took = began.elapsed().as_secs();
+    let told = format!("soak {name}: {rounds} rounds with seed {seed}, {begun} of them earlier, passed in {took} s");
+    Ok(writeln!(std::io::stdout(), "{told}")?)
+}
+
+fn run() -> Result<()> {
+    let evidence = tempfile::tempdir()?;
+    let output = Command::new(program()).arg("run").arg("--evidence").arg(evidence.path()).output()?;
+    ensure!(output.status.success(), "the reference did not pass: {}", String::from_utf8_lossy(&output.stderr));
+    nothing_stands()
+}
+
+/// Kills a run after up to 6 s, which is all of a warm one, and sweeps.
+fn kill(number: u64) -> Result<()> {
+    let evidence = tempfile::tempdir()?;
+    let mut run =
+        Command::new(program()).arg("run").arg("--evidence").arg(evidence.path()).stderr(Stdio::null()).spawn()?;
+    let (_open, never) = std::sync::mpsc::channel::<()>();
+    _ = never.recv_timeout(Duration::from_millis(number % 6000));
+    run.kill()?;
+    run.wait()?;
+    let swept = Command::new(program()).arg("sweep").output()?;
+    ensure!(swept.status.success(), "the sweep failed: {}", String::from_utf8_lossy(&swept.stderr));
+    nothing_stands()
+}
+
+fn nothing_stands() -> Result<()> {
+    for kind in [&["ps", "--all", "--quiet"][..], &["network", "ls", "--quiet"]] {
+        let listed = Command::new("docker").args(kind).args(["--filter", "label=greenproof.environment"]).output()?;
+        ensure!(
+            listed.status.success() && listed.stdout.is_empty(),
+            "left: {}",
+            String::from_utf8_lossy(&listed.stdout)
+        );
+    }
+    Ok(())
+}
+
+/// The number of a round, the same for the same seed (`SplitMix64`).
+fn random(seed: u64, round: u64) -> u64 {
+    let mut value = seed.wrapping_add(round.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    value ^ (value >> 31)
+}
