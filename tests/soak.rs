@@ -32,14 +32,14 @@ fn main() -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/soak");
     std::fs::create_dir_all(&folder)?;
     let progress = folder.join(format!("{name}-{seed}"));
-    let begun: u64 = std::fs::read_to_string(&progress).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    let earlier: u64 = std::fs::read_to_string(&progress).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
     let began = Instant::now();
-    for index in begun..rounds {
+    for index in earlier..rounds {
         soak(random(seed, index)).with_context(|| format!("round {index} of `{name}` with seed {seed}"))?;
         std::fs::write(&progress, (index + 1).to_string())?;
     }
     let took = began.elapsed().as_secs();
-    let told = format!("soak {name}: {rounds} rounds with seed {seed}, {begun} of them earlier, passed in {took} s");
+    let told = format!("soak {name}: {rounds} rounds with seed {seed}, {earlier} of them earlier, passed in {took} s");
     Ok(writeln!(std::io::stdout(), "{told}")?)
 }
 
