@@ -1,6 +1,6 @@
 //! IAM policies and decisions: pure, synchronous, no I/O and no clock.
 //!
-//! A [`Document`] is parsed once and then asked with [`evaluate`] (identity policies), [`iot::evaluate`] (IoT policies)
+//! A [`Document`] is parsed once and then asked with [`evaluate()`] (identity policies), [`iot::evaluate`] (IoT policies)
 //! or [`trusts_service`] (role trust policies). What this crate can't decide as AWS does is refused by the parser with an
 //! error that names it; nothing is guessed.
 //!
