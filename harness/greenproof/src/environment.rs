@@ -85,18 +85,17 @@ impl Environment {
             github(stage, &plan, &network, &lease, at)?,
             device(stage, &plan, &network, &lease),
         );
-        let (aws, github, device) = tokio::join!(engine.launch(&aws), engine.launch(&github), engine.launch(&device));
+        let (aws, github, device) = tokio::join!(engine.launch(&aws), engine.launch(&github), engine.create(&device));
         let device = device?;
         let journal = Journal::default();
         let (end, ended) = watch::channel(None);
-        let readers = vec![
-            follow(&engine, aws?, Some(&journal), &end),
-            follow(&engine, github?, Some(&journal), &end),
-            follow(&engine, device.clone(), None, &end),
-        ];
+        let readers = vec![follow(&engine, aws?, Some(&journal), &end), follow(&engine, github?, Some(&journal), &end)];
         let mut raised =
             Self { plan, journal, device, engine, timings: Vec::new(), readers, ended, network, lease, localstack };
         raised.ready().await?;
+        // Only now, so that the device finds every seed and never has to ask twice.
+        raised.engine.start(&raised.device).await?;
+        raised.readers.push(follow(&raised.engine, raised.device.clone(), None, &end));
         timings.push(Timing::new("containers", began.elapsed()));
         raised.timings = timings;
         Ok(raised)

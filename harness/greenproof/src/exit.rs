@@ -43,3 +43,33 @@ fn of(verdict: &Verdict) -> u8 {
         Verdict::Unsupported { .. } | Verdict::Broken { .. } => FAULT,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::Finding;
+    use std::{path::Path, time::Duration};
+
+    fn outcome(verdict: Verdict) -> Outcome {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/scenarios/private-package.toml");
+        let scenario = crate::Scenario::load(&path).expect("the reference is valid");
+        Outcome { scenario, verdict, evidence: None, folder: None, took: Duration::ZERO }
+    }
+
+    fn failed(kinds: &[Kind]) -> Verdict {
+        let finding = |kind: &Kind| Finding { kind: *kind, expected: String::new(), seen: String::new() };
+        Verdict::Failed { findings: kinds.iter().map(finding).collect() }
+    }
+
+    #[test]
+    fn the_worst_outcome_decides() {
+        let of = |verdicts: Vec<Verdict>| code(&verdicts.into_iter().map(outcome).collect::<Vec<_>>());
+        assert_eq!(of(vec![]), NOTHING);
+        assert_eq!(of(vec![Verdict::Passed]), PASSED);
+        assert_eq!(of(vec![Verdict::Passed, failed(&[Kind::Leak])]), LEAKS);
+        assert_eq!(of(vec![failed(&[Kind::Leak, Kind::Line])]), FINDING);
+        assert_eq!(of(vec![failed(&[Kind::Leak]), failed(&[Kind::Line])]), FINDING);
+        let unsupported = Verdict::Unsupported { what: "IPC".into() };
+        assert_eq!(of(vec![failed(&[Kind::Line]), unsupported]), FAULT);
+    }
+}

@@ -47,6 +47,15 @@ impl Journal {
         events
     }
 
+    /// The events that arrived after the first `known`, in the order of their arrival; waits until there is one.
+    pub async fn arrived_after(&self, known: usize) -> Vec<Event> {
+        let mut changed = self.changed.subscribe();
+        // The sender lives as long as the journal.
+        _ = changed.wait_for(|count| *count > known).await;
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.iter().skip(known).cloned().collect()
+    }
+
     /// Waits until the events so far give an answer; `None` when patience ends first.
     pub async fn wait<T>(&self, patience: Duration, mut answer: impl FnMut(&[Event]) -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + patience;

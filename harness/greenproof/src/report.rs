@@ -25,6 +25,8 @@ pub enum Told<'a> {
     Note(&'a str),
     /// A scenario begins.
     Begun(&'a Scenario),
+    /// Something was seen while its deployment goes on.
+    Seen(&'a str),
     /// A stage of it is done.
     Stage {
         /// The stage, such as `environment`.

@@ -9,7 +9,10 @@ use crate::{
     stage::{Error, Stage},
     verdict::{Verdict, judge},
 };
+use cloud::event::What;
 use std::{
+    collections::HashSet,
+    convert::Infallible,
     path::Path,
     time::{Duration, Instant},
 };
@@ -25,7 +28,10 @@ pub async fn run(stage: &Stage, scenario: Scenario, evidence: &Path, reader: &dy
     let environment = Environment::raise(stage, plan).await?;
     reader.told(&Told::Stage { stage: "environment", detail: "aws, github and device are up", took: began.elapsed() });
     let deploying = Instant::now();
-    let seen = environment.deploy(stage.patience()).await;
+    let seen = tokio::select! {
+        seen = environment.deploy(stage.patience()) => seen,
+        never = narrate(&environment, reader) => match never {},
+    };
     let verdict = judge(&scenario, &seen);
     let took = began.elapsed();
     tell_deployment(&seen, deploying.elapsed(), reader);
@@ -42,6 +48,36 @@ pub async fn run(stage: &Stage, scenario: Scenario, evidence: &Path, reader: &dy
     let outcome = Outcome { scenario, verdict, evidence: Some(seen), folder, took };
     reader.told(&Told::Judged(&outcome));
     Ok(outcome)
+}
+
+/// Tells what the clouds see as it arrives, each thing once.
+async fn narrate(environment: &Environment, reader: &dyn Reader) -> Infallible {
+    let (mut known, mut told) = (0, HashSet::new());
+    loop {
+        let events = environment.journal.arrived_after(known).await;
+        known += events.len();
+        for line in events.iter().filter_map(|event| narrated(&event.what)) {
+            if told.insert(line.clone()) {
+                reader.told(&Told::Seen(&environment.plan.redactor.apply(&line)));
+            }
+        }
+    }
+}
+
+/// What is worth a line while a person waits.
+fn narrated(what: &What) -> Option<String> {
+    match what {
+        What::Job { status, .. } if status != "QUEUED" => Some(format!("job {status}")),
+        What::Credentials { alias, status, .. } => Some(format!("credentials of role alias {alias}: {status}")),
+        What::Api(call) => match &call.error_code {
+            None => Some(call.decision.action.clone()),
+            Some(code) => Some(format!("{}: {code}", call.decision.action)),
+        },
+        What::Git { repository: Some(repository), status, .. } => Some(format!("git {repository}: {status}")),
+        What::Dns { name, record, answer: None } if record == "A" => Some(format!("unknown name {name}")),
+        What::RawAddress { destination } => Some(format!("raw address {destination}")),
+        _ => None,
+    }
 }
 
 fn tell_deployment(evidence: &Evidence, took: Duration, reader: &dyn Reader) {

@@ -100,7 +100,7 @@ pub fn judge(scenario: &Scenario, evidence: &Evidence) -> Verdict {
         }
     }
     findings.extend(expect.lines.iter().filter_map(|line| printed(line, evidence)));
-    findings.extend(expect.calls.iter().filter_map(|call| called(call, evidence)));
+    findings.extend(expect.calls.iter().filter_map(|call| called(call, &scenario.aws.role.name, evidence)));
     findings.extend(expect.packages.iter().flat_map(|package| installed(package, evidence)));
     findings.extend(outside(evidence));
     findings.extend(evidence.leaks.iter().map(|leak| Finding {
@@ -161,12 +161,12 @@ fn printed(line: &Line, evidence: &Evidence) -> Option<Finding> {
     Some(Finding { kind: Kind::Line, expected, seen })
 }
 
-fn called(call: &Call, evidence: &Evidence) -> Option<Finding> {
-    let session = format!("arn:aws:sts::{}:assumed-role/", evidence.account);
+fn called(call: &Call, role: &str, evidence: &Evidence) -> Option<Finding> {
+    let session = format!("arn:aws:sts::{}:assumed-role/{role}/{}", evidence.account, evidence.certificate);
     let of_action = || evidence.calls().filter(|seen| seen.decision.action == call.action);
     let allowed = of_action()
         .filter(|seen| seen.decision.outcome == Outcome::Allowed)
-        .filter(|seen| seen.user_identity["arn"].as_str().is_some_and(|arn| arn.starts_with(&session)))
+        .filter(|seen| seen.user_identity["arn"].as_str().is_some_and(|arn| arn == session))
         .count();
     (allowed != call.allowed).then(|| {
         let refused = of_action().find(|seen| seen.decision.outcome != Outcome::Allowed);
@@ -217,6 +217,9 @@ fn installed(package: &Package, evidence: &Evidence) -> Vec<Finding> {
     findings
 }
 
+/// Link-local addresses never leave the machine's own link; SDKs without credentials look there for an instance's.
+const LINK_LOCAL: &str = "169.254.";
+
 /// Names that don't exist in the emulated world and connections to raw addresses, each once.
 fn outside(evidence: &Evidence) -> Vec<Finding> {
     let mut seen: Vec<_> = evidence
@@ -226,7 +229,9 @@ fn outside(evidence: &Evidence) -> Vec<Finding> {
             What::Dns { name, record, answer: None } if record == "A" => {
                 Some(format!("the name `{name}` was asked for"))
             }
-            What::RawAddress { destination } => Some(format!("a connection to `{destination}`")),
+            What::RawAddress { destination } if !destination.starts_with(LINK_LOCAL) => {
+                Some(format!("a connection to `{destination}`"))
+            }
             _ => None,
         })
         .collect();

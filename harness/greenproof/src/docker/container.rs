@@ -136,6 +136,16 @@ impl Engine {
     /// # Errors
     /// [`Error::Engine`] with the step that the engine refused.
     pub async fn launch(&self, spec: &ContainerSpec) -> Result<Container, Error> {
+        let container = self.create(spec).await?;
+        self.start(&container).await?;
+        Ok(container)
+    }
+
+    /// Creates a container, puts its files in and connects its networks; [`Engine::start`] starts it.
+    ///
+    /// # Errors
+    /// As [`Engine::launch`].
+    pub async fn create(&self, spec: &ContainerSpec) -> Result<Container, Error> {
         let name = &spec.name;
         let options = CreateContainerOptionsBuilder::new().name(name).build();
         let created = self.docker.create_container(Some(options), spec.body()).await;
@@ -152,9 +162,16 @@ impl Engine {
             let connected = self.docker.connect_network(network, request).await;
             connected.map_err(Error::engine(format!("connecting container `{name}` to network `{network}`")))?;
         }
-        let started = self.docker.start_container(&id, None).await;
-        started.map_err(Error::engine(format!("starting container `{name}`")))?;
         Ok(Container { id, name: name.clone() })
+    }
+
+    /// Starts a container that was created.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if the engine refuses.
+    pub async fn start(&self, container: &Container) -> Result<(), Error> {
+        let started = self.docker.start_container(&container.id, None).await;
+        started.map_err(Error::engine(format!("starting container `{}`", container.name)))
     }
 
     async fn upload(&self, container: &str, path: &str, tar: Bytes) -> Result<(), Error> {

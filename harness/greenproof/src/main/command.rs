@@ -145,8 +145,12 @@ pub(crate) async fn run(arguments: Run) -> Result<u8, Failure> {
 }
 
 async fn run_all(arguments: Run) -> Result<u8, Failure> {
-    // An empty report first: one that can't be written is told before anything is raised.
+    // What can't be written is told before anything is raised.
     write_junit(arguments.junit.as_ref(), &[])?;
+    std::fs::create_dir_all(&arguments.evidence).map_err(|error| {
+        let message = format!("can't make the evidence folder `{}`: {error}", arguments.evidence.display());
+        Failure::new(exit::USAGE, message, "name a folder that can be made")
+    })?;
     let mut options = Options::from_environment()?;
     options.install_missing = arguments.install_missing;
     options.patience = arguments.patience.unwrap_or(options.patience);

@@ -76,6 +76,7 @@ impl Reader for Terminal {
             Told::Building { image, line } => self.building(image, line),
             Told::Note(note) => line(note),
             Told::Begun(scenario) => line(&format!("{}: {}", self.paint("1", &scenario.name), scenario.summary)),
+            Told::Seen(what) => line(&format!("    {} {what}", self.paint("2", "·"))),
             Told::Stage { stage, detail, took } => {
                 let mark = self.paint("32", "✓");
                 line(&format!("  {mark} {stage:<12} {detail:<58} {:>5.1} s", took.as_secs_f64()));

@@ -52,10 +52,11 @@ fn a_line_counts_only_as_a_script_prints_it() {
 #[test]
 fn each_other_fact_is_found_when_it_changes() {
     type Change = fn(&mut Evidence);
-    let changes: [(Change, Kind); 8] = [
+    let changes: [(Change, Kind); 9] = [
         (|e| e.core_log = e.core_log.replace("newState=FINISHED", "newState=RUNNING"), Kind::Component),
         (|e| e.events.retain(|event| !matches!(event.what, What::Api(_))), Kind::Call),
         (|e| e.account = "000000000000".into(), Kind::Call),
+        (|e| e.certificate = "0".repeat(64), Kind::Call),
         (|e| e.packages.clear(), Kind::Package),
         (|e| drop(e.heads.insert("cm-ichida/myawsname".into(), "0".repeat(40))), Kind::Package),
         (
@@ -77,6 +78,12 @@ fn each_other_fact_is_found_when_it_changes() {
 
 fn say(evidence: &mut Evidence, what: What) {
     evidence.events.push(cloud::event::Event { time: evidence.began.clone(), what });
+}
+
+#[test]
+fn a_look_for_instance_metadata_stays_on_the_link() {
+    let asked = |e: &mut Evidence| say(e, What::RawAddress { destination: "169.254.169.254:80".into() });
+    assert_eq!(kinds(asked), []);
 }
 
 #[test]
