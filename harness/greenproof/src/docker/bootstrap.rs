@@ -32,7 +32,7 @@ pub(crate) async fn bootstrap(
     engine: &Engine,
     base: &Base,
     tag: &str,
-    mirror: &str,
+    mirror: Option<&str>,
     install_missing: bool,
     progress: Watch<'_>,
 ) -> Result<(), Error> {
@@ -93,13 +93,13 @@ impl Tool {
         Ok(folder)
     }
 
-    fn command(self, base: &Base, mirror: &str, target: &Path) -> Command {
+    fn command(self, base: &Base, mirror: Option<&str>, target: &Path) -> Command {
         let mut command = Command::new(match self {
             Self::Debootstrap => "debootstrap",
             Self::Mmdebstrap => "mmdebstrap",
         });
         command.arg("--variant=minbase").arg(format!("--include={}", base.include.join(",")));
-        command.arg(&base.suite).arg(target).arg(mirror);
+        command.arg(&base.suite).arg(target).args(mirror);
         command
     }
 }

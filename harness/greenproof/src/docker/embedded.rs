@@ -45,8 +45,6 @@ pub(crate) struct Base {
     pub(crate) pull: String,
     /// Debian's release name, for the bootstrap.
     pub(crate) suite: String,
-    /// Where its packages come from.
-    pub(crate) mirror: String,
     /// Packages beyond the minimal set.
     pub(crate) include: Vec<String>,
 }

@@ -43,7 +43,8 @@ pub struct Build {
     /// Build arguments: pip's settings by their variable names (`PIP_INDEX_URL`, …), which go to the builds that read
     /// the package index, and others such as `HTTP_PROXY`, which go to all.
     pub arguments: Vec<(String, String)>,
-    /// Debian mirror instead of `http://deb.debian.org/debian`; base images are then made from it and not pulled.
+    /// Debian mirror instead of the one that the bootstrapping program knows; base images are then made from it and
+    /// not pulled.
     pub debian_mirror: Option<String>,
 }
 
@@ -180,16 +181,16 @@ impl<'a> Maker<'a> {
     async fn make_base(&self, base: &Base) -> Result<(), Error> {
         let tag = base_tag(base);
         if let Some(mirror) = &self.options.debian_mirror {
-            return self.bootstrap(base, &tag, mirror).await;
+            return self.bootstrap(base, &tag, Some(mirror)).await;
         }
         if !self.is_there(&base.pull).await? {
             if self.silent.get() {
-                return self.bootstrap(base, &tag, &base.mirror).await;
+                return self.bootstrap(base, &tag, None).await;
             }
             if let Err(reason) = self.pull(&base.name, &base.pull).await {
                 self.silent.set(true);
                 self.say(&base.name, &format!("no registry ({reason}): making it from Debian's packages"));
-                return self.bootstrap(base, &tag, &base.mirror).await;
+                return self.bootstrap(base, &tag, None).await;
             }
         }
         let (repository, version) = tag.split_once(':').expect("our tags have a version");
@@ -198,7 +199,7 @@ impl<'a> Maker<'a> {
         tagged.map_err(Error::engine(format!("tagging image `{}`", base.pull)))
     }
 
-    async fn bootstrap(&self, base: &Base, tag: &str, mirror: &str) -> Result<(), Error> {
+    async fn bootstrap(&self, base: &Base, tag: &str, mirror: Option<&str>) -> Result<(), Error> {
         bootstrap::bootstrap(self.engine, base, tag, mirror, self.options.install_missing, self.progress).await
     }
 
