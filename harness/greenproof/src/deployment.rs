@@ -73,11 +73,7 @@ impl<'a> Deployment<'a> {
         let awaited = self.environment.plan.scenario.expect.lines.iter();
         awaited.filter(|line| components.contains(&&line.component)).all(|line| {
             let log = logs.get(&format!("{}.log", line.component)).map_or("", String::as_str);
-            log::printed(log).any(|printed| {
-                printed.step.eq_ignore_ascii_case(&line.step)
-                    && printed.stream == line.stream
-                    && printed.text == line.equals
-            })
+            log::printed(log).any(|printed| printed.comes_from(line) && printed.text == line.equals)
         })
     }
 

@@ -142,14 +142,8 @@ fn with_last_output(evidence: &Evidence, component: &str, state: &str) -> String
 
 fn printed(line: &Line, evidence: &Evidence) -> Option<Finding> {
     let log = evidence.component_logs.get(&line.component).map_or("", String::as_str);
-    let of_step = || {
-        log::printed(log).filter(|printed| {
-            printed.component == line.component
-                && printed.step.eq_ignore_ascii_case(&line.step)
-                && printed.stream == line.stream
-                && printed.time >= evidence.began.as_str()
-        })
-    };
+    let of_step =
+        || log::printed(log).filter(|printed| printed.comes_from(line) && printed.time >= evidence.began.as_str());
     if of_step().any(|printed| printed.text == line.equals) {
         return None;
     }

@@ -4,7 +4,7 @@
 //! `stderr` with `scriptName`, `serviceName` and `currentState` in its context. Lines that don't fit (stack traces)
 //! are left out.
 
-use crate::scenario::Stream;
+use crate::scenario::{Line, Stream};
 use std::collections::BTreeMap;
 
 /// A line that a component's script printed.
@@ -20,6 +20,16 @@ pub struct Printed<'a> {
     pub step: &'a str,
     /// The line.
     pub text: &'a str,
+}
+
+impl Printed<'_> {
+    /// Whether the script and the stream of an awaited line printed this, whatever its text.
+    #[must_use]
+    pub fn comes_from(&self, awaited: &Line) -> bool {
+        self.component == awaited.component
+            && self.step.eq_ignore_ascii_case(&awaited.step)
+            && self.stream == awaited.stream
+    }
 }
 
 /// The lines that scripts printed, in order.
