@@ -11,18 +11,19 @@ use crate::{
     dataplane::{self, DataPlane},
     failure::Failure,
     fleet,
-    jobs::{Job, Jobs},
     kernel::Kernel,
     log::Line,
+    queue::{Item, Queue},
+    status::{Details, Keeper, Report},
 };
 use document::Document;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 const LOGGER: &str = "com.aws.greengrass.deployment.DeploymentService";
 const TASK: &str = "com.aws.greengrass.deployment.DefaultDeploymentTask";
@@ -33,7 +34,7 @@ const RETRY: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct Deployer {
     pub(crate) kernel: Arc<Kernel>,
-    pub(crate) jobs: Arc<Jobs>,
+    pub(crate) keeper: Arc<Keeper>,
     pub(crate) data_plane: DataPlane,
     pub(crate) artifacts: Artifacts,
     groups: Groups,
@@ -59,52 +60,52 @@ impl Outcome {
         Self { status: "FAILED", detailed, failure: Some(failure), removed: Vec::new() }
     }
 
-    fn details(&self) -> Value {
-        match &self.failure {
-            None => json!({"detailed-deployment-status": self.detailed}),
-            Some(failure) => failure.details(self.detailed),
-        }
+    fn details(&self) -> Details {
+        Details::new(self.detailed, self.failure.as_ref())
     }
 }
 
 impl Deployer {
-    pub(crate) fn new(kernel: Arc<Kernel>, jobs: Arc<Jobs>, data_plane: DataPlane, artifacts: Artifacts) -> Self {
-        Self { kernel, jobs, data_plane, artifacts, groups: Groups::default() }
+    pub(crate) fn new(kernel: Arc<Kernel>, keeper: Arc<Keeper>, data_plane: DataPlane, artifacts: Artifacts) -> Self {
+        Self { kernel, keeper, data_plane, artifacts, groups: Groups::default() }
     }
 
-    /// Carries out jobs in their order until the queue is closed.
-    pub(crate) async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Job>) {
-        while let Some(job) = queue.recv().await {
-            self.carry_out(job).await;
+    /// Carries out deployments in their order for as long as the core lives.
+    pub(crate) async fn run(mut self, queue: Arc<Queue>) {
+        loop {
+            let item = queue.next().await;
+            self.carry_out(item).await;
         }
     }
 
-    async fn carry_out(&mut self, job: Job) {
-        let document = Document::parse(&job.document);
+    async fn carry_out(&mut self, item: Item) {
+        let document = Document::parse(&item.document);
         let id = document.as_ref().map_or("", |document| &document.id).to_owned();
-        let about = |line: Line| line.with("DeploymentId", &job.id).with("GreengrassDeploymentId", &id);
-        let line = Line::info(LOGGER).message("Received deployment in the queue").with("DeploymentType", "IOT_JOBS");
-        self.kernel.logs.nucleus(&about(line));
+        let arn = document.as_ref().map_or("", |document| &document.arn).to_owned();
+        let about = |line: Line| line.with("DeploymentId", &item.id).with("GreengrassDeploymentId", &id);
+        let line = Line::info(LOGGER).message("Received deployment in the queue");
+        self.kernel.logs.nucleus(&about(line.with("DeploymentType", item.kind.to_string())));
+        let report = |status| Report::new(&item, &id, &arn, status);
         let document = match document {
             Ok(document) => document,
             Err(failure) => {
-                self.jobs.update(&job.id, &id, "IN_PROGRESS", &json!({})).await;
-                let details = failure.details("FAILED_NO_STATE_CHANGE");
-                return self.jobs.update(&job.id, &id, "FAILED", &details).await;
+                self.keeper.report(report("IN_PROGRESS")).await;
+                let details = Details::new("FAILED_NO_STATE_CHANGE", Some(&failure));
+                return self.keeper.report(report("FAILED").with(details)).await;
             }
         };
         if let Some(details) = self.stale(&document) {
-            return self.jobs.update(&job.id, &id, "REJECTED", &details).await;
+            return self.keeper.report(report("REJECTED").with(details)).await;
         }
-        self.jobs.update(&job.id, &id, "IN_PROGRESS", &json!({})).await;
+        self.keeper.report(report("IN_PROGRESS")).await;
         self.kernel.report(fleet::Event::DeploymentStarted);
         let folder = id.replace(':', ".").replace('/', "+");
         if let Err(error) = std::fs::create_dir_all(self.kernel.store.root().join("deployments").join(folder)) {
             tracing::warn!(%error, "making the deployment's folder");
         }
         self.kernel.logs.nucleus(&about(Line::info(LOGGER).message("Started deployment execution")));
-        let outcome = self.task(&document, &job.cancelled).await;
-        if *job.cancelled.borrow() && outcome.failure.is_some() {
+        let outcome = self.task(&document, &item.cancelled).await;
+        if *item.cancelled.borrow() && outcome.failure.is_some() {
             self.kernel.logs.nucleus(&about(Line::info(LOGGER).message("Deployment was cancelled")));
             return;
         }
@@ -119,7 +120,7 @@ impl Deployer {
             }
         }
         self.write_configuration();
-        self.jobs.update(&job.id, &id, outcome.status, &outcome.details()).await;
+        self.keeper.report(report(outcome.status).with(outcome.details())).await;
         self.kernel.report(fleet::Event::DeploymentFinished(Box::new(fleet::Finished {
             id,
             arn: document.arn.clone(),
@@ -132,18 +133,18 @@ impl Deployer {
     }
 
     /// Refuses a document that is older than the group's last one.
-    fn stale(&self, document: &Document) -> Option<Value> {
+    fn stale(&self, document: &Document) -> Option<Details> {
         let (_, last) = self.groups.last.get(&document.group).filter(|(time, _)| document.created < *time)?;
         let text = format!(
             "Nucleus has a newer deployment for '{}' target deployed by '{last}'. Rejecting the deployment from '{}'",
             document.group, document.arn
         );
-        Some(json!({
-            "detailed-deployment-status": "REJECTED",
-            "deployment-failure-cause": text,
-            "deployment-error-stack": "[\"DEPLOYMENT_REJECTED\",\"REJECTED_STALE_DEPLOYMENT\"]",
-            "deployment-error-types": "[]",
-        }))
+        Some(Details {
+            detailed: Some("REJECTED".into()),
+            cause: Some(text),
+            stack: ["DEPLOYMENT_REJECTED", "REJECTED_STALE_DEPLOYMENT"].map(str::to_owned).into(),
+            types: Vec::new(),
+        })
     }
 
     async fn task(&mut self, document: &Document, cancelled: &watch::Receiver<bool>) -> Outcome {

@@ -1,7 +1,5 @@
 //! Why a deployment failed, with the codes and types that are reported to the cloud.
 
-use serde_json::{Value, json};
-
 /// A failed deployment: the messages of the cause chain and the codes that it collected.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}", messages.join(". "))]
@@ -70,16 +68,6 @@ impl Failure {
         }
         kinds
     }
-
-    /// The `statusDetails` of the IoT job.
-    pub(crate) fn details(&self, detailed: &str) -> Value {
-        json!({
-            "detailed-deployment-status": detailed,
-            "deployment-failure-cause": self.cause(),
-            "deployment-error-stack": json!(self.stack()).to_string(),
-            "deployment-error-types": json!(self.kinds()).to_string(),
-        })
-    }
 }
 
 /// The error type of a code; structural codes have none.
@@ -132,7 +120,5 @@ mod tests {
         assert_eq!(failure.cause(), "a. b");
         assert_eq!(failure.stack()[0], "DEPLOYMENT_FAILURE");
         assert_eq!(failure.kinds(), ["DEPENDENCY_ERROR", "PERMISSION_ERROR"]);
-        let details = failure.details("FAILED_NO_STATE_CHANGE");
-        assert_eq!(details["deployment-error-types"], "[\"DEPENDENCY_ERROR\",\"PERMISSION_ERROR\"]");
     }
 }

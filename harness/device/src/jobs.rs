@@ -4,6 +4,8 @@ use crate::{
     kernel::Kernel,
     log::Line,
     mqtt::{Incoming, Mqtt},
+    queue::{Item, Kind, Queue},
+    status::Report,
 };
 use serde_json::{Value, json};
 use std::{
@@ -11,31 +13,21 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 const LOGGER: &str = "com.aws.greengrass.deployment.IotJobsHelper";
 const SHADOW_LOGGER: &str = "com.aws.greengrass.deployment.ShadowDeploymentListener";
-const KEEPER: &str = "com.aws.greengrass.deployment.DeploymentStatusKeeper";
 /// How long the cloud may take to confirm a status.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the nucleus waits before it subscribes again.
 const RESUBSCRIBE: Duration = Duration::from_mins(2);
-
-/// A job that waits to be carried out.
-#[derive(Debug)]
-pub(crate) struct Job {
-    pub(crate) id: String,
-    /// The deployment document.
-    pub(crate) document: Value,
-    /// Becomes true when the cloud cancels it.
-    pub(crate) cancelled: watch::Receiver<bool>,
-}
 
 /// The jobs channel.
 #[derive(Debug)]
 pub(crate) struct Jobs {
     kernel: Arc<Kernel>,
     mqtt: Mqtt,
+    queue: Arc<Queue>,
     answers: Mutex<HashMap<String, oneshot::Sender<bool>>>,
     seen: Mutex<Seen>,
 }
@@ -45,20 +37,31 @@ pub(crate) struct Jobs {
 struct Seen {
     queued_at: i64,
     ids: Vec<String>,
-    cancel: Option<watch::Sender<bool>>,
+}
+
+impl Seen {
+    /// Notes a job; false if it was seen, or is older than what was.
+    fn add(&mut self, queued_at: i64, id: &str) -> bool {
+        let repeated = self.queued_at == queued_at && self.ids.iter().any(|known| known == id);
+        if queued_at < self.queued_at || repeated {
+            return false;
+        }
+        if queued_at > self.queued_at {
+            self.queued_at = queued_at;
+            self.ids.clear();
+        }
+        self.ids.push(id.into());
+        true
+    }
 }
 
 impl Jobs {
-    pub(crate) fn new(kernel: Arc<Kernel>, mqtt: Mqtt) -> Arc<Self> {
-        Arc::new(Self { kernel, mqtt, answers: Mutex::default(), seen: Mutex::default() })
+    pub(crate) fn new(kernel: Arc<Kernel>, mqtt: Mqtt, queue: Arc<Queue>) -> Arc<Self> {
+        Arc::new(Self { kernel, mqtt, queue, answers: Mutex::default(), seen: Mutex::default() })
     }
 
-    /// Receives until the connection is given up; jobs go to `queue`.
-    pub(crate) async fn receive(
-        self: Arc<Self>,
-        mut incoming: mpsc::UnboundedReceiver<Incoming>,
-        queue: mpsc::UnboundedSender<Job>,
-    ) {
+    /// Receives until the connection is given up.
+    pub(crate) async fn receive(self: Arc<Self>, mut incoming: mpsc::UnboundedReceiver<Incoming>) {
         let mut launched = false;
         while let Some(incoming) = incoming.recv().await {
             match incoming {
@@ -78,7 +81,7 @@ impl Jobs {
                 }
                 Incoming::Message { topic, payload } => {
                     let payload = serde_json::from_slice(&payload).unwrap_or(Value::Null);
-                    self.message(&topic, &payload, &queue).await;
+                    self.message(&topic, &payload).await;
                 }
             }
         }
@@ -105,13 +108,13 @@ impl Jobs {
         self.mqtt.publish(&self.topic("jobs/$next/namespace-aws-gg-deployment/get"), &request).await;
     }
 
-    async fn message(&self, topic: &str, payload: &Value, queue: &mpsc::UnboundedSender<Job>) {
+    async fn message(&self, topic: &str, payload: &Value) {
         let Some(rest) = topic.strip_prefix(&self.topic("")) else { return };
         if let Some(rest) = rest.strip_prefix("shadow/name/AWSManagedGreengrassV2Deployment/") {
             return self.shadow(rest, payload);
         }
         match rest {
-            "jobs/$next/namespace-aws-gg-deployment/get/accepted" => self.described(payload, queue),
+            "jobs/$next/namespace-aws-gg-deployment/get/accepted" => self.described(payload),
             "jobs/$next/namespace-aws-gg-deployment/get/rejected" => {
                 let line = Line::error(LOGGER).message("Job subscription got rejected");
                 self.kernel.logs.nucleus(&line.with("ThingName", self.thing()).cause(payload.to_string()));
@@ -139,12 +142,10 @@ impl Jobs {
         }
         let line = Line::info(LOGGER).message("Received empty jobs in notification");
         self.kernel.logs.nucleus(&line.with("ThingName", self.thing()));
-        if let Some(cancel) = &self.seen.lock().unwrap_or_else(PoisonError::into_inner).cancel {
-            cancel.send_replace(true);
-        }
+        self.cancel();
     }
 
-    fn described(&self, payload: &Value, queue: &mpsc::UnboundedSender<Job>) {
+    fn described(&self, payload: &Value) {
         let execution = &payload["execution"];
         let Some(id) = execution["jobId"].as_str() else {
             let line = Line::info(LOGGER).message("No deployment job found");
@@ -155,58 +156,55 @@ impl Jobs {
         let line = line.with("JobId", id).with("Status", execution["status"].as_str().unwrap_or_default());
         let line = line.with("queueAt", queued_at.to_string()).with("ThingName", self.thing());
         self.kernel.logs.nucleus(&line);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let repeated = seen.queued_at == queued_at && seen.ids.iter().any(|known| known == id);
-        if queued_at < seen.queued_at || repeated {
-            return;
+        if !self.seen.lock().unwrap_or_else(PoisonError::into_inner).add(queued_at, id) {
+            let line = Line::info(LOGGER).message("Duplicate or outdated job notification. Ignoring");
+            return self.kernel.logs.nucleus(&line.with("JobId", id).with("ThingName", self.thing()));
         }
-        if queued_at > seen.queued_at {
-            seen.queued_at = queued_at;
-            seen.ids.clear();
+        // The cloud offers the next job only when the one under way is over for it.
+        self.cancel();
+        if self.queue.offer(Item::new(Kind::Job, id, execution["jobDocument"].clone())) {
+            let line = Line::info(LOGGER).message("Added the job to the queue").with("JobId", id);
+            self.kernel.logs.nucleus(&line.with("ThingName", self.thing()));
         }
-        seen.ids.push(id.into());
-        let (cancel, cancelled) = watch::channel(false);
-        seen.cancel = Some(cancel);
-        let line = Line::info(LOGGER).message("Added the job to the queue").with("JobId", id);
-        self.kernel.logs.nucleus(&line.with("ThingName", self.thing()));
-        _ = queue.send(Job { id: id.into(), document: execution["jobDocument"].clone(), cancelled });
     }
 
-    /// Reports the status of a job and waits until the cloud has taken it.
-    pub(crate) async fn update(&self, job: &str, deployment: &str, status: &str, details: &Value) {
-        let line = Line::info(KEEPER).message("Stored deployment status").with("DeploymentId", job);
-        let line = line.with("GreengrassDeploymentId", deployment).with("DeploymentStatus", status);
-        self.kernel.logs.nucleus(&line);
+    fn cancel(&self) {
+        if self.queue.cancel(Kind::Job) {
+            let line = Line::info(LOGGER).message("Added cancellation deployment to the queue");
+            self.kernel.logs.nucleus(&line.with("ThingName", self.thing()));
+        }
+    }
+
+    /// Reports the status of a job. Returns whether the cloud has taken or refused it; else it is to be sent again.
+    pub(crate) async fn update(&self, report: &Report) -> bool {
+        let (job, status, details) = (&report.id, report.status, report.details.flat());
         let about = |line: Line| line.with("Status", status).with("JobId", job).with("ThingName", self.thing());
-        let text = details
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
-        let text = format!("{{{}}}", text.collect::<Vec<_>>().join(", "));
         let line = about(Line::info(LOGGER).message("Updating status of persisted deployment"));
-        self.kernel.logs.nucleus(&line.with("StatusDetails", text));
+        self.kernel.logs.nucleus(&line.with("StatusDetails", rendered(&details)));
         let topic = self.topic(&format!("jobs/{job}/namespace-aws-gg-deployment/update"));
         let answers = [format!("{topic}/accepted"), format!("{topic}/rejected")];
         let request = json!({"thingName": self.thing(), "jobId": job, "status": status, "statusDetails": details});
-        loop {
-            let (sender, answer) = oneshot::channel();
-            self.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(job.into(), sender);
-            self.mqtt.subscribe(&answers).await;
-            self.mqtt.publish(&topic, &request).await;
-            let answer = tokio::time::timeout(PATIENCE, answer).await;
-            self.mqtt.unsubscribe(&answers).await;
-            let line = match answer {
-                Ok(Ok(true)) => Line::info(LOGGER).message("Job status update was accepted"),
-                Ok(_) => Line::error(LOGGER).message("Job status update was rejected"),
-                Err(_) => {
-                    let line = Line::warn(LOGGER).message("Timed out while updating the job status");
-                    self.kernel.logs.nucleus(&about(line));
-                    continue;
-                }
-            };
-            return self.kernel.logs.nucleus(&about(line));
+        let (sender, answer) = oneshot::channel();
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(job.clone(), sender);
+        self.mqtt.subscribe(&answers).await;
+        self.mqtt.publish(&topic, &request).await;
+        let answer = tokio::time::timeout(PATIENCE, answer).await;
+        self.mqtt.unsubscribe(&answers).await;
+        match answer {
+            Ok(Ok(true)) => {
+                self.kernel.logs.nucleus(&about(Line::info(LOGGER).message("Job status update was accepted")));
+            }
+            Ok(_) => {
+                self.kernel.logs.nucleus(&about(Line::warn(LOGGER).message("Job status updated rejected")));
+                self.kernel.logs.nucleus(&about(Line::error(LOGGER).message("Job status update rejected")));
+            }
+            Err(_) => {
+                let line = Line::info(LOGGER).message("Timed out while updating the job status");
+                self.kernel.logs.nucleus(&line.with("ThingName", self.thing()));
+                return false;
+            }
         }
+        true
     }
 
     fn answered(&self, topic: &str) {
@@ -225,5 +223,29 @@ impl Jobs {
 
     fn topic(&self, rest: &str) -> String {
         format!("$aws/things/{}/{rest}", self.kernel.config.thing)
+    }
+}
+
+/// Details as Java prints a map.
+fn rendered(details: &Value) -> String {
+    let entries = details.as_object().into_iter().flatten();
+    let entries = entries.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
+    format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // [core-deploy-2]
+    #[test]
+    fn jobs_are_taken_once() {
+        let mut seen = Seen::default();
+        assert!(seen.add(10, "a"));
+        assert!(!seen.add(10, "a"));
+        assert!(seen.add(10, "b"));
+        assert!(!seen.add(9, "c"), "older than what was seen");
+        assert!(seen.add(11, "a"), "queued anew");
+        assert!(!seen.add(10, "b"));
     }
 }

@@ -24,9 +24,11 @@ mod lifecycle;
 mod log;
 mod mqtt;
 mod platform;
+mod queue;
 mod recipe;
 mod requirement;
 mod service;
+mod status;
 mod step;
 mod store;
 mod stray;
@@ -129,11 +131,12 @@ fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
     ipc::watch(kernel.clone())?;
 
     tokio::spawn(fleet::Fleet::new(kernel.clone(), mqtt.clone()).run(fleet_events));
-    let jobs = jobs::Jobs::new(kernel.clone(), mqtt.clone());
-    let (queue, waiting) = mpsc::unbounded_channel();
-    tokio::spawn(jobs.clone().receive(incoming, queue));
+    let queue = queue::Queue::new(logs.clone());
+    let jobs = jobs::Jobs::new(kernel.clone(), mqtt.clone(), queue.clone());
+    let keeper = status::Keeper::new(logs.clone(), jobs.clone());
+    tokio::spawn(jobs.receive(incoming));
     let artifacts = Artifacts { s3, store, logs };
-    tokio::spawn(deployment::Deployer::new(kernel.clone(), jobs, data_plane, artifacts).run(waiting));
+    tokio::spawn(deployment::Deployer::new(kernel.clone(), keeper, data_plane, artifacts).run(queue));
     Ok((kernel, mqtt))
 }
 

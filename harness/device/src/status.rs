@@ -1,0 +1,162 @@
+//! What becomes of deployments, told to the channel that each came by.
+//!
+//! A status that its channel has not taken is kept, and offered again before any later one of that channel.
+
+use crate::{
+    failure::Failure,
+    jobs::Jobs,
+    log::{Line, Logs},
+    queue::{Item, Kind},
+};
+use serde_json::{Map, Value};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+const LOGGER: &str = "com.aws.greengrass.deployment.DeploymentStatusKeeper";
+/// The longest value that IoT Jobs takes, in characters.
+const LONGEST: usize = 1024;
+
+/// One status of one deployment.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Report {
+    pub(crate) kind: Kind,
+    /// The job's id, the configuration's ARN, or the local request's id.
+    pub(crate) id: String,
+    /// The deployment's own id; empty if the document has none.
+    pub(crate) deployment: String,
+    /// The configuration's ARN; empty for a local deployment.
+    pub(crate) arn: String,
+    /// `IN_PROGRESS`, `SUCCEEDED`, `FAILED`, `REJECTED` or `CANCELED`.
+    pub(crate) status: &'static str,
+    pub(crate) details: Details,
+}
+
+impl Report {
+    /// A status without details.
+    pub(crate) fn new(item: &Item, deployment: &str, arn: &str, status: &'static str) -> Self {
+        Self {
+            kind: item.kind,
+            id: item.id.clone(),
+            deployment: deployment.into(),
+            arn: arn.into(),
+            status,
+            details: Details::default(),
+        }
+    }
+
+    /// Adds what more there is to say.
+    pub(crate) fn with(mut self, details: Details) -> Self {
+        self.details = details;
+        self
+    }
+}
+
+/// What a status says beyond its name; empty while a deployment is in progress.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Details {
+    /// The detailed status.
+    pub(crate) detailed: Option<String>,
+    /// Why it failed.
+    pub(crate) cause: Option<String>,
+    /// The error codes, outermost first.
+    pub(crate) stack: Vec<String>,
+    /// The error types.
+    pub(crate) types: Vec<String>,
+}
+
+impl Details {
+    /// The details of a deployment that is over.
+    pub(crate) fn new(detailed: &str, failure: Option<&Failure>) -> Self {
+        let texts = |of: Vec<&'static str>| of.into_iter().map(str::to_owned).collect();
+        Self {
+            detailed: Some(detailed.into()),
+            cause: failure.map(ToString::to_string),
+            stack: failure.map(|failure| texts(failure.stack())).unwrap_or_default(),
+            types: failure.map(|failure| texts(failure.kinds())).unwrap_or_default(),
+        }
+    }
+
+    /// The `statusDetails` of an IoT job: flat, with lists as JSON text.
+    pub(crate) fn flat(&self) -> Value {
+        let mut map = Map::new();
+        let mut add = |key: &str, text: String| {
+            map.insert(key.into(), text.chars().take(LONGEST).collect::<String>().into());
+        };
+        if let Some(detailed) = &self.detailed {
+            add("detailed-deployment-status", detailed.clone());
+        }
+        if let Some(cause) = &self.cause {
+            add("deployment-failure-cause", cause.clone());
+            add("deployment-error-stack", Value::from(self.stack.clone()).to_string());
+            add("deployment-error-types", Value::from(self.types.clone()).to_string());
+        }
+        Value::Object(map)
+    }
+}
+
+/// Keeps statuses until their channel has taken them.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    logs: Arc<Logs>,
+    jobs: Arc<Jobs>,
+    pending: Mutex<VecDeque<Report>>,
+    /// By kind, held while its statuses are delivered, so that their order holds.
+    delivery: [tokio::sync::Mutex<()>; 3],
+}
+
+impl Keeper {
+    pub(crate) fn new(logs: Arc<Logs>, jobs: Arc<Jobs>) -> Arc<Self> {
+        Arc::new(Self { logs, jobs, pending: Mutex::default(), delivery: Default::default() })
+    }
+
+    /// Stores a status and offers it to its channel.
+    pub(crate) async fn report(&self, report: Report) {
+        let line = Line::info(LOGGER).message("Stored deployment status").with("DeploymentId", &report.id);
+        let line = line.with("GreengrassDeploymentId", &report.deployment).with("DeploymentStatus", report.status);
+        self.logs.nucleus(&line);
+        let kind = report.kind;
+        self.pending().push_back(report);
+        self.deliver(kind).await;
+    }
+
+    /// Offers what is kept for a channel, in its order, until the channel doesn't take one.
+    pub(crate) async fn deliver(&self, kind: Kind) {
+        let _one_at_a_time = self.delivery[kind as usize].lock().await;
+        loop {
+            let Some(report) = self.pending().iter().find(|report| report.kind == kind).cloned() else { return };
+            let taken = match kind {
+                Kind::Job => self.jobs.update(&report).await,
+                Kind::Shadow | Kind::Local => true,
+            };
+            if !taken {
+                return;
+            }
+            let mut pending = self.pending();
+            let place = pending.iter().position(|kept| *kept == report);
+            place.map(|place| pending.remove(place));
+        }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, VecDeque<Report>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn flat_details() {
+        assert_eq!(Details::default().flat(), json!({}));
+        let failure = Failure::new("x".repeat(2000), &["COMPONENT_UPDATE_ERROR"]).kind("USER_COMPONENT_ERROR");
+        let details = Details::new("FAILED_NO_STATE_CHANGE", Some(&failure)).flat();
+        assert_eq!(details["detailed-deployment-status"], "FAILED_NO_STATE_CHANGE");
+        assert_eq!(details["deployment-failure-cause"].as_str().unwrap().len(), LONGEST);
+        assert_eq!(details["deployment-error-stack"], "[\"DEPLOYMENT_FAILURE\",\"COMPONENT_UPDATE_ERROR\"]");
+        assert_eq!(details["deployment-error-types"], "[\"USER_COMPONENT_ERROR\"]");
+    }
+}
