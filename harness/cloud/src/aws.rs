@@ -4,6 +4,7 @@
 //! into LocalStack and says ready. Who a caller is, is decided in [`tls`] (certificates) and [`gate`] (signatures);
 //! what it may do by IAM and IoT policies.
 
+mod control;
 mod dns;
 mod gate;
 mod iot;
@@ -15,6 +16,7 @@ mod tls;
 mod upstream;
 
 use crate::{
+    control::SOCKET,
     event::{What, emit},
     world::{self, World},
 };
@@ -23,7 +25,7 @@ use iot::Iot;
 use provider::Provider;
 use sessions::Sessions;
 use sha2::{Digest, Sha256};
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, path::Path, sync::Arc};
 use tokio::{
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
@@ -80,6 +82,7 @@ pub async fn run() -> Result<(), Error> {
         tls::serve(Arc::clone(&front), port).await?;
     }
     seed::sow(&world, &localstack).await.map_err(Error::Setup)?;
+    control::serve(Arc::clone(&front.iot), Path::new(SOCKET))?;
     emit(What::Ready);
     tokio::select! {
         _ = terminate.recv() => {}

@@ -73,15 +73,19 @@ pub enum What {
         /// Why.
         reason: String,
     },
-    /// The status of an IoT job execution changed.
+    /// The status of a deployment on the device changed: of its IoT job execution, or what the device reported in the
+    /// shadow.
     Job {
-        /// The job's id.
-        job: String,
-        /// `QUEUED`, `IN_PROGRESS`, `SUCCEEDED`, `FAILED`, `REJECTED`.
+        /// The deployment's id.
+        deployment: String,
+        /// The job's id; absent for a deployment to the thing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job: Option<String>,
+        /// `QUEUED`, `IN_PROGRESS`, `SUCCEEDED`, `FAILED`, `REJECTED` or `CANCELED`.
         status: String,
         /// The device's `statusDetails`, as sent.
         details: Value,
-        /// The job document, on the first event of a job only.
+        /// The deployment document, on the first event of a deployment only.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         document: Option<Value>,
     },

@@ -7,6 +7,7 @@
 
 pub mod aws;
 pub mod clock;
+pub mod control;
 pub mod event;
 pub mod github;
 pub mod world;

@@ -66,8 +66,8 @@ pub struct World {
     pub buckets: Vec<Bucket>,
     /// Component versions that the account has, private and public.
     pub components: Vec<Component>,
-    /// The deployment that waits for the device, if any.
-    pub deployment: Option<Deployment>,
+    /// The deployments that wait for the device, in the order of their creation.
+    pub deployments: Vec<Deployment>,
 }
 
 /// A certificate authority with its key, both PEM.
@@ -150,19 +150,104 @@ pub struct Component {
     pub public: bool,
 }
 
-/// What `CreateDeployment` was asked for; the target is the thing's first group.
+/// What `CreateDeployment` was asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Deployment {
     /// The deployment's id (a UUID).
     pub id: String,
-    /// The id of the IoT job that carries it.
+    /// The id of the IoT job that carries it; a deployment to a thing has none and leaves this empty.
+    #[serde(default)]
     pub job: String,
-    /// Name of the thing group that it targets.
-    pub group: String,
-    /// Exact versions by component name.
-    pub components: BTreeMap<String, String>,
-    /// `ROLLBACK` or `DO_NOTHING`.
-    pub failure_handling: String,
+    /// What it is for.
+    pub target: Target,
+    /// What the target shall have, by component name; what an earlier revision had and this one has not is removed.
+    pub components: BTreeMap<String, Wanted>,
+    /// What the core does when it fails.
+    #[serde(default)]
+    pub failure_handling: FailureHandling,
+    /// Whether components are asked before they are updated; absent for the service's default.
+    #[serde(default)]
+    pub update: Option<UpdatePolicy>,
+    /// Seconds that components have to validate a configuration; absent for the service's default.
+    #[serde(default)]
+    pub validation_timeout: Option<u32>,
+    /// Capabilities that the nucleus must have.
+    #[serde(default)]
+    pub required_capabilities: Vec<String>,
+}
+
+/// What a deployment is for: `{"group": "NAME"}` or `"thing"`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// A thing group, told by an IoT job; the thing joins it if it is no member yet.
+    Group(String),
+    /// The thing alone, told by its shadow.
+    Thing,
+}
+
+/// A component as a deployment wants it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// The exact version.
+    pub version: String,
+    /// The configuration to merge, an object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<Value>,
+    /// JSON pointers of the configuration to reset to the recipe's defaults; `""` is all of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reset: Vec<String>,
+    /// The system user, and optionally group, that runs it: `runWith.posixUser`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+}
+
+impl Wanted {
+    /// A version with nothing else asked for.
+    #[must_use]
+    pub fn version(version: impl Into<String>) -> Self {
+        Self { version: version.into(), merge: None, reset: Vec::new(), user: None }
+    }
+}
+
+/// What the core does when a deployment fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum FailureHandling {
+    /// It goes back to what ran before.
+    #[default]
+    Rollback,
+    /// It leaves everything as the failure left it.
+    DoNothing,
+}
+
+/// How components are told before they are updated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdatePolicy {
+    /// Whether they are asked at all.
+    pub action: UpdateAction,
+    /// Seconds that they have to answer.
+    pub timeout: u32,
+}
+
+impl Default for UpdatePolicy {
+    fn default() -> Self {
+        Self { action: UpdateAction::default(), timeout: 60 }
+    }
+}
+
+/// Whether components are asked before they are updated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum UpdateAction {
+    /// They are, and may defer.
+    #[default]
+    NotifyComponents,
+    /// They are not.
+    SkipNotifyComponents,
 }
 
 /// Everything that the `github` role needs to answer for one environment.

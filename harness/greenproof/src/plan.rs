@@ -12,7 +12,8 @@ pub use authority::Identity;
 use crate::{component::Component, mint, redact::Redactor, scenario::Scenario};
 use authority::Issuer;
 use cloud::world::{
-    self, Authority, Bucket, Deployment, Endpoints, Hub, RoleAlias, Secret, Sensitive, Thing, Token, World,
+    self, Authority, Bucket, Deployment, Endpoints, FailureHandling, Hub, RoleAlias, Secret, Sensitive, Target, Thing,
+    Token, Wanted, World,
 };
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
@@ -146,13 +147,21 @@ impl Plan {
             secrets: self.secret_values().map(|(name, value)| Secret { name, value: Sensitive(value) }).collect(),
             buckets: self.buckets.clone(),
             components: self.listed_components(),
-            deployment: Some(Deployment {
+            deployments: vec![Deployment {
                 id: uuid::Uuid::new_v4().to_string(),
                 job: self.job.clone(),
-                group: self.group(),
-                components: self.scenario.deployment.clone(),
-                failure_handling: "ROLLBACK".into(),
-            }),
+                target: Target::Group(self.group()),
+                components: self
+                    .scenario
+                    .deployment
+                    .iter()
+                    .map(|(name, version)| (name.clone(), Wanted::version(version)))
+                    .collect(),
+                failure_handling: FailureHandling::Rollback,
+                update: None,
+                validation_timeout: None,
+                required_capabilities: Vec::new(),
+            }],
         }
     }
 

@@ -9,16 +9,19 @@ mod broker;
 mod component;
 mod connection;
 mod data_plane;
+mod deployments;
 mod jobs;
 mod packet;
 mod requirement;
 mod reserved;
 mod shadow;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
+mod thing_deployments;
 mod topic;
 
 use crate::{
+    control::{Answer, Control},
     event::{What, emit},
     world::World,
 };
@@ -29,9 +32,12 @@ use component::Component;
 use http_body_util::Full;
 use mqtt_protocol_core::mqtt::packet::Qos;
 use packet::Message;
-use reserved::Reserved;
+use reserved::{Reply, Reserved};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard},
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// AWS IoT Core and the Greengrass data plane of one environment.
@@ -42,15 +48,17 @@ pub(crate) struct Iot {
     certificate: Vec<u8>,
     policies: Policies,
     broker: Broker,
-    reserved: Reserved,
+    /// Held until what a service says is on its way, so that nobody sees its messages in another order.
+    reserved: Mutex<Reserved>,
     components: Vec<Component>,
 }
 
 impl Iot {
-    /// Reads what the world holds for the device and queues its deployment as a job.
+    /// Reads what the world holds for the device and creates its deployments.
     ///
     /// # Errors
-    /// If the certificate, a policy or a recipe can't be read; the text names which one and where.
+    /// If the certificate, a policy or a recipe can't be read, or a deployment not be created; the text names which one
+    /// and why.
     pub(crate) fn new(world: Arc<World>) -> Result<Arc<Self>, String> {
         let certificate = CertificateDer::from_pem_slice(world.thing.certificate.as_bytes())
             .map_err(|error| format!("reading the certificate of thing `{}`: {error}", world.thing.name))?;
@@ -58,7 +66,7 @@ impl Iot {
             certificate: certificate.to_vec(),
             policies: Policies::parse(&world)?,
             broker: Broker::default(),
-            reserved: Reserved::new(&world),
+            reserved: Mutex::new(Reserved::new(&world)?),
             components: component::read_all(&world)?,
             world,
         };
@@ -113,16 +121,46 @@ impl Iot {
         allowed
     }
 
+    /// Carries out an order of the account's owner.
+    ///
+    /// # Errors
+    /// Why AWS would refuse it.
+    pub(super) fn control(&self, order: Control) -> Result<Answer, String> {
+        let mut reserved = self.reserved();
+        let (answer, replies) = match order {
+            Control::Deploy(deployment) => {
+                let (configuration_arn, replies) = reserved.deploy(&deployment)?;
+                (Answer::Deployed { deployment: deployment.id, configuration_arn }, replies)
+            }
+            Control::Cancel { deployment } => {
+                let replies = reserved.cancel(&deployment)?;
+                (Answer::Canceled { deployment }, replies)
+            }
+        };
+        self.say(replies);
+        Ok(answer)
+    }
+
     /// Routes a client's message; what a service behind a reserved topic says to it follows.
     fn publish(&self, client: &str, mut message: Message) {
         let (topic, payload) = (message.topic.clone(), message.payload.clone());
         message.retain &= !topic.starts_with('$');
         self.broker.route(message, Some(client));
-        for reply in self.reserved.answer(&topic, payload.as_slice()) {
-            let payload = packet::payload_of(reply.payload.to_string().as_bytes());
-            let topic = reply.topic;
+        if topic.starts_with("$aws/") {
+            let mut reserved = self.reserved();
+            self.say(reserved.answer(&topic, payload.as_slice()));
+        }
+    }
+
+    fn say(&self, replies: Vec<Reply>) {
+        for Reply { topic, payload } in replies {
+            let payload = packet::payload_of(payload.to_string().as_bytes());
             let message = Message { topic, payload, qos: Qos::AtLeastOnce, retain: false, properties: Vec::new() };
             self.broker.route(message, None);
         }
+    }
+
+    fn reserved(&self) -> MutexGuard<'_, Reserved> {
+        self.reserved.lock().expect("nothing panics while it holds the services")
     }
 }

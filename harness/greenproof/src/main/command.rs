@@ -1,6 +1,6 @@
 //! The subcommands: arguments in, exit code out.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use greenproof::{
     Options, Scenario, Stage,
     docker::{self, Engine},
@@ -8,7 +8,12 @@ use greenproof::{
     report::{Outcome, Reader, Terminal, Told, junit},
     run as runner, scenario, stage,
 };
-use std::{net::Ipv4Addr, path::PathBuf, sync::Arc};
+use std::{
+    io::Write,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Prove that a Greengrass V2 component installs and runs on a core device, on this machine and without AWS.
 #[derive(Parser)]
@@ -44,6 +49,7 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Cloud {
         /// The part.
+        #[command(subcommand)]
         role: Role,
     },
     /// Play the emulated core (inside its container).
@@ -69,12 +75,17 @@ pub(crate) struct Run {
     patience: Option<f64>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Subcommand)]
 pub(crate) enum Role {
     /// Every `*.amazonaws.com` host.
     Aws,
     /// github.com and the package index.
     Github,
+    /// Give an order to the part that plays AWS, in its container; prints the answer as JSON.
+    Control {
+        /// The order, such as `{"cancel": {"deployment": "ID"}}`.
+        order: String,
+    },
 }
 
 #[derive(Args)]
@@ -219,6 +230,7 @@ pub(crate) async fn cloud(role: Role) -> Result<u8, Failure> {
     let result = match role {
         Role::Aws => ::cloud::aws::run().await.map_err(|error| error.to_string()),
         Role::Github => ::cloud::github::run().await.map_err(|error| error.to_string()),
+        Role::Control { order } => return control(&order).await,
     };
     match result {
         Ok(()) => Ok(exit::PASSED),
@@ -227,6 +239,23 @@ pub(crate) async fn cloud(role: Role) -> Result<u8, Failure> {
             Err(Failure::new(exit::FAULT, reason, ""))
         }
     }
+}
+
+async fn control(order: &str) -> Result<u8, Failure> {
+    use ::cloud::control::{Error, SOCKET, ask};
+    let order = serde_json::from_str(order).map_err(|error| {
+        Failure::new(exit::USAGE, format!("this is no order: {error}"), "an order is one JSON object")
+    })?;
+    let answer = ask(Path::new(SOCKET), &order).await.map_err(|error| {
+        let code = if matches!(error, Error::Refused(_)) { exit::USAGE } else { exit::ENVIRONMENT };
+        Failure::new(code, error.to_string(), "")
+    })?;
+    let mut out = std::io::stdout().lock();
+    let written = serde_json::to_writer(&mut out, &answer).map_err(std::io::Error::from);
+    written
+        .and_then(|()| writeln!(out))
+        .map_err(|error| Failure::new(exit::FAULT, format!("can't print the answer: {error}"), ""))?;
+    Ok(exit::PASSED)
 }
 
 pub(crate) async fn device(arguments: Device) -> Result<u8, Failure> {

@@ -56,7 +56,7 @@ fn world(localstack: &str, statements: &Value) -> World {
             "credentials": "c.credentials.iot.ap-northeast-1.amazonaws.com"},
         "thing": {"name": "core", "groups": [], "certificate": "", "policies": {}},
         "role_aliases": {}, "roles": {"DeviceRole": role}, "secrets": [],
-        "buckets": [{"name": "artifacts", "objects": {}}], "components": [], "deployment": null,
+        "buckets": [{"name": "artifacts", "objects": {}}], "components": [], "deployments": [],
     }))
     .unwrap()
 }

@@ -124,7 +124,7 @@ fn perform(iot: &Iot, call: &mut Call<'_>, body: Result<Bytes, String>, known: b
         return Err(Failure { status: StatusCode::FORBIDDEN, kind: "ForbiddenException", message: Value::Null });
     }
     match (&call.request, candidates) {
-        (Operation::ThingGroups(thing), _) => thing_groups(&iot.world, thing),
+        (Operation::ThingGroups(thing), _) => thing_groups(iot, thing),
         (Operation::Artifact(artifact), _) => {
             Err(not_found(format!("Artifact [{artifact}] of [{}] does not exist", call.resource)))
         }
@@ -138,16 +138,16 @@ fn read(body: &[u8]) -> Result<ResolveRequest, String> {
     serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
-fn thing_groups(world: &World, thing: &str) -> Answer {
-    if thing != world.thing.name {
+fn thing_groups(iot: &Iot, thing: &str) -> Answer {
+    let World { region, account, .. } = &*iot.world;
+    if thing != iot.world.thing.name {
         return Err(not_found(format!("Core device [{thing}] does not exist")));
     }
-    let World { region, account, .. } = world;
     let group = |name: &String| {
         let arn = format!("arn:aws:iot:{region}:{account}:thinggroup/{name}");
         json!({"thingGroupName": name, "thingGroupArn": arn, "rootToParentThingGroups": []})
     };
-    let groups: Vec<_> = world.thing.groups.iter().map(group).collect();
+    let groups: Vec<_> = iot.reserved().groups().iter().map(group).collect();
     Ok(json!({"thingGroups": groups}))
 }
 

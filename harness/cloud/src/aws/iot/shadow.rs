@@ -54,6 +54,12 @@ impl Shadows {
         vec![Reply { topic: format!("{topic}/{suffix}"), payload }]
     }
 
+    /// What the account itself writes into a named shadow; returns what subscribers are told.
+    pub(super) fn write(&mut self, name: &str, state: &Value) -> Vec<Reply> {
+        let topic = format!("$aws/things/{}/shadow/name/{name}/update", self.thing);
+        self.answer(Some(name), "update", &topic, json!({"state": state}).to_string().as_bytes())
+    }
+
     fn get(&self, name: Option<&str>) -> Answer {
         let shadow = self.shadows.get(&name.map(str::to_owned)).filter(|shadow| !shadow.state.is_empty());
         let shadow = shadow.ok_or_else(|| self.missing(name))?;

@@ -22,7 +22,7 @@ Manifests:
   - Platform: {os: windows}
 ";
 
-pub(super) fn everything() -> Value {
+pub(in crate::aws) fn everything() -> Value {
     json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": ["iot:*", "greengrass:*"], "Resource": "*"}
     ]})
@@ -40,15 +40,15 @@ pub(super) fn world(policy: &Value, recipes: &[&str]) -> World {
         "role_aliases": {}, "roles": {}, "secrets": [],
         "buckets": [{"name": "bucket", "objects": {"hello/main.py": BASE64.encode("print()")}}],
         "components": components,
-        "deployment": {
-            "id": "d-1", "job": "j-1", "group": "Group",
-            "components": {"com.example.Hello": "1.0.0"}, "failure_handling": "ROLLBACK"
-        }
+        "deployments": [{
+            "id": "d-1", "job": "j-1", "target": {"group": "Group"},
+            "components": {"com.example.Hello": {"version": "1.0.0"}}
+        }]
     }))
     .unwrap()
 }
 
-pub(super) fn iot(policy: &Value, recipes: &[&str]) -> Arc<Iot> {
+pub(in crate::aws) fn iot(policy: &Value, recipes: &[&str]) -> Arc<Iot> {
     Iot::new(Arc::new(world(policy, recipes))).unwrap()
 }
 

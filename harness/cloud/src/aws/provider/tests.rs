@@ -21,7 +21,7 @@ fn world() -> World {
         }},
         "role_aliases": {"Alias": {"role": "Role", "duration_seconds": 3600}},
         "roles": {"Role": {"path": "/", "trust": trust, "policies": {}, "max_session_seconds": 3600}},
-        "secrets": [], "buckets": [], "components": [], "deployment": null,
+        "secrets": [], "buckets": [], "components": [], "deployments": [],
     }))
     .unwrap()
 }

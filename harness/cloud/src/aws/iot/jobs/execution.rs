@@ -1,0 +1,136 @@
+//! One job's execution on the thing: its status, its details and how they are said.
+
+use super::super::deployments::Revision;
+use crate::{
+    clock,
+    event::{What, emit},
+};
+use serde_json::{Map, Value, json};
+
+/// The execution of a job.
+#[derive(Debug)]
+pub(super) struct Execution {
+    pub(super) revision: Revision,
+    pub(super) status: Status,
+    details: Map<String, Value>,
+    /// Seconds since 1970, as all times of a job.
+    queued_at: i64,
+    started_at: Option<i64>,
+    updated_at: i64,
+    pub(super) version: i64,
+}
+
+/// The statuses that occur here; a job has no time limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Status {
+    InProgress,
+    Queued,
+    Succeeded,
+    Failed,
+    Rejected,
+    Canceled,
+}
+
+impl Status {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::InProgress => "IN_PROGRESS",
+            Self::Queued => "QUEUED",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::Rejected => "REJECTED",
+            Self::Canceled => "CANCELED",
+        }
+    }
+
+    /// The status that a device asks for; it can't queue or cancel.
+    pub(super) fn settable(name: &str) -> Option<Self> {
+        [Self::InProgress, Self::Succeeded, Self::Failed, Self::Rejected].into_iter().find(|one| one.name() == name)
+    }
+}
+
+impl Execution {
+    pub(super) fn queue(revision: Revision) -> Self {
+        let now = seconds();
+        let execution = Self {
+            revision,
+            status: Status::Queued,
+            details: Map::new(),
+            queued_at: now,
+            started_at: None,
+            updated_at: now,
+            version: 1,
+        };
+        execution.tell(Some(execution.revision.document.clone()));
+        execution
+    }
+
+    pub(super) fn job(&self) -> &str {
+        &self.revision.job
+    }
+
+    /// Whether the device still has something to do for it.
+    pub(super) const fn pending(&self) -> bool {
+        matches!(self.status, Status::Queued | Status::InProgress)
+    }
+
+    /// Takes a status over; details that are not given stay as they are.
+    pub(super) fn advance(&mut self, status: Status, details: Option<&Map<String, Value>>) {
+        self.status = status;
+        if let Some(details) = details {
+            self.details.clone_from(details);
+        }
+        self.updated_at = seconds();
+        if status != Status::Canceled {
+            self.started_at.get_or_insert(self.updated_at);
+        }
+        self.version += 1;
+        self.tell(None);
+    }
+
+    fn tell(&self, document: Option<Value>) {
+        emit(What::Job {
+            deployment: self.revision.deployment.clone(),
+            job: Some(self.revision.job.clone()),
+            status: self.status.name().to_owned(),
+            details: self.details.clone().into(),
+            document,
+        });
+    }
+
+    /// `executionState` of an answer.
+    pub(super) fn state(&self) -> Value {
+        json!({"status": self.status.name(), "statusDetails": self.details, "versionNumber": self.version})
+    }
+
+    /// `JobExecutionSummary`.
+    pub(super) fn summary(&self) -> Value {
+        let mut summary = json!({
+            "jobId": self.job(), "queuedAt": self.queued_at, "lastUpdatedAt": self.updated_at,
+            "executionNumber": 1, "versionNumber": self.version,
+        });
+        if let Some(started) = self.started_at {
+            summary["startedAt"] = started.into();
+        }
+        summary
+    }
+
+    /// `JobExecution`.
+    pub(super) fn describe(&self, thing: &str, document: bool) -> Value {
+        let mut execution = self.summary();
+        execution["thingName"] = thing.into();
+        execution["status"] = self.status.name().into();
+        if !self.details.is_empty() {
+            execution["statusDetails"] = self.details.clone().into();
+        }
+        if document {
+            execution["jobDocument"] = self.revision.document.clone();
+        }
+        execution
+    }
+}
+
+/// The current time as jobs tell it.
+pub(super) fn seconds() -> i64 {
+    clock::now().unix_timestamp()
+}

@@ -1,0 +1,75 @@
+//! Orders to the `aws` role while it runs: what the account's owner would ask of AWS's control plane.
+//!
+//! One order and one answer, each one line of JSON, on a connection to a Unix socket in the container. The device can't
+//! reach it. [`ask`] is the client.
+
+use crate::world::Deployment;
+use serde::{Deserialize, Serialize};
+use std::{io, path::Path};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+};
+
+/// Where the `aws` role listens.
+pub const SOCKET: &str = "/run/greenproof/control.sock";
+
+/// An order, such as `{"cancel": {"deployment": "ID"}}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Control {
+    /// `CreateDeployment`.
+    Deploy(Deployment),
+    /// `CancelDeployment`. A deployment that has ended, or was replaced, stays as it is.
+    Cancel {
+        /// The deployment's id.
+        deployment: String,
+    },
+}
+
+/// What became of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The deployment is on its way to the device.
+    Deployed {
+        /// Its id.
+        deployment: String,
+        /// The ARN of its revision.
+        configuration_arn: String,
+    },
+    /// The deployment is cancelled.
+    Canceled {
+        /// Its id.
+        deployment: String,
+    },
+}
+
+/// Why an order was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The role can't be reached.
+    #[error("asking the cloud: {0}")]
+    Io(#[from] io::Error),
+    /// The role answered with something else than an answer.
+    #[error("the cloud answered `{0}`")]
+    Answer(String),
+    /// AWS would refuse it.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Sends an order to the role that listens on a socket and waits until it is carried out.
+///
+/// # Errors
+/// When the role can't be reached or refuses the order.
+pub async fn ask(socket: &Path, order: &Control) -> Result<Answer, Error> {
+    let mut stream = UnixStream::connect(socket).await?;
+    let mut line = serde_json::to_vec(order).map_err(io::Error::from)?;
+    line.push(b'\n');
+    stream.write_all(&line).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let answered: Result<Answer, String> = serde_json::from_str(&answer).map_err(|_| Error::Answer(answer))?;
+    answered.map_err(Error::Refused)
+}
