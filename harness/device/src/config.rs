@@ -1,6 +1,6 @@
 //! The nucleus's initial configuration, as `--init-config` takes it.
 
-use crate::{platform, tree};
+use crate::{clock::Clock, platform, tree};
 use serde_json::Value;
 use std::{
     fs,
@@ -15,6 +15,8 @@ pub(crate) const NUCLEUS: &str = "aws.greengrass.Nucleus";
 /// What the core needs from its configuration file.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
+    /// The clock of every period.
+    pub(crate) clock: Clock,
     pub(crate) root: PathBuf,
     pub(crate) thing: String,
     pub(crate) certificate: PathBuf,
@@ -74,6 +76,7 @@ impl Config {
         let run_with = tree::get(&nucleus, "runWithDefault").unwrap_or(&empty);
         let port = tree::get(&nucleus, "mqtt").and_then(|mqtt| tree::text(mqtt, "port"));
         Ok(Self {
+            clock: Clock::default(),
             root: root.into(),
             thing: required(&system, "thingName")?,
             certificate: required(&system, "certificateFilePath")?.into(),

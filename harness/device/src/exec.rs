@@ -1,5 +1,6 @@
 //! Processes of component scripts: start, output by line, end and kill.
 
+use crate::clock::Clock;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -16,6 +17,9 @@ use tokio::{
 
 /// How long a process may go on after SIGTERM, and its pipes after SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How often the end of descendants is looked for.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Where a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,21 +95,22 @@ impl Process {
     }
 
     /// Ends the process and its descendants: SIGTERM, after 5 s SIGKILL. Returns false if something survived.
-    pub(crate) async fn kill(&self) -> bool {
+    pub(crate) async fn kill(&self, clock: Clock) -> bool {
         let family = settled_family(self.pid);
         signal(&family, Signal::SIGTERM);
-        if tokio::time::timeout(GRACE, self.gone(&family)).await.is_ok() {
+        if clock.timeout(GRACE, self.gone(&family)).await.is_ok() {
             return true;
         }
         let family: Vec<u32> = family.into_iter().chain(crate::exec::family(self.pid)).collect();
         signal(&family, Signal::SIGKILL);
-        tokio::time::timeout(GRACE, self.wait()).await.is_ok()
+        clock.timeout(GRACE, self.wait()).await.is_ok()
     }
 
     /// Waits until the process and every member of its family has ended.
     async fn gone(&self, family: &[u32]) {
         self.wait().await;
-        let mut look = tokio::time::interval(Duration::from_millis(20));
+        // Looking again is no period of the nucleus: it keeps the world's pace.
+        let mut look = Clock::default().interval(LOOK);
         while family.iter().any(|pid| *pid != self.pid && lives(*pid)) {
             look.tick().await;
         }
@@ -241,7 +246,7 @@ mod tests {
         let process = plan.spawn(sink).unwrap();
         is_ready.wait_for(|ready| *ready).await.unwrap();
         assert_eq!(family(process.pid).len(), 2);
-        assert!(process.kill().await);
+        assert!(process.kill(Clock::default()).await);
         assert_eq!(process.wait().await, 143);
         assert_eq!(*said.lock().unwrap(), [(Stream::Stdout, "up".to_owned())]);
     }

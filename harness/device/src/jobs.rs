@@ -74,8 +74,7 @@ impl Jobs {
                 Incoming::SubscriptionRefused => {
                     let jobs = self.clone();
                     tokio::spawn(async move {
-                        #[expect(clippy::disallowed_methods, reason = "the nucleus subscribes again after this time")]
-                        tokio::time::sleep(RESUBSCRIBE).await;
+                        jobs.kernel.config.clock.sleep(RESUBSCRIBE).await;
                         jobs.subscribe().await;
                     });
                 }

@@ -162,7 +162,7 @@ impl Kernel {
                 self.remove(next).await;
             }
         };
-        if tokio::time::timeout(SHUTDOWN, stop).await.is_err() {
+        if self.config.clock.timeout(SHUTDOWN, stop).await.is_err() {
             tracing::warn!("services did not stop in time");
         }
     }

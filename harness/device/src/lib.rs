@@ -7,6 +7,7 @@
 //! `greengrass.log`. Nothing of it reaches around the wire.
 
 mod artifact;
+mod clock;
 mod config;
 mod credentials;
 mod dataplane;
@@ -36,7 +37,10 @@ mod tes;
 mod tree;
 mod user;
 
+pub use clock::{InvalidSpeed, Speed};
+
 use artifact::{Artifacts, s3::S3};
+use clock::Clock;
 use config::Config;
 use credentials::Provider;
 use dataplane::DataPlane;
@@ -62,6 +66,8 @@ pub struct Options {
     pub init_config: PathBuf,
     /// The nucleus's root folder, by convention `/greengrass/v2`.
     pub root: PathBuf,
+    /// How many times as fast as the world the core's periods pass.
+    pub speed: Speed,
 }
 
 /// Why the core can't start.
@@ -108,6 +114,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
 /// Starts everything; the tasks run on by themselves.
 fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
     let config = Config::load(&options.init_config, &options.root).map_err(configuration)?;
+    let config = Config { clock: Clock::new(options.speed), ..config };
     let store = Store::open(&options.root)?;
     let logs = Arc::new(Logs::new(&store.logs()));
     let line = Line::info("com.aws.greengrass.lifecyclemanager.KernelLifecycle").thread("main").event("system-start");

@@ -2,6 +2,7 @@
 
 use super::trouble::Phase;
 use crate::{
+    clock::{Clock, Moment},
     exec::Process,
     kernel::Kernel,
     log::Line,
@@ -9,10 +10,7 @@ use crate::{
     step::{self, LOGGER, Step, context, thread},
     tes, tree,
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Errors in one state that break a component.
@@ -36,7 +34,7 @@ pub(super) struct Machine {
     shutdown: Option<Step>,
     endpoint: Option<tes::Endpoint>,
     /// When `install`, `startup` and `run` went wrong.
-    errors: [Vec<Instant>; 3],
+    errors: [Vec<Moment>; 3],
     /// The state after STOPPING.
     after: State,
     /// Whether an error in NEW led to ERRORED.
@@ -198,9 +196,10 @@ impl Machine {
                 None => std::future::pending().await,
             }
         };
+        let clock = self.clock();
         let late = async {
             match limit {
-                Some(limit) => _ = tokio::time::timeout(limit, std::future::pending::<()>()).await,
+                Some(limit) => clock.sleep(limit).await,
                 None => std::future::pending().await,
             }
         };
@@ -288,7 +287,7 @@ impl Machine {
     async fn kill(&self, step: &Step, process: &Process) {
         let command = step.command();
         self.log(Line::info(LOGGER).message(format!("Shutting down process {command}")));
-        if process.kill().await {
+        if process.kill(self.clock()).await {
             self.log(Line::info(LOGGER).message(format!("Shutdown completed for process {command}")));
         } else {
             self.log(Line::warn(LOGGER).message(format!("Shutdown timed out for process {command}")));
@@ -302,7 +301,7 @@ impl Machine {
                 self.wait_for(step, step.timeout.unwrap_or(RECOVER), Phase::Run, false).await
             } else {
                 // The nucleus waits for a script that it never started.
-                _ = tokio::time::timeout(RECOVER, std::future::pending::<()>()).await;
+                self.clock().sleep(RECOVER).await;
                 End::Timeout
             };
             if matches!(end, End::Timeout) {
@@ -367,10 +366,11 @@ impl Machine {
     /// Runs a script to its end; requests end it only if it is `interruptible`.
     async fn wait_for(&mut self, step: &Step, limit: Duration, phase: Phase, interruptible: bool) -> End {
         let Ok(process) = self.spawn(step) else { return End::Failed(phase.io()) };
+        let clock = self.clock();
         let outcome = tokio::select! {
             biased;
             request = self.requests.recv(), if interruptible => Err(Some(request.unwrap_or(Request::Close))),
-            ended = tokio::time::timeout(limit, process.wait()) => ended.map_err(|_| None),
+            ended = clock.timeout(limit, process.wait()) => ended.map_err(|_| None),
         };
         match outcome {
             Ok(code) => {
@@ -424,11 +424,12 @@ impl Machine {
     fn book(&mut self, phase: Phase, trouble: Trouble) {
         let reset = tree::text(&self.service.spec().lifecycle, "errorResetTime").and_then(|text| text.parse().ok());
         let reset = reset.map_or(RESET, Duration::from_secs);
+        let clock = self.clock();
         let times = &mut self.errors[phase as usize];
-        if times.last().is_some_and(|last| last.elapsed() > reset) {
+        if times.last().is_some_and(|last| clock.since(*last) > reset) {
             times.clear();
         }
-        times.push(Instant::now());
+        times.push(clock.now());
         self.installing = phase == Phase::Install;
         self.service.set_trouble(trouble);
         if times.len() < LIMIT {
@@ -459,6 +460,10 @@ impl Machine {
         }
         self.service.set_state(new);
         self.kernel.changed(&self.service, new);
+    }
+
+    fn clock(&self) -> Clock {
+        self.kernel.config.clock
     }
 
     fn logger(&self) -> &'static str {

@@ -100,6 +100,9 @@ pub(crate) struct Device {
     init_config: PathBuf,
     #[arg(long)]
     root: PathBuf,
+    /// How many times as fast as the world the core's periods pass.
+    #[arg(long, default_value_t)]
+    speed: ::device::Speed,
 }
 
 /// Why a command ended without an outcome.
@@ -259,8 +262,8 @@ async fn control(order: &str) -> Result<u8, Failure> {
 }
 
 pub(crate) async fn device(arguments: Device) -> Result<u8, Failure> {
-    let Device { nameserver, gateway, trust, init_config, root } = arguments;
-    let options = ::device::Options { nameserver, gateway, trust, init_config, root };
+    let Device { nameserver, gateway, trust, init_config, root, speed } = arguments;
+    let options = ::device::Options { nameserver, gateway, trust, init_config, root, speed };
     ::device::run(options).await.map_err(|error| Failure::new(exit::FAULT, error.to_string(), ""))?;
     Ok(exit::PASSED)
 }
