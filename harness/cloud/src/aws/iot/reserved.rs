@@ -101,7 +101,7 @@ impl Reserved {
             ["shadow", "name", name, operation @ ("get" | "update" | "delete")] => {
                 let replies = self.shadows.answer(Some(name), operation, topic, payload);
                 if *name == thing_deployments::SHADOW && *operation == "update" {
-                    self.thing_deployments.follow(&replies);
+                    self.thing_deployments.reported(&replies).into_iter().for_each(emit);
                 }
                 replies
             }

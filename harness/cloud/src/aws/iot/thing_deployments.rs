@@ -24,11 +24,11 @@ impl ThingDeployments {
     /// Takes a new deployment in place of the one before; returns the state that the cloud desires.
     pub(super) fn begin(&mut self, revision: Revision) -> Value {
         if let Some(before) = self.0.last_mut().filter(|known| known.pending()) {
-            before.tell("CANCELED", json!({}), None);
+            emit(before.became("CANCELED", json!({}), None));
         }
         let mut known = Known { status: String::new(), revision };
         let document = known.revision.document.clone();
-        known.tell("QUEUED", json!({}), Some(document));
+        emit(known.became("QUEUED", json!({}), Some(document)));
         let desired = known.desired("SUCCEEDED");
         self.0.push(known);
         desired
@@ -38,12 +38,13 @@ impl ThingDeployments {
     /// replaced stays as it is.
     pub(super) fn cancel(&mut self, deployment: &str) -> Option<Value> {
         let newest = self.0.last_mut().filter(|known| known.revision.deployment == deployment && known.pending())?;
-        newest.tell("CANCELED", json!({}), None);
+        emit(newest.became("CANCELED", json!({}), None));
         Some(newest.desired("CANCELED"))
     }
 
-    /// Writes down what the device reported, if the shadow took it.
-    pub(super) fn follow(&mut self, replies: &[Reply]) {
+    /// What the device says of its deployments in an update of the shadow that was answered with `replies`.
+    pub(super) fn reported(&mut self, replies: &[Reply]) -> Vec<What> {
+        let mut seen = Vec::new();
         let reported = replies
             .iter()
             .filter(|reply| reply.topic.ends_with("/accepted"))
@@ -53,9 +54,10 @@ impl ThingDeployments {
             let Some((arn, status)) = text("fleetConfigurationArnForStatus").zip(text("status")) else { continue };
             if let Some(known) = self.0.iter_mut().find(|known| known.revision.configuration_arn == arn) {
                 let details = reported.get("statusDetails").filter(|details| details.is_object());
-                known.tell(status, details.cloned().unwrap_or_else(|| json!({})), None);
+                seen.push(known.became(status, details.cloned().unwrap_or_else(|| json!({})), None));
             }
         }
+        seen
     }
 }
 
@@ -73,9 +75,55 @@ impl Known {
         }})
     }
 
-    fn tell(&mut self, status: &str, details: Value, document: Option<Value>) {
+    fn became(&mut self, status: &str, details: Value, document: Option<Value>) -> What {
         status.clone_into(&mut self.status);
         let deployment = self.revision.deployment.clone();
-        emit(What::Job { deployment, job: None, status: status.to_owned(), details, document });
+        What::Job { deployment, job: None, status: status.to_owned(), details, document }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            deployments::Deployments,
+            shadow::Shadows,
+            tests::{everything, world},
+        },
+        *,
+    };
+
+    /// `[iot-31]`
+    #[test]
+    fn what_the_device_reports_is_its_deployments_status() {
+        let (mut account, mut shadows) = (Deployments::new(&world(&everything(), &[])), Shadows::new("Core"));
+        let mut deployments = ThingDeployments::default();
+        let mut begin = |id: &str| {
+            let order = json!({"id": id, "target": "thing", "components": {}});
+            let revision = account.create(&serde_json::from_value(order).unwrap()).unwrap();
+            let arn = revision.configuration_arn.clone();
+            (deployments.begin(revision), arn)
+        };
+        let ((_, first), (desired, second)) = (begin("1"), begin("2"));
+        assert_eq!(desired["desired"]["fleetConfigurationArnForStatus"], json!(second));
+        let mut report = |arn: &str, version: i64, details: Value| {
+            let reported = json!({
+                "fleetConfigurationArnForStatus": arn, "status": "FAILED", "ggcVersion": "2.12.0",
+                "statusDetails": details,
+            });
+            let update = json!({"state": {"reported": reported}, "version": version});
+            let topic = format!("$aws/things/Core/shadow/name/{SHADOW}/update");
+            let replies = shadows.answer(Some(SHADOW), "update", &topic, update.to_string().as_bytes());
+            let told = deployments.reported(&replies);
+            told.into_iter().map(|what| serde_json::to_value(what).unwrap()).collect::<Vec<_>>()
+        };
+        let details = json!({"detailedStatus": "FAILED_NO_STATE_CHANGE", "errorStack": ["DEPLOYMENT_FAILURE"]});
+        let expected = json!({"kind": "job", "deployment": "2", "status": "FAILED", "details": details});
+        assert_eq!(report(&second, 0, details.clone()), [expected]);
+        assert!(report(&second, 7, details.clone()).is_empty(), "an update that conflicts says nothing");
+        assert!(report("arn:other", 1, details).is_empty());
+        // A late word on one that was replaced is still that one's, with its own details only.
+        assert_eq!(report(&first, 2, Value::Null)[0]["deployment"], "1");
+        assert!(deployments.cancel("2").is_none(), "what has ended can't be cancelled");
     }
 }

@@ -1,7 +1,7 @@
 //! The broker and the services behind it, with rumqttc as the client.
 
 use super::{certificate, everything, iot};
-use crate::aws::iot::Iot;
+use crate::{aws::iot::Iot, control::Control};
 use rumqttc::{
     AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, QoS,
     SubscribeReasonCode::{Failure, Success},
@@ -14,6 +14,7 @@ use tokio::{net::TcpListener, time::timeout};
 const PATIENCE: Duration = Duration::from_secs(20);
 const JOBS: &str = "$aws/things/Core/jobs";
 const NAMESPACE: &str = "namespace-aws-gg-deployment";
+const SHADOW: &str = "$aws/things/Core/shadow/name/AWSManagedGreengrassV2Deployment";
 
 /// Serves clients on a port of its own; `known` tells whether they show the certificate.
 async fn listen(iot: Arc<Iot>, known: bool) -> u16 {
@@ -99,6 +100,97 @@ async fn a_device_takes_its_job_to_the_end() {
     assert_eq!((topic, &answer["code"]), (format!("{update}/rejected"), &json!("InvalidStateTransition")));
     ask(&client, &get, &json!({})).await;
     assert!(message(&mut events).await.1.get("execution").is_none());
+}
+
+fn order(order: Value) -> Control {
+    serde_json::from_value(order).unwrap()
+}
+
+/// `[iot-13]` `[iot-28]`
+#[tokio::test]
+async fn orders_reach_a_connected_device_as_notices_in_their_order() {
+    let iot = iot(&everything(), &[]);
+    let port = listen(Arc::clone(&iot), true).await;
+    let (client, mut events) = AsyncClient::new(options(port, "Core"), 10);
+    client.subscribe(format!("{JOBS}/notify-{NAMESPACE}"), QoS::AtLeastOnce).await.unwrap();
+    subscribed(&mut events).await;
+    let deploy = json!({"deploy": {"id": "d-2", "job": "j-2", "target": {"group": "Group"}, "components": {}}});
+    iot.control(order(deploy)).unwrap();
+    iot.control(order(json!({"cancel": {"deployment": "d-2"}}))).unwrap();
+    let mut pending = Vec::new();
+    for _ in 0..3 {
+        let (_, notice) = message(&mut events).await;
+        pending.push(notice["jobs"]["QUEUED"][0]["jobId"].clone());
+    }
+    assert_eq!(pending, [Value::Null, json!("j-2"), Value::Null]);
+}
+
+/// `[iot-31]`
+#[tokio::test]
+async fn a_deployment_to_the_thing_goes_through_its_shadow() {
+    let iot = iot(&everything(), &[]);
+    let port = listen(Arc::clone(&iot), true).await;
+    let (client, mut events) = AsyncClient::new(options(port, "Core"), 10);
+    for topic in ["update/accepted", "update/rejected", "get/accepted", "get/rejected"] {
+        client.subscribe(format!("{SHADOW}/{topic}"), QoS::AtLeastOnce).await.unwrap();
+        subscribed(&mut events).await;
+    }
+    let get = format!("{SHADOW}/get");
+    client.publish(&get, QoS::AtLeastOnce, false, "").await.unwrap();
+    assert_eq!(message(&mut events).await.1["code"], 404);
+
+    let components = json!({"com.example.Hello": {"version": "1.0.0"}});
+    iot.control(order(json!({"deploy": {"id": "t-1", "target": "thing", "components": components}}))).unwrap();
+    let arn = "arn:aws:greengrass:ap-northeast-1:123456789012:configuration:thing/Core:1";
+    let (topic, written) = message(&mut events).await;
+    let desired = &written["state"]["desired"];
+    assert_eq!((topic, &written["version"]), (format!("{SHADOW}/update/accepted"), &json!(1)));
+    assert_eq!(desired["desiredStatus"], "SUCCEEDED");
+    assert_eq!(desired["fleetConfigurationArnForStatus"], arn);
+    let document: Value = serde_json::from_str(desired["fleetConfig"].as_str().unwrap()).unwrap();
+    assert_eq!((&document["components"], &document["configurationArn"]), (&components, &json!(arn)));
+
+    let update = format!("{SHADOW}/update");
+    let reported = json!({"fleetConfigurationArnForStatus": arn, "status": "IN_PROGRESS", "statusDetails": {}});
+    ask(&client, &update, &json!({"state": {"reported": reported}, "version": 9})).await;
+    let (topic, answer) = message(&mut events).await;
+    assert_eq!((topic, &answer["code"]), (format!("{update}/rejected"), &json!(409)));
+    ask(&client, &update, &json!({"state": {"reported": reported}, "version": 1})).await;
+    assert_eq!(message(&mut events).await.1["version"], 2);
+    client.publish(&get, QoS::AtLeastOnce, false, "").await.unwrap();
+    let (_, whole) = message(&mut events).await;
+    assert_eq!((&whole["state"]["reported"], &whole["version"]), (&reported, &json!(2)));
+
+    iot.control(order(json!({"cancel": {"deployment": "t-1"}}))).unwrap();
+    let (_, canceled) = message(&mut events).await;
+    let desired = &canceled["state"]["desired"];
+    assert_eq!((&desired["desiredStatus"], &desired["fleetConfig"].is_string()), (&json!("CANCELED"), &true));
+    // Its job waits all along: the two channels know nothing of each other.
+    let next = format!("{JOBS}/$next/{NAMESPACE}/get");
+    client.subscribe(format!("{next}/accepted"), QoS::AtLeastOnce).await.unwrap();
+    subscribed(&mut events).await;
+    ask(&client, &next, &json!({})).await;
+    assert_eq!(message(&mut events).await.1["execution"]["jobId"], "j-1");
+}
+
+/// `[iot-3]` `[iot-31]`
+#[tokio::test]
+async fn the_shadow_needs_the_policy() {
+    let policy = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["iot:Connect", "iot:Publish"], "Resource": "*"},
+        {"Effect": "Allow", "Action": ["iot:Subscribe", "iot:Receive"], "Resource": "arn:aws:iot:*:*:topic*/*jobs*"}
+    ]});
+    let port = listen(iot(&policy, &[]), true).await;
+    let (client, mut events) = AsyncClient::new(options(port, "Core"), 10);
+    client
+        .subscribe_many([filter(&format!("{SHADOW}/get/accepted")), filter(&format!("{JOBS}/notify"))])
+        .await
+        .unwrap();
+    let codes = until(&mut events, |packet| match packet {
+        Packet::SubAck(ack) => Some(ack.return_codes),
+        _ => None,
+    });
+    assert_eq!(codes.await, [Failure, Success(QoS::AtLeastOnce)]);
 }
 
 /// `[iot-5]`
