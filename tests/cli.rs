@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use assert_cmd::Command as Checked;
+use fidelity::fidelity;
 use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
@@ -153,9 +154,9 @@ fn alone_ctrl_c_cleans_up_and_says_so() -> Result<()> {
     Ok(())
 }
 
-/// `[docker-6]`
 #[test]
 fn alone_after_a_kill_a_sweep_removes_what_was_left() -> Result<()> {
+    fidelity!("docker-6");
     let folder = tempfile::tempdir()?;
     let (mut run, _) = raised(folder.path())?;
     run.kill()?;

@@ -43,14 +43,16 @@ fn trial(file: &Path) -> Result<(), Failed> {
         environment.remove().await?;
         Ok::<_, Failed>((judge(&scenario, &evidence), evidence))
     })?;
-    match (&scenario.must_fail, &verdict) {
-        (None, Verdict::Passed) => Ok(()),
-        (None, other) => Err(format!("{other:#?}\n{}", logs(&evidence)).into()),
-        (Some(fails), _) => match fails.differences(&verdict, &evidence) {
-            differences if differences.is_empty() => Ok(()),
-            differences => Err(format!("{}\n{}", differences.join("\n"), logs(&evidence)).into()),
-        },
+    let differences = match (&scenario.must_fail, &verdict) {
+        (None, Verdict::Passed) => Vec::new(),
+        (None, other) => vec![format!("{other:#?}")],
+        (Some(fails), _) => fails.differences(&verdict, &evidence),
+    };
+    if !differences.is_empty() {
+        return Err(format!("{}\n{}", differences.join("\n"), logs(&evidence)).into());
     }
+    scenario.fidelity.iter().for_each(|id| fidelity::name(id));
+    Ok(())
 }
 
 /// The logs, which tell most when a trial fails.

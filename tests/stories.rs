@@ -1,6 +1,7 @@
 //! Stories that a scenario file can't tell: what the world looks like from inside, and two worlds side by side.
 
 use anyhow::{Context, Result};
+use fidelity::fidelity;
 use greenproof::{Environment, Evidence, Plan, Scenario, Stage, Verdict, judge};
 use tests::{block_on, fixture, stage};
 
@@ -99,9 +100,10 @@ fn two_worlds_on_one_localstack_do_not_see_each_other() -> Result<()> {
     })
 }
 
-/// Two worlds that want the same bucket name get a LocalStack each. `[docker-5]`
+/// Two worlds that want the same bucket name get a LocalStack each.
 #[test]
 fn two_worlds_with_one_bucket_name_have_a_localstack_each() -> Result<()> {
+    fidelity!("docker-5");
     block_on(async {
         let stage = stage(1.0).await;
         let raise = |scenario| async { Ok::<_, anyhow::Error>(Environment::raise(&stage, Plan::of(scenario)?).await?) };
@@ -115,10 +117,10 @@ fn two_worlds_with_one_bucket_name_have_a_localstack_each() -> Result<()> {
 }
 
 /// No way out, nothing published, and nothing of a removed world left in LocalStack.
-/// `[docker-3]`, `[docker-4]`, `[docker-7]`
 #[test]
 fn a_world_is_closed_and_leaves_no_seed() -> Result<()> {
     const BUCKET: &str = "greenproof-world-three";
+    fidelity!("docker-3", "docker-4", "docker-7");
     block_on(async {
         let stage = stage(1.0).await;
         let environment = Environment::raise(&stage, Plan::of(with_bucket(BUCKET)?)?).await?;
@@ -139,7 +141,7 @@ fn a_world_is_closed_and_leaves_no_seed() -> Result<()> {
     })
 }
 
-/// Images that are there are not built again. `[docker-1]`
+/// Images that are there are not built again.
 #[test]
 fn a_second_stage_builds_nothing() -> Result<()> {
     use greenproof::report::{Reader, Told};
@@ -152,6 +154,7 @@ fn a_second_stage_builds_nothing() -> Result<()> {
             }
         }
     }
+    fidelity!("docker-1");
     let _first = block_on(stage(1.0));
     let mut options = greenproof::Options::from_environment()?;
     options.program = tests::program();
@@ -161,10 +164,11 @@ fn a_second_stage_builds_nothing() -> Result<()> {
     Ok(())
 }
 
-/// What is not emulated is neither green nor a puzzling red. `[core-unsupported-1]`
+/// What is not emulated is neither green nor a puzzling red.
 #[test]
 fn what_is_not_emulated_ends_unsupported() -> Result<()> {
     type Change<'a> = &'a dyn Fn(&mut Scenario);
+    fidelity!("core-unsupported-1");
     let plugin = |scenario: &mut Scenario| {
         let recipe = &mut scenario.components[0].recipe;
         *recipe = recipe.replace("ComponentVersion:", "ComponentType: aws.greengrass.plugin\nComponentVersion:");
@@ -188,10 +192,11 @@ fn what_is_not_emulated_ends_unsupported() -> Result<()> {
     })
 }
 
-/// Each request to the git server is in the evidence with how it was authenticated. `[github-11]`
+/// Each request to the git server is in the evidence with how it was authenticated.
 #[test]
 fn git_requests_are_evidence_without_the_token() -> Result<()> {
     use cloud::event::{Credential, What};
+    fidelity!("github-11");
     block_on(async {
         let stage = stage(1.0).await;
         let (environment, evidence) = raise(&stage, reference()?).await?;

@@ -27,6 +27,8 @@ pub struct Scenario {
     pub name: String,
     /// One sentence for a reader.
     pub summary: String,
+    /// Promises of `docs/FIDELITY.md` that greenproof's own tests prove by it.
+    pub fidelity: Vec<String>,
     /// The core device.
     pub device: Device,
     /// The AWS side.

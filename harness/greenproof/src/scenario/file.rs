@@ -21,6 +21,8 @@ struct File {
     base: Option<Spanned<PathBuf>>,
     summary: Option<String>,
     #[serde(default)]
+    fidelity: Vec<String>,
+    #[serde(default)]
     device: DeviceTable,
     #[serde(default)]
     aws: AwsTable,
@@ -209,6 +211,7 @@ impl Layer<'_> {
 
     fn apply(&self, file: File, scenario: &mut Scenario) -> Result<(), Error> {
         set(&mut scenario.summary, file.summary);
+        scenario.fidelity = file.fidelity;
         self.apply_device(file.device, &mut scenario.device)?;
         self.apply_aws(file.aws, &mut scenario.aws)?;
         self.apply_github(file.github, &mut scenario.github)?;
@@ -349,6 +352,7 @@ impl Scenario {
         Self {
             name: String::new(),
             summary: String::new(),
+            fidelity: Vec::new(),
             device: Device { thing: None, pep668: false, trust_ca: true },
             aws: Aws {
                 account: None,
