@@ -21,8 +21,11 @@ fn main() -> Result<()> {
         report.test_suites.iter().flat_map(|suite| &suite.test_cases).for_each(|case| account.take(case));
     }
     let faults = account.faults();
-    let told: String = faults.iter().map(|fault| format!("{fault}\n")).collect();
-    write!(std::io::stdout(), "{told}promises {}, passed {}\n", account.promises.len(), account.passed())?;
+    let mut out = std::io::stdout().lock();
+    for fault in &faults {
+        writeln!(out, "{fault}")?;
+    }
+    writeln!(out, "promises {}, passed {}", account.promises.len(), account.passed())?;
     ensure!(faults.is_empty(), "the promises and the tests of this run disagree; `{list}` is the list");
     Ok(())
 }
