@@ -10,11 +10,12 @@ use crate::{
     plan::{Addresses, Plan},
     stage::{Error, Stage},
 };
-use cloud::{event::What, world};
+use cloud::{control::Control, event::What, world};
 use futures_util::StreamExt;
 use std::{
     collections::BTreeMap,
     net::Ipv4Addr,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::{sync::watch, task::JoinHandle};
@@ -46,8 +47,10 @@ pub struct Environment {
     pub device: Container,
     pub(crate) engine: Engine,
     timings: Vec<Timing>,
+    aws: Container,
     readers: Vec<JoinHandle<()>>,
-    ended: watch::Receiver<Option<Container>>,
+    device_reader: Mutex<Option<JoinHandle<()>>>,
+    ended: watch::Sender<Option<Container>>,
     pub(crate) network: Network,
     pub(crate) lease: Lease,
     localstack: LocalStack,
@@ -88,14 +91,28 @@ impl Environment {
         let (aws, github, device) = tokio::join!(engine.launch(&aws), engine.launch(&github), engine.create(&device));
         let device = device?;
         let journal = Journal::default();
-        let (end, ended) = watch::channel(None);
-        let readers = vec![follow(&engine, aws?, Some(&journal), &end), follow(&engine, github?, Some(&journal), &end)];
-        let mut raised =
-            Self { plan, journal, device, engine, timings: Vec::new(), readers, ended, network, lease, localstack };
+        let (ended, aws) = (watch::Sender::new(None), aws?);
+        let readers = vec![
+            follow(&engine, aws.clone(), Some(&journal), &ended),
+            follow(&engine, github?, Some(&journal), &ended),
+        ];
+        let mut raised = Self {
+            plan,
+            journal,
+            device,
+            engine,
+            timings: Vec::new(),
+            aws,
+            readers,
+            device_reader: Mutex::default(),
+            ended,
+            network,
+            lease,
+            localstack,
+        };
         raised.ready().await?;
         // Only now, so that the device finds every seed and never has to ask twice.
-        raised.engine.start(&raised.device).await?;
-        raised.readers.push(follow(&raised.engine, raised.device.clone(), None, &end));
+        raised.start_device().await?;
         timings.push(Timing::new("containers", began.elapsed()));
         raised.timings = timings;
         Ok(raised)
@@ -119,6 +136,50 @@ impl Environment {
         match answer.unwrap_or_else(|| Err(waiting())) {
             Ok(()) => Ok(()),
             Err(reason) => Err(Error::surrounding("raising the environment", self.plan.redactor.apply(&reason), "")),
+        }
+    }
+
+    async fn start_device(&self) -> Result<(), Error> {
+        self.engine.start(&self.device).await?;
+        let reader = follow(&self.engine, self.device.clone(), None, &self.ended);
+        *self.device_reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
+        Ok(())
+    }
+
+    /// Stops following the device, whose end is then nobody's death.
+    fn let_device_go(&self) {
+        if let Some(reader) = self.device_reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            reader.abort();
+        }
+    }
+
+    /// Kills the core, the first process of the device, with SIGKILL; all its processes die with it. Its disk stays.
+    ///
+    /// # Errors
+    /// When Docker refuses.
+    pub async fn kill_device(&self) -> Result<(), Error> {
+        self.let_device_go();
+        Ok(self.engine.kill(&self.device).await?)
+    }
+
+    /// Starts the device again after [`Environment::kill_device`], on the disk that it had.
+    ///
+    /// # Errors
+    /// When Docker refuses.
+    pub async fn revive_device(&self) -> Result<(), Error> {
+        self.start_device().await
+    }
+
+    /// Gives the cloud an order, as the account's owner does, and waits until it is carried out.
+    ///
+    /// # Errors
+    /// When the cloud can't be reached or refuses the order.
+    pub async fn order(&self, order: &Control) -> Result<(), Error> {
+        let order = serde_json::to_string(order).expect("an order always serialises");
+        let answered = self.engine.exec(&self.aws.id, "", &["greenproof", "cloud", "control", &order], &[]).await?;
+        match answered.exit_code {
+            0 => Ok(()),
+            _ => Err(Error::surrounding("giving the cloud an order", answered.stderr.trim(), "")),
         }
     }
 
@@ -200,7 +261,7 @@ print(urllib.request.urlopen(request, context=context).read().decode())";
 
     /// Waits until one of the containers has ended; says which, and its last words.
     pub(crate) async fn died(&self) -> String {
-        let mut ended = self.ended.clone();
+        let mut ended = self.ended.subscribe();
         let Ok(container) = ended.wait_for(Option::is_some).await.map(|ended| ended.clone()) else {
             return "the containers are no longer followed".into();
         };
@@ -221,6 +282,7 @@ print(urllib.request.urlopen(request, context=context).read().decode())";
     /// # Errors
     /// When Docker refuses; a later sweep tries again.
     pub async fn remove(self) -> Result<(), Error> {
+        self.let_device_go();
         for reader in &self.readers {
             reader.abort();
         }

@@ -13,8 +13,9 @@ use bollard::{
         NetworkConnectRequest, NetworkingConfig,
     },
     query_parameters::{
-        CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, RemoveContainerOptionsBuilder,
-        StopContainerOptionsBuilder, UploadToContainerOptionsBuilder,
+        CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, KillContainerOptions,
+        RemoveContainerOptionsBuilder, StopContainerOptionsBuilder, UploadToContainerOptionsBuilder,
+        WaitContainerOptions,
     },
 };
 use bytes::Bytes;
@@ -259,6 +260,24 @@ impl Engine {
         let options = StopContainerOptionsBuilder::new().t(seconds.into()).build();
         let stopped = error::gone(self.docker.stop_container(container, Some(options)).await);
         stopped.map_err(Error::engine(format!("stopping container `{container}`")))
+    }
+
+    /// Kills a container with SIGKILL and waits until it has ended; its file system stays.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if the engine refuses.
+    pub async fn kill(&self, container: &Container) -> Result<(), Error> {
+        let doing = || format!("killing container `{}`", container.name);
+        // Subscribed before the kill, so that its end can't be missed.
+        let mut ended = self.docker.wait_container(&container.id, None::<WaitContainerOptions>);
+        let kill = self.docker.kill_container(&container.id, None::<KillContainerOptions>);
+        let (killed, ended) = tokio::join!(kill, ended.next());
+        killed.map_err(Error::engine(doing()))?;
+        match ended {
+            // A killed container has an exit code that isn't 0, which bollard takes for an error.
+            None | Some(Ok(_) | Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(()),
+            Some(Err(error)) => Err(Error::engine(doing())(error)),
+        }
     }
 
     /// Kills and removes a container with its unnamed volumes.
