@@ -214,9 +214,9 @@ mod tests {
         archive.finish().unwrap();
     }
 
-    // [core-artifact-4]
     #[test]
     fn unzip_drops_modes_and_rejects_slips() {
+        fidelity::fidelity!("core-artifact-4");
         let folder = tempfile::tempdir().unwrap();
         let (file, target) = (folder.path().join("p.zip"), folder.path().join("p"));
         archive(&file, "sub/main.py");

@@ -2,6 +2,7 @@
 
 mod activate;
 mod document;
+mod interpolation;
 mod resolve;
 
 use crate::{
@@ -186,7 +187,7 @@ impl Deployer {
         for component in resolved.values() {
             self.artifacts.prepare(&component.recipe, &component.selected, cancelled).await?;
         }
-        let specs = self.specs(document, &groups, &resolved);
+        let specs = self.specs(document, &groups, &resolved)?;
         Ok((groups, specs))
     }
 

@@ -17,6 +17,7 @@ mod exec;
 mod failure;
 mod fleet;
 mod http;
+pub mod inspect;
 mod interpolate;
 mod ipc;
 mod jobs;

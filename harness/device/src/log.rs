@@ -146,7 +146,7 @@ pub(crate) fn command(script: &str) -> String {
 }
 
 /// Entries in the iteration order of a Java `HashMap` that they were put into one after the other.
-fn java_order(entries: &[(String, String)]) -> Vec<(&str, &str)> {
+pub(crate) fn java_order(entries: &[(String, String)]) -> Vec<(&str, &str)> {
     let mut unique: Vec<(&str, &str)> = Vec::new();
     for (key, value) in entries {
         match unique.iter_mut().find(|(known, _)| known == key) {

@@ -1,28 +1,44 @@
-//! Component recipes of the format 2020-01-25, as far as the core acts on them.
+//! Component recipes of the format 2020-01-25.
 //!
-//! Bean keys are read without regard to case; platform keys, selections and selector keys are exact.
+//! Property names and enumerations are read without regard to case, unknown properties are tolerated; platform keys,
+//! selections and selector keys are exact, and the keys of a lifecycle keep their spelling.
+
+mod artifact;
+mod bean;
+mod global;
+mod stored;
+pub(crate) mod yaml;
+
+pub(crate) use artifact::Artifact;
 
 use crate::{
+    log::Line,
     platform::{self, Attributes},
-    tree,
+    requirement::Requirement,
 };
+use bean::Bean;
+use global::Filter;
 use semver::Version;
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, str};
+
+const LOGGER: &str = "com.aws.greengrass.componentmanager.converter.RecipeLoader";
+const KINDS: [&str; 4] =
+    ["aws.greengrass.generic", "aws.greengrass.lambda", "aws.greengrass.plugin", "aws.greengrass.nucleus"];
 
 /// A recipe.
 #[derive(Clone, Debug)]
 pub(crate) struct Recipe {
     pub(crate) name: String,
     pub(crate) version: Version,
-    /// Lower-case component type, `aws.greengrass.generic` by default.
-    pub(crate) kind: String,
+    /// The component type, `aws.greengrass.generic` by default.
+    pub(crate) kind: &'static str,
     /// `DefaultConfiguration`, an object.
     pub(crate) defaults: Value,
     pub(crate) dependencies: Vec<Dependency>,
     manifests: Vec<Manifest>,
-    lifecycle: Value,
-    /// The recipe as it came.
+    lifecycle: Map<String, Value>,
+    /// The recipe as the nucleus keeps it: known properties only, in their usual spelling and order.
     pub(crate) source: Value,
 }
 
@@ -30,7 +46,7 @@ pub(crate) struct Recipe {
 #[derive(Clone, Debug)]
 pub(crate) struct Dependency {
     pub(crate) name: String,
-    /// The version requirement as written.
+    /// The version requirement in its canonical spelling.
     pub(crate) requirement: String,
     /// Whether it is HARD.
     pub(crate) hard: bool,
@@ -38,23 +54,10 @@ pub(crate) struct Dependency {
 
 #[derive(Clone, Debug)]
 struct Manifest {
-    platform: Option<Map<String, Value>>,
-    lifecycle: Value,
+    platform: Map<String, Value>,
+    lifecycle: Map<String, Value>,
     artifacts: Vec<Artifact>,
     selections: Vec<String>,
-}
-
-/// An artifact of the chosen manifest.
-#[derive(Clone, Debug)]
-pub(crate) struct Artifact {
-    pub(crate) uri: String,
-    /// Whether it is unpacked as a zip file.
-    pub(crate) unzip: bool,
-    /// Mode of the file once it is in place.
-    pub(crate) mode: u32,
-    /// Base64 of the SHA-256.
-    pub(crate) digest: Option<String>,
-    pub(crate) algorithm: Option<String>,
 }
 
 /// What a recipe means on this device.
@@ -63,17 +66,27 @@ pub(crate) struct Selected {
     /// The lifecycle, selectors resolved.
     pub(crate) lifecycle: Value,
     pub(crate) artifacts: Vec<Artifact>,
+    /// What the nucleus logs about the choice.
+    pub(crate) complaints: Vec<Line>,
+    /// Which manifest was chosen, counted from 0.
+    pub(crate) manifest: usize,
 }
 
 /// Why a recipe can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("Failed to parse recipe: {0}")]
+    #[error("Failed to parse recipe file content to contract model. {0}")]
     Parse(String),
-    #[error("Recipe file {0} is missing manifests")]
+    #[error("Recipe file {0}.yaml is missing manifests")]
     NoManifest(String),
-    #[error("Failed to find usable recipe for current platform {0}")]
-    NoMatch(String),
+    #[error("Failed to find usable recipe for current platform: {0}, for package: '{1}' in the local package store")]
+    NoMatch(String, String),
+}
+
+impl Error {
+    fn parse(reason: impl Into<String>) -> Self {
+        Self::Parse(reason.into())
+    }
 }
 
 impl Recipe {
@@ -82,31 +95,40 @@ impl Recipe {
     /// # Errors
     /// If it isn't one.
     pub(crate) fn parse(text: &[u8]) -> Result<Self, Error> {
-        let source: Value = serde_yaml_ng::from_slice(text).map_err(|error| Error::Parse(error.to_string()))?;
-        let required = |key| tree::text(&source, key).ok_or_else(|| Error::Parse(format!("{key} is missing")));
-        let name = required("ComponentName")?;
-        let version =
-            Version::parse(&required("ComponentVersion")?).map_err(|error| Error::Parse(error.to_string()))?;
-        let kind = tree::text(&source, "ComponentType").unwrap_or_else(|| "aws.greengrass.generic".into());
-        let defaults =
-            tree::get(&source, "ComponentConfiguration").and_then(|c| tree::get(c, "DefaultConfiguration")).cloned();
-        let manifests = match tree::get(&source, "Manifests") {
-            Some(Value::Array(items)) => items.iter().map(manifest).collect::<Result<_, _>>()?,
-            _ => Vec::new(),
-        };
-        Ok(Self {
-            name,
-            version,
-            kind: kind.to_ascii_lowercase(),
-            defaults: defaults.filter(Value::is_object).unwrap_or_else(object),
-            dependencies: dependencies(&source),
-            manifests,
-            lifecycle: tree::get(&source, "Lifecycle").cloned().unwrap_or_else(object),
-            source,
-        })
+        let text = str::from_utf8(text).map_err(|error| Error::parse(format!("Invalid UTF-8: {error}")))?;
+        if text.trim_start().starts_with('{')
+            && let Ok(value) = serde_json::from_str(text)
+        {
+            return Self::read(&value);
+        }
+        Self::read(&yaml::Node::parse(text).map_err(|error| Error::parse(error.to_string()))?.value())
     }
 
-    /// The parts that apply to a device.
+    /// Reads a recipe from its tree.
+    ///
+    /// # Errors
+    /// If it isn't one.
+    pub(crate) fn read(tree: &Value) -> Result<Self, Error> {
+        let bean = Bean::of(tree, "ComponentRecipe")?;
+        bean.choice("RecipeFormatVersion", &["2020-01-25"])?
+            .ok_or_else(|| Error::parse("ComponentRecipe.RecipeFormatVersion is marked non-null but is null"))?;
+        let name = component_name(&bean)?;
+        let version = component_version(&bean)?;
+        let kind = bean.choice("ComponentType", &KINDS)?.unwrap_or(KINDS[0]);
+        let manifests = bean.objects("Manifests")?.iter().map(manifest).collect::<Result<_, _>>()?;
+        let defaults = defaults(&bean)?;
+        let dependencies = dependencies(&bean)?;
+        let lifecycle = bean.map("Lifecycle")?.cloned().unwrap_or_default();
+        let source = stored::form(&bean, kind, &dependencies)?;
+        Ok(Self { name, version, kind, defaults, dependencies, manifests, lifecycle, source })
+    }
+
+    /// The recipe as the nucleus writes it to disk.
+    pub(crate) fn to_yaml(&self) -> String {
+        stored::yaml(&self.source)
+    }
+
+    /// The parts that apply to a device: of the first manifest that fits, whatever the others say.
     ///
     /// # Errors
     /// If no manifest fits.
@@ -114,117 +136,99 @@ impl Recipe {
         if self.manifests.is_empty() {
             return Err(Error::NoManifest(format!("{}-{}", self.name, self.version)));
         }
-        let fitting = |manifest: &&Manifest| platform::matches(manifest.platform.as_ref(), device);
-        let manifest = self.manifests.iter().find(fitting).ok_or_else(|| Error::NoMatch(format!("{device:?}")))?;
-        let own = manifest.lifecycle.as_object().is_some_and(|map| !map.is_empty());
-        let lifecycle = if own {
-            manifest.lifecycle.clone()
+        let fitting = |manifest: &Manifest| platform::matches(&manifest.platform, device);
+        let position = self
+            .manifests
+            .iter()
+            .position(fitting)
+            .ok_or_else(|| Error::NoMatch(platform::shown(device), format!("{}-v{}", self.name, self.version)))?;
+        let manifest = &self.manifests[position];
+        let (lifecycle, complaints) = if manifest.lifecycle.is_empty() {
+            self.filtered(&manifest.selections)
         } else {
-            let mut keywords: BTreeSet<&str> =
-                self.manifests.iter().flat_map(|manifest| &manifest.selections).map(String::as_str).collect();
-            keywords.insert("all");
-            select(&self.lifecycle, &keywords, &manifest.selections).unwrap_or_else(object)
+            (manifest.lifecycle.clone(), Vec::new())
         };
-        Ok(Selected { lifecycle, artifacts: manifest.artifacts.clone() })
+        let lifecycle = Value::Object(lifecycle);
+        Ok(Selected { lifecycle, artifacts: manifest.artifacts.clone(), complaints, manifest: position })
+    }
+
+    /// The global lifecycle for a manifest with these selections.
+    fn filtered(&self, selections: &[String]) -> (Map<String, Value>, Vec<Line>) {
+        let all = self.manifests.iter().flat_map(|manifest| &manifest.selections).map(String::as_str);
+        let keywords: BTreeSet<&str> = all.chain(["all"]).collect();
+        let mut filter = Filter { keywords, selections, complaints: Vec::new() };
+        let left = match filter.apply(&Value::Object(self.lifecycle.clone())) {
+            Some(Value::Object(map)) => map,
+            _ => Map::new(),
+        };
+        let mut complaints = filter.complaints;
+        if left.is_empty() && !self.lifecycle.is_empty() {
+            let text = "Non-empty lifecycle section ignored after platform selection filtering";
+            complaints.push(Line::warn(LOGGER).message(text));
+        }
+        (left, complaints)
     }
 }
 
-fn object() -> Value {
-    Value::Object(Map::new())
+fn component_name(bean: &Bean<'_>) -> Result<String, Error> {
+    let name = bean.text("ComponentName")?.ok_or_else(|| Error::parse("Component name is null"))?;
+    if name.is_empty() {
+        return Err(Error::parse("Component name is empty"));
+    }
+    if name.encode_utf16().count() > 128 {
+        return Err(Error::parse("Component name length exceeds 128 characters"));
+    }
+    if !name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c)) {
+        return Err(Error::parse("Component name could only include characters of ALPHA/DIGIT/\"-\"/\".\"/\"_\""));
+    }
+    Ok(name)
+}
+
+fn component_version(bean: &Bean<'_>) -> Result<Version, Error> {
+    let text = bean.text("ComponentVersion")?.ok_or_else(|| Error::parse("Component version is null"))?;
+    if text.encode_utf16().count() > 64 {
+        return Err(Error::parse("Component version length exceeds 64 characters"));
+    }
+    let version = Version::parse(&text).map_err(|error| Error::parse(format!("Invalid version: {text}: {error}")))?;
+    if version.major.max(version.minor).max(version.patch) > 999_999 {
+        return Err(Error::parse("Component version major, minor, patch can't exceed 6 digits"));
+    }
+    Ok(version)
+}
+
+fn defaults(bean: &Bean<'_>) -> Result<Value, Error> {
+    let Some(configuration) = bean.get("ComponentConfiguration") else { return Ok(Value::Object(Map::new())) };
+    let map = Bean::of(configuration, "ComponentConfiguration")?.map("DefaultConfiguration")?;
+    Ok(Value::Object(map.cloned().unwrap_or_default()))
+}
+
+fn dependencies(bean: &Bean<'_>) -> Result<Vec<Dependency>, Error> {
+    let dependency = |(name, value): (&String, &Value)| {
+        let bean = Bean::of(value, "DependencyProperties")?;
+        let written = bean.required("VersionRequirement")?;
+        let requirement = Requirement::parse(&written).map_err(|error| Error::parse(error.to_string()))?;
+        let hard = bean.choice("DependencyType", &["HARD", "SOFT"])? != Some("SOFT");
+        Ok(Dependency { name: name.clone(), requirement: requirement.to_string(), hard })
+    };
+    bean.map("ComponentDependencies")?.into_iter().flatten().map(dependency).collect()
 }
 
 fn manifest(source: &Value) -> Result<Manifest, Error> {
-    if !source.is_object() {
-        return Err(Error::Parse("Manifests contains null".into()));
+    let bean = Bean::of(source, "PlatformSpecificManifest")?;
+    let platform = bean.map("Platform")?.cloned().unwrap_or_default();
+    if let Some((key, _)) = platform.iter().find(|(_, value)| value.is_array() || value.is_object()) {
+        return Err(Error::parse(format!("Platform.{key} is not a string")));
     }
-    let list = |key| tree::get(source, key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    bean.text("Name")?;
+    let selections = bean.list("Selections")?.iter().filter(|item| !item.is_null());
+    let selections = selections.map(|item| bean::text(item).ok_or_else(|| Error::parse("Selections: not a string")));
     Ok(Manifest {
-        platform: tree::get(source, "Platform").and_then(Value::as_object).cloned(),
-        lifecycle: tree::get(source, "Lifecycle").cloned().unwrap_or_else(object),
-        artifacts: list("Artifacts").iter().map(artifact).collect::<Result<_, _>>()?,
-        selections: list("Selections").iter().filter_map(Value::as_str).map(Into::into).collect(),
+        platform,
+        lifecycle: bean.map("Lifecycle")?.cloned().unwrap_or_default(),
+        artifacts: bean.objects("Artifacts")?.iter().map(Artifact::read).collect::<Result<_, _>>()?,
+        selections: selections.collect::<Result<_, _>>()?,
     })
-}
-
-fn artifact(source: &Value) -> Result<Artifact, Error> {
-    let uri = tree::text(source, "Uri").ok_or_else(|| Error::Parse("Uri is missing".into()))?;
-    let upper = |value: Option<String>| value.map(|value| value.to_ascii_uppercase());
-    let permission = |key| upper(tree::get(source, "Permission").and_then(|p| tree::text(p, key)));
-    let read = match permission("Read").as_deref() {
-        Some("NONE") => 0o400,
-        Some("ALL") => 0o444,
-        _ => 0o440,
-    };
-    let execute = match permission("Execute").as_deref() {
-        Some("OWNER") => 0o550,
-        Some("ALL") => 0o555,
-        _ => 0,
-    };
-    Ok(Artifact {
-        uri,
-        unzip: upper(tree::text(source, "Unarchive")).as_deref() == Some("ZIP"),
-        mode: read | execute,
-        digest: tree::text(source, "Digest"),
-        algorithm: tree::text(source, "Algorithm"),
-    })
-}
-
-fn dependencies(source: &Value) -> Vec<Dependency> {
-    let map = tree::get(source, "ComponentDependencies").and_then(Value::as_object);
-    let dependency = |(name, value): (&String, &Value)| Dependency {
-        name: name.clone(),
-        requirement: tree::text(value, "VersionRequirement").unwrap_or_default(),
-        hard: !tree::text(value, "DependencyType").is_some_and(|kind| kind.eq_ignore_ascii_case("SOFT")),
-    };
-    map.into_iter().flatten().map(dependency).collect()
-}
-
-/// Resolves selector keys at every level; `None` where nothing was selected.
-fn select(value: &Value, keywords: &BTreeSet<&str>, selections: &[String]) -> Option<Value> {
-    let Value::Object(map) = value else { return (!value.is_null()).then(|| value.clone()) };
-    if map.keys().any(|key| keywords.contains(key.as_str())) {
-        let chosen = selections.iter().find_map(|selection| map.get(selection)).or_else(|| map.get("all"))?;
-        return select(chosen, keywords, selections);
-    }
-    let kept = map.iter().filter_map(|(key, value)| Some((key.clone(), select(value, keywords, selections)?)));
-    Some(Value::Object(kept.collect()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    const RECIPE: &str = r"
-recipeformatversion: '2020-01-25'
-ComponentName: a.B
-componentVersion: 1.0.0
-Manifests:
-  - {Platform: {os: linux, architecture: amd64}, Selections: [debian, linux], Artifacts: [{URI: s3://b/k.zip, unarchive: zip, Permission: {Execute: OWNER}}]}
-  - {}
-Lifecycle:
-  setenv: {all: {MODE: plain}, debian: {MODE: deb}}
-  run: {linux: echo lin, windows: {script: echo win}, all: echo other}
-";
-
-    // [core-recipe-3]
-    #[test]
-    fn selections_pick_from_the_global_lifecycle() {
-        let recipe = Recipe::parse(RECIPE.as_bytes()).unwrap();
-        let device =
-            |arch: &str| Attributes::from([("os".into(), "linux".into()), ("architecture".into(), arch.into())]);
-        let selected = recipe.select(&device("amd64")).unwrap();
-        assert_eq!(selected.lifecycle, json!({"setenv": {"MODE": "deb"}, "run": "echo lin"}));
-        assert!(selected.artifacts[0].unzip);
-        assert_eq!(selected.artifacts[0].mode, 0o550);
-        let other = recipe.select(&device("arm")).unwrap();
-        assert_eq!(other.lifecycle["setenv"]["MODE"], "plain");
-        assert_eq!(other.lifecycle["run"], "echo other");
-    }
-
-    #[test]
-    fn a_recipe_without_manifests_is_refused() {
-        let recipe = Recipe::parse(b"{\"ComponentName\": \"a\", \"ComponentVersion\": \"1.0.0\"}").unwrap();
-        assert!(matches!(recipe.select(&Attributes::new()), Err(Error::NoManifest(_))));
-    }
-}
+mod tests;

@@ -85,7 +85,7 @@ impl Store {
     /// # Errors
     /// If a file can't be written.
     pub(crate) fn keep_recipe(&self, recipe: &Recipe, arn: &str) -> io::Result<()> {
-        let text = serde_yaml_ng::to_string(&recipe.source).map_err(io::Error::other)?;
+        let text = recipe.to_yaml();
         let file = self.recipe_file(&recipe.name, &recipe.version.to_string(), "recipe.yaml");
         if fs::read_to_string(&file).ok().as_deref() != Some(&text) {
             fs::write(file, text)?;
@@ -184,7 +184,7 @@ mod tests {
     fn recipes_come_back_and_old_versions_go() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let text = br#"{"ComponentName":"a.B","ComponentVersion":"1.0.0","Manifests":[{}]}"#;
+        let text = br#"{"RecipeFormatVersion":"2020-01-25","ComponentName":"a.B","ComponentVersion":"1.0.0","Manifests":[{}]}"#;
         store.keep_recipe(&Recipe::parse(text).unwrap(), "arn:x").unwrap();
         let version = Version::new(1, 0, 0);
         store.make_folders("a.B", &version).unwrap();

@@ -290,6 +290,10 @@ fn signature(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wiremock::{
+        Mock, MockServer, ResponseTemplate,
+        matchers::{header, method, path, query_param},
+    };
 
     #[test]
     fn uris() {
@@ -299,9 +303,9 @@ mod tests {
         assert_eq!(Object::parse("https://b/k"), None);
     }
 
-    // [core-artifact-3]
     #[test]
     fn refusals_become_codes() {
+        fidelity::fidelity!("core-artifact-3");
         let failure = refusal(Call::HeadObject, 404, "null");
         assert!(failure.cause().starts_with("S3 HeadObject returns 404 Resource Not Found.Ensure the IAM role"));
         assert_eq!(failure.kinds(), ["DEPENDENCY_ERROR", "REQUEST_ERROR"]);
@@ -309,13 +313,9 @@ mod tests {
         assert_eq!(failure.stack()[4], "S3_GET_BUCKET_LOCATION_ACCESS_DENIED");
     }
 
-    // [core-artifact-2] [core-artifact-3]
     #[tokio::test]
     async fn calls_and_refusals() {
-        use wiremock::{
-            Mock, MockServer, ResponseTemplate,
-            matchers::{header, method, path, query_param},
-        };
+        fidelity::fidelity!("core-artifact-2", "core-artifact-3");
         let server = MockServer::start().await;
         let good = r#"{"credentials":{"accessKeyId":"A","secretAccessKey":"S","sessionToken":"T","expiration":"2999-01-01T00:00:00Z"}}"#;
         let answer = |status| ResponseTemplate::new(status);

@@ -1,10 +1,10 @@
 //! The change itself: new definitions, waiting for the components, rollback.
 
-use super::{Deployer, Groups, Outcome, document::Document, resolve::Component};
+use super::{Deployer, Groups, Outcome, document::Document, interpolation::Interpolated, resolve::Component};
 use crate::{
     failure::Failure,
     fleet::Removed,
-    interpolate::{Scope, Subject},
+    interpolate::Subject,
     kernel::Kernel,
     log::Line,
     service::{Effect, Request, Service, Spec, State},
@@ -34,7 +34,7 @@ impl Deployer {
         document: &Document,
         groups: &Groups,
         components: &BTreeMap<String, Component>,
-    ) -> Specs {
+    ) -> Result<Specs, Failure> {
         let subject = |(name, component): (&String, &Component)| {
             let subject = Subject {
                 name: name.clone(),
@@ -46,36 +46,20 @@ impl Deployer {
         let subjects: BTreeMap<String, Subject> = components.iter().map(subject).collect();
         let users = groups.roots.values().flatten().filter_map(|(name, root)| Some((name, root.user.clone()?)));
         let users: BTreeMap<&String, String> = users.collect();
+        let mut interpolated = self.interpolated(subjects, components)?;
         let spec = |(name, component): (&String, &Component)| {
-            let dependencies = &component.recipe.dependencies;
-            let direct = dependencies.iter().filter_map(|on| Some((on.name.clone(), subjects.get(&on.name)?.clone())));
-            let direct = direct.collect();
-            let scope = Scope {
-                own: &subjects[name],
-                dependencies: &direct,
-                root: self.kernel.store.root(),
-                thing: &self.kernel.config.thing,
-            };
-            let mut complaints = Vec::new();
-            let lifecycle = scope.interpolate(&component.selected.lifecycle, &mut complaints);
-            for complaint in complaints {
-                let mut line = Line::error(RESOLVER).message(complaint.message);
-                for (key, value) in complaint.context {
-                    line = line.with(key, value);
-                }
-                self.kernel.logs.nucleus(&line);
-            }
+            let Interpolated { configuration, lifecycle } = interpolated.remove(name)?;
             let spec = Spec {
                 version: component.recipe.version.clone(),
                 arn: component.arn.clone(),
                 lifecycle,
-                configuration: subjects[name].configuration.clone(),
-                dependencies: Spec::dependencies(dependencies),
+                configuration,
+                dependencies: Spec::dependencies(&component.recipe.dependencies),
                 user: users.get(name).cloned(),
             };
-            (name.clone(), spec)
+            Some((name.clone(), spec))
         };
-        components.iter().map(spec).collect()
+        Ok(components.iter().filter_map(spec).collect())
     }
 
     fn configuration(&self, document: &Document, component: &Component) -> Value {

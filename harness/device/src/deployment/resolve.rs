@@ -67,7 +67,14 @@ impl Deployer {
         let mut queue = VecDeque::new();
         for (group, roots) in &groups.roots {
             for (name, root) in roots {
-                let requirement = Requirement::exactly(&root.version);
+                let requirement = Requirement::exactly(&root.version).map_err(|_| {
+                    let text = format!(
+                        "Unsupported component version '{}' for component '{name}'. For pre-release versions, please \
+                         start the version tag with a non-numeric character",
+                        root.version
+                    );
+                    Failure::new(text, &["COMPONENT_VERSION_NOT_VALID"])
+                })?;
                 requirements.entry(name.clone()).or_default().insert(group.clone(), requirement);
                 if !queue.contains(name) {
                     queue.push_back(name.clone());
@@ -170,6 +177,7 @@ impl Deployer {
         let line = Line::info(LOGGER).event("resolve-component-version-end").message("Resolved component version");
         logs.nucleus(&line.with("ResolvedComponent", format!("{name}-v{}", recipe.version)));
         let selected = recipe.select(&self.kernel.config.platform).map_err(|error| unusable(&error))?;
+        selected.complaints.iter().for_each(|line| logs.nucleus(line));
         Ok(Component { recipe, selected, arn })
     }
 
@@ -218,7 +226,7 @@ fn unusable(error: &recipe::Error) -> Failure {
             &["COMPONENT_PACKAGE_LOADING_ERROR", "IO_ERROR", "IO_MAPPING_ERROR", "RECIPE_PARSE_ERROR"]
         }
         recipe::Error::NoManifest(_) => &["COMPONENT_PACKAGE_LOADING_ERROR", "RECIPE_MISSING_MANIFEST"],
-        recipe::Error::NoMatch(_) => &["COMPONENT_PACKAGE_LOADING_ERROR", "LOCAL_RECIPE_NOT_FOUND"],
+        recipe::Error::NoMatch(..) => &["COMPONENT_PACKAGE_LOADING_ERROR", "LOCAL_RECIPE_NOT_FOUND"],
     };
     Failure::new(error.to_string(), codes)
 }

@@ -1,0 +1,136 @@
+//! One artifact of a manifest.
+
+use super::{Error, bean::Bean};
+use serde_json::Value;
+
+/// An artifact of the chosen manifest.
+#[derive(Clone, Debug)]
+pub(crate) struct Artifact {
+    pub(crate) uri: String,
+    /// Whether it is unpacked as a zip file.
+    pub(crate) unzip: bool,
+    /// Mode of the file once it is in place.
+    pub(crate) mode: u32,
+    /// Base64 of the digest.
+    pub(crate) digest: Option<String>,
+    /// Name of the digest's algorithm.
+    pub(crate) algorithm: Option<String>,
+}
+
+/// The values of `Unarchive`.
+pub(super) const UNARCHIVE: [&str; 2] = ["NONE", "ZIP"];
+/// The values of `Permission.Read` and `Permission.Execute`.
+pub(super) const PERMISSION: [&str; 3] = ["NONE", "OWNER", "ALL"];
+
+impl Artifact {
+    /// Reads one entry of `Artifacts`.
+    pub(super) fn read(source: &Value) -> Result<Self, Error> {
+        let bean = Bean::of(source, "ComponentArtifact")?;
+        let uri = bean.required("Uri")?;
+        if let Some(reason) = malformed(&uri) {
+            return Err(Error::parse(format!("ComponentArtifact.Uri: {reason}: {uri}")));
+        }
+        let (read, execute) = permission(&bean)?;
+        Ok(Self {
+            unzip: bean.choice("Unarchive", &UNARCHIVE)? == Some("ZIP"),
+            mode: read | execute,
+            digest: bean.text("Digest")?,
+            algorithm: bean.text("Algorithm")?,
+            uri,
+        })
+    }
+}
+
+/// The bits for reading and executing; who may execute may read.
+fn permission(bean: &Bean<'_>) -> Result<(u32, u32), Error> {
+    let Some(permission) = bean.get("Permission") else { return Ok((0o440, 0)) };
+    let bean = Bean::of(permission, "Permission")?;
+    let read = match bean.choice("Read", &PERMISSION)? {
+        Some("NONE") => 0o400,
+        Some("ALL") => 0o444,
+        _ => 0o440,
+    };
+    let execute = match bean.choice("Execute", &PERMISSION)? {
+        Some("OWNER") => 0o550,
+        Some("ALL") => 0o555,
+        _ => 0,
+    };
+    Ok((read, execute))
+}
+
+/// Why a text is no URI, in the words of Java.
+fn malformed(uri: &str) -> Option<String> {
+    let illegal = |c: char| c.is_control() || c.is_whitespace() || "\"<>\\^`{|}".contains(c);
+    if let Some(at) = uri.find(illegal) {
+        return Some(format!("Illegal character in path at index {at}"));
+    }
+    let escaped = |(at, _): &(usize, _)| {
+        let digits = uri.as_bytes().get(at + 1..at + 3);
+        !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    if let Some((at, _)) = uri.match_indices('%').find(escaped) {
+        return Some(format!("Malformed escape pair at index {at}"));
+    }
+    let (scheme, rest) = uri.split_once(':')?;
+    if scheme.contains(['/', '?', '#']) {
+        return None;
+    }
+    if scheme.is_empty() {
+        return Some("Expected scheme name at index 0".into());
+    }
+    let valid = |(at, c): (usize, char)| c.is_ascii_alphabetic() || at > 0 && (c.is_ascii_digit() || "+-.".contains(c));
+    if let Some((at, _)) = scheme.char_indices().find(|pair| !valid(*pair)) {
+        return Some(format!("Illegal character in scheme name at index {at}"));
+    }
+    rest.is_empty().then(|| format!("Expected scheme-specific part at index {}", scheme.len() + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(source: &Value) -> Result<Artifact, String> {
+        Artifact::read(source).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn permissions_become_modes() {
+        fidelity::fidelity!("core-artifact-5");
+        for (permission, mode) in [
+            (json!(null), 0o440),
+            (json!({"Read": "NONE"}), 0o400),
+            (json!({"read": "owner"}), 0o440),
+            (json!({"Read": "All"}), 0o444),
+            (json!({"Execute": "OWNER"}), 0o550),
+            (json!({"Read": "NONE", "Execute": "OWNER"}), 0o550),
+            (json!({"Read": "ALL", "Execute": "OWNER"}), 0o554),
+            (json!({"Execute": "ALL"}), 0o555),
+        ] {
+            let artifact = read(&json!({"URI": "s3://b/k", "Permission": permission})).unwrap();
+            assert_eq!(artifact.mode, mode, "{permission}");
+        }
+        assert!(
+            read(&json!({"Uri": "s3://b/k", "Permission": {"Read": "EVERYONE"}})).unwrap_err().contains("EVERYONE")
+        );
+        assert!(read(&json!({"Uri": "s3://b/k", "Unarchive": "TAR"})).unwrap_err().contains("TAR"));
+        assert!(read(&json!({"Unarchive": "ZIP"})).unwrap_err().contains("Uri is marked non-null but is null"));
+    }
+
+    #[test]
+    fn a_uri_is_one_that_java_takes() {
+        for good in ["s3://b/k", "foo.zip", "", "docker:a/b:1@c", "greengrass:x", "s3://b/%20", "a/b:c", "s3://b/é"] {
+            assert_eq!(malformed(good), None, "{good}");
+        }
+        for (bad, reason) in [
+            ("s3://b/a b.zip", "Illegal character in path at index 8"),
+            ("s3://b/{x}", "Illegal character in path at index 7"),
+            ("s3://b/%zz", "Malformed escape pair at index 7"),
+            (":x", "Expected scheme name at index 0"),
+            ("1s:x", "Illegal character in scheme name at index 0"),
+            ("s3:", "Expected scheme-specific part at index 3"),
+        ] {
+            assert_eq!(malformed(bad).as_deref(), Some(reason), "{bad}");
+        }
+    }
+}
