@@ -8,6 +8,7 @@ mod control;
 mod dns;
 mod gate;
 mod iot;
+mod presign;
 mod provider;
 mod seed;
 mod sessions;
@@ -70,7 +71,7 @@ pub async fn run() -> Result<(), Error> {
     let localstack = LocalStack::new(&world);
     let sessions = Arc::new(Sessions::default());
     let front = Arc::new(tls::Front {
-        iot: Iot::new(Arc::clone(&world)).map_err(Error::Setup)?,
+        iot: Iot::new(Arc::clone(&world), Arc::clone(&sessions)).map_err(Error::Setup)?,
         provider: Provider::new(Arc::clone(&world), Arc::clone(&sessions)).map_err(Error::Setup)?,
         gate: Gate::new(Arc::clone(&world), sessions, localstack.clone()).map_err(Error::Setup)?,
         endpoints: world.endpoints.clone(),

@@ -148,6 +148,9 @@ pub struct Component {
     pub recipe: String,
     /// Whether AWS owns it (account `aws` in its ARN) instead of this account.
     pub public: bool,
+    /// The objects behind its `greengrass:NAME` artifacts, as `BUCKET/KEY` by name.
+    #[serde(default)]
+    pub artifacts: BTreeMap<String, String>,
 }
 
 /// What `CreateDeployment` was asked for.

@@ -245,10 +245,8 @@ impl Plan {
         let private = self.scenario.components.iter().map(|component| component.recipe.clone());
         let service = "aws.greengrass.TokenExchangeService";
         let version = self.scenario.deployment.get(service).map_or("2.0.3", String::as_str);
-        private
-            .map(|recipe| world::Component { recipe, public: false })
-            .chain([world::Component { recipe: Component::token_exchange_service(version), public: true }])
-            .collect()
+        let listed = |public| move |recipe| world::Component { recipe, public, artifacts: BTreeMap::new() };
+        private.map(listed(false)).chain([Component::token_exchange_service(version)].map(listed(true))).collect()
     }
 
     fn secret_values(&self) -> impl Iterator<Item = (String, String)> {

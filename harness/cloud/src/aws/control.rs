@@ -72,9 +72,9 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
-    /// `[iot-26]` `[iot-28]`
     #[tokio::test]
     async fn orders_are_carried_out_or_refused_with_a_reason() {
+        fidelity::fidelity!("iot-26", "iot-28");
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("run/control.sock");
         for _ in 0..2 {

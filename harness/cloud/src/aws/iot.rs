@@ -20,6 +20,7 @@ pub(super) mod tests;
 mod thing_deployments;
 mod topic;
 
+use super::sessions::Sessions;
 use crate::{
     control::{Answer, Control},
     event::{What, emit},
@@ -44,6 +45,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 #[derive(Debug)]
 pub(crate) struct Iot {
     world: Arc<World>,
+    sessions: Arc<Sessions>,
     /// The registered device certificate, DER.
     certificate: Vec<u8>,
     policies: Policies,
@@ -59,7 +61,7 @@ impl Iot {
     /// # Errors
     /// If the certificate, a policy or a recipe can't be read, or a deployment not be created; the text names which one
     /// and why.
-    pub(crate) fn new(world: Arc<World>) -> Result<Arc<Self>, String> {
+    pub(super) fn new(world: Arc<World>, sessions: Arc<Sessions>) -> Result<Arc<Self>, String> {
         let certificate = CertificateDer::from_pem_slice(world.thing.certificate.as_bytes())
             .map_err(|error| format!("reading the certificate of thing `{}`: {error}", world.thing.name))?;
         let iot = Self {
@@ -69,6 +71,7 @@ impl Iot {
             reserved: Mutex::new(Reserved::new(&world)?),
             components: component::read_all(&world)?,
             world,
+            sessions,
         };
         Ok(Arc::new(iot))
     }

@@ -1,4 +1,5 @@
-//! Credentials that the credentials provider issued, and to whom.
+//! Credentials that were issued, and to whom: to the device by the credentials provider, to AWS's own services by
+//! themselves.
 
 use crate::clock;
 use rand::RngExt;
@@ -8,7 +9,10 @@ use std::{
 };
 use time::{Duration, OffsetDateTime};
 
-/// A role session of the device.
+/// What stands for a role's name in sessions of AWS's own; no role can be called so.
+pub(super) const SERVICE: &str = "aws:greengrass";
+
+/// A role session of the device, or one of AWS's own.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     /// The role's name.
@@ -49,6 +53,11 @@ impl Sessions {
         };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(session.key.clone(), session.clone());
         session
+    }
+
+    /// Credentials of AWS's own, with which it signs URLs for others.
+    pub(super) fn issue_service(&self, seconds: u32) -> Session {
+        self.issue(SERVICE, "greengrass", None, seconds)
     }
 
     /// The session of an access key id.

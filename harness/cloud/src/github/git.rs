@@ -188,9 +188,9 @@ fn parse(output: &[u8]) -> Option<Reply> {
 mod tests {
     use super::*;
 
-    // [github-2]
     #[test]
     fn only_smart_http_names_a_repository() {
+        fidelity::fidelity!("github-2");
         let get = |path, query| Target::parse(&Method::GET, path, query).map(Target::repository);
         let query = Some("service=git-upload-pack");
         assert_eq!(get("/o/r.git/info/refs", query).as_deref(), Some("o/r"));

@@ -116,9 +116,9 @@ fn normal(name: &str) -> String {
 mod tests {
     use super::*;
 
-    // [github-9]
     #[test]
     fn file_names_give_normalised_projects() {
+        fidelity::fidelity!("github-9");
         assert_eq!(project("flit_core-3.12.0-py3-none-any.whl"), "flit-core");
         assert_eq!(project("Zope.Interface-5.0.tar.gz"), "zope-interface");
         assert_eq!(project("old-name-1.0.zip"), "old-name");

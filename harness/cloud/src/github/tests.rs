@@ -156,9 +156,9 @@ fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))
 }
 
-// [github-2], [github-3]
 #[tokio::test(flavor = "multi_thread")]
 async fn good_token_clones_in_both_forms() {
+    fidelity::fidelity!("github-2", "github-3");
     let hosted = Hosted::raise().await;
     for user in [format!("{TOKEN}@"), format!("{TOKEN}:x-oauth-basic@"), format!("x:{TOKEN}@")] {
         for repository in [PRIVATE, "CM-Ichida/MyAwsName", PUBLIC] {
@@ -171,9 +171,9 @@ async fn good_token_clones_in_both_forms() {
     assert!(output.status.success(), "{}", stderr(&output));
 }
 
-// [github-4], [github-5]
 #[tokio::test(flavor = "multi_thread")]
 async fn git_says_what_it_says_of_github() {
+    fidelity::fidelity!("github-4", "github-5");
     let hosted = Hosted::raise().await;
     let wrong = NEAR_MISSES[0];
     let at = format!("github.com:{}", hosted.port);
@@ -225,9 +225,9 @@ async fn git_says_what_it_says_of_github() {
     }
 }
 
-// [github-4]
 #[tokio::test(flavor = "multi_thread")]
 async fn near_misses_are_refused_even_where_no_token_is_needed() {
+    fidelity::fidelity!("github-4");
     let hosted = Hosted::raise().await;
     for miss in NEAR_MISSES {
         for authorization in [basic(miss, ""), basic(miss, "x-oauth-basic"), basic("x", miss)] {
@@ -241,9 +241,9 @@ async fn near_misses_are_refused_even_where_no_token_is_needed() {
     }
 }
 
-// [github-3], [github-4]
 #[test]
 fn credential_is_read_exactly() {
+    fidelity::fidelity!("github-3", "github-4");
     let hub = hub(String::new(), String::new());
     let shown = |value: &str| Caller::of_git(Some(value.as_bytes()), &hub).credential();
     assert_eq!(shown(&basic(TOKEN, "")), Credential::TokenAsUser);
@@ -258,9 +258,9 @@ fn credential_is_read_exactly() {
     assert_eq!(Caller::of_api(Some(bearer.as_bytes()), &hub).credential(), Credential::TokenAsPassword);
 }
 
-// [github-6]
 #[tokio::test(flavor = "multi_thread")]
 async fn push_is_not_granted() {
+    fidelity::fidelity!("github-6");
     let hosted = Hosted::raise().await;
     let tree = hosted.folder.path().join("tree");
     let address = format!("https://x:{TOKEN}@github.com:{}/{PRIVATE}", hosted.port);
@@ -268,9 +268,9 @@ async fn push_is_not_granted() {
     assert!(stderr(&output).starts_with("remote: Write access to repository not granted.\n"), "{}", stderr(&output));
 }
 
-// [github-7], [github-8]
 #[tokio::test(flavor = "multi_thread")]
 async fn rest_interface_tells_a_good_token_from_a_bad_one() {
+    fidelity::fidelity!("github-7", "github-8");
     let hosted = Hosted::raise().await;
     let good = format!("Authorization: token {TOKEN}");
     let bad = format!("Authorization: Bearer {}", NEAR_MISSES[1]);
@@ -297,9 +297,9 @@ async fn rest_interface_tells_a_good_token_from_a_bad_one() {
     }
 }
 
-// [github-9], [github-10]
 #[tokio::test(flavor = "multi_thread")]
 async fn index_serves_what_is_on_its_shelf() {
+    fidelity::fidelity!("github-9", "github-10");
     let hosted = Hosted::raise().await;
     let get = |path| hosted.get(crate::world::INDEX_HOST, path, "Accept: */*");
     assert!(get("/simple/").await.1.contains("/simple/flit-core/"));

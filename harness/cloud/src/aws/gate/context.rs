@@ -2,7 +2,10 @@
 
 use super::{Gate, Received, operation::Operation};
 use crate::{
-    aws::{certificate_id, sessions::Session},
+    aws::{
+        certificate_id,
+        sessions::{SERVICE, Session},
+    },
     clock,
     world::World,
 };
@@ -56,6 +59,9 @@ impl Gate {
     /// The caller as CloudTrail shows it.
     pub(super) fn identity(&self, session: &Session) -> Value {
         let World { account, .. } = &*self.world;
+        if session.role == SERVICE {
+            return json!({"type": "AWSService", "invokedBy": "greengrass.amazonaws.com"});
+        }
         json!({
             "type": "AssumedRole",
             "principalId": user_id(session),

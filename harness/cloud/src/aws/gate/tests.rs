@@ -2,7 +2,7 @@
 
 use super::{Gate, Sessions};
 use crate::{
-    aws::{sessions::Session, upstream::LocalStack},
+    aws::{presign, sessions::Session, upstream::LocalStack},
     world::World,
 };
 use aws_credential_types::Credentials;
@@ -241,9 +241,10 @@ fn allow(action: &str, resource: &str) -> Value {
     json!([{"Sid": "It", "Effect": "Allow", "Action": action, "Resource": resource}])
 }
 
-/// `[gate-1]`, `[gate-9]`: an allowed call reaches LocalStack in the account, without the caller's credentials.
+/// An allowed call reaches LocalStack in the account, without the caller's credentials.
 #[tokio::test]
 async fn an_allowed_call_is_forwarded_in_the_account() {
+    fidelity::fidelity!("gate-1", "gate-9");
     let here =
         Environment::raise(allow("secretsmanager:GetSecretValue", &format!("{}??????", &ARN[..ARN.len() - 6]))).await;
     here.holds_the_secret().await;
@@ -261,9 +262,10 @@ async fn an_allowed_call_is_forwarded_in_the_account() {
     assert!(!forwarded.headers.contains_key("x-amz-security-token"));
 }
 
-/// `[gate-4]`: the resource is named as the caller named it, and existence is no excuse.
+/// The resource is named as the caller named it, and existence is no excuse.
 #[tokio::test]
 async fn a_denied_secret_is_named_as_the_caller_named_it() {
+    fidelity::fidelity!("gate-4");
     let here = Environment::raise(allow("s3:*", "*")).await;
     here.holds_the_secret().await;
     let session = here.session();
@@ -282,9 +284,9 @@ async fn a_denied_secret_is_named_as_the_caller_named_it() {
     assert!(here.forwarded("GetSecretValue").await.is_empty());
 }
 
-/// `[gate-4]`
 #[tokio::test]
 async fn an_explicit_deny_says_so() {
+    fidelity::fidelity!("gate-4");
     let here = Environment::raise(json!([
         {"Effect": "Allow", "Action": "*", "Resource": "*"},
         {"Effect": "Deny", "Action": "secretsmanager:*", "Resource": "*"}]))
@@ -298,9 +300,9 @@ async fn an_explicit_deny_says_so() {
     );
 }
 
-/// `[gate-2]`
 #[tokio::test]
 async fn who_is_not_known_is_refused_in_the_services_own_words() {
+    fidelity::fidelity!("gate-2");
     let here = Environment::raise(allow("*", "*")).await;
     here.holds_the_secret().await;
     let session = here.session();
@@ -324,9 +326,10 @@ async fn who_is_not_known_is_refused_in_the_services_own_words() {
     assert!(text.starts_with("Signature expired: ") && text.ends_with(" - 5 min.)"), "{text}");
 }
 
-/// `[gate-2]`, in S3's form.
+/// Strangers are refused in S3's form.
 #[tokio::test]
 async fn s3_refuses_strangers_in_xml() {
+    fidelity::fidelity!("gate-2");
     let here = Environment::raise(allow("*", "*")).await;
     let session = here.session();
     let forger = Session { secret: "other".into(), ..session.clone() };
@@ -343,9 +346,10 @@ async fn s3_refuses_strangers_in_xml() {
     assert_eq!(here.send(altered).await.status, 400);
 }
 
-/// `[gate-5]`: the whole path is signed and forwarded as it came.
+/// The whole path is signed and forwarded as it came.
 #[tokio::test]
 async fn an_object_is_found_by_its_encoded_key() {
+    fidelity::fidelity!("gate-5");
     let here = Environment::raise(allow("s3:GetObject", "arn:aws:s3:::artifacts/a b+c/*")).await;
     Mock::given(matchers::path("/artifacts/a%20b%2Bc/d"))
         .respond_with(ResponseTemplate::new(206).set_body_string("x"))
@@ -358,9 +362,10 @@ async fn an_object_is_found_by_its_encoded_key() {
     assert!(answer.headers.contains("amazons3"), "{}", answer.headers);
 }
 
-/// `[gate-6]`: who may not list a bucket is not told that an object is missing.
+/// Who may not list a bucket is not told that an object is missing.
 #[tokio::test]
 async fn a_missing_object_is_forbidden_to_those_who_may_not_list() {
+    fidelity::fidelity!("gate-6");
     let missing = "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>";
     for (statements, status) in [
         (allow("s3:GetObject", "*"), 403),
@@ -386,9 +391,10 @@ async fn a_missing_object_is_forbidden_to_those_who_may_not_list() {
     }
 }
 
-/// `[gate-7]`: what other environments keep in the same LocalStack does not exist.
+/// What other environments keep in the same LocalStack does not exist.
 #[tokio::test]
 async fn a_bucket_of_another_environment_does_not_exist() {
+    fidelity::fidelity!("gate-7");
     let here = Environment::raise(allow("*", "*")).await;
     Mock::given(matchers::any()).respond_with(ResponseTemplate::new(200)).mount(&here.localstack).await;
     let mut call = s3("GET", "/theirs/k");
@@ -398,9 +404,10 @@ async fn a_bucket_of_another_environment_does_not_exist() {
     assert!(answer.text.contains("<Code>NoSuchBucket</Code>"), "{}", answer.text);
 }
 
-/// `[gate-7]`: a secret lives in one region and one account.
+/// A secret lives in one region and one account.
 #[tokio::test]
 async fn a_secret_is_not_found_in_another_region_or_under_another_arn() {
+    fidelity::fidelity!("gate-7");
     let here = Environment::raise(allow("*", "*")).await;
     let foreign =
         |region: &str| matchers::header_regex("authorization", &format!("Credential=[^,]*/{region}/secretsmanager/"));
@@ -422,9 +429,9 @@ async fn a_secret_is_not_found_in_another_region_or_under_another_arn() {
     assert!(["AccessDeniedException", "ResourceNotFoundException"].contains(&code.as_str()), "{code}");
 }
 
-/// `[gate-8]`
 #[tokio::test]
 async fn the_caller_learns_who_it_is_whatever_its_policies() {
+    fidelity::fidelity!("gate-8");
     let here = Environment::raise(json!([{"Effect": "Deny", "Action": "*", "Resource": "*"}])).await;
     let call = Call {
         service: "sts",
@@ -447,9 +454,10 @@ async fn the_caller_learns_who_it_is_whatever_its_policies() {
     assert!(answer.text.contains("<Code>AccessDenied</Code>"), "{}", answer.text);
 }
 
-/// `[gate-3]`: the keys that policies ask for.
+/// The keys that policies ask for.
 #[tokio::test]
 async fn policies_see_who_calls_from_where_and_for_which_version() {
+    fidelity::fidelity!("gate-3");
     let condition = json!({
         "ArnEquals": {"aws:PrincipalArn": format!("arn:aws:iam::{ACCOUNT}:role/device/DeviceRole")},
         "StringEquals": {"credentials-iot:ThingName": "core", "aws:RequestedRegion": REGION},
@@ -470,9 +478,10 @@ async fn policies_see_who_calls_from_where_and_for_which_version() {
     assert_eq!(here.send(get_secret("github-token").signed(&nameless)).await.status, 400);
 }
 
-/// `[gate-2]`: a presigned URL is as good as its signature and its time.
+/// A presigned URL is as good as its signature and its time.
 #[tokio::test]
 async fn a_presigned_url_holds_until_it_expires() {
+    fidelity::fidelity!("gate-2");
     let here = Environment::raise(allow("s3:GetObject", "*")).await;
     Mock::given(matchers::path("/artifacts/a"))
         .respond_with(ResponseTemplate::new(200).set_body_string("x"))
@@ -491,9 +500,10 @@ async fn a_presigned_url_holds_until_it_expires() {
     assert!(answer.text.contains("<Code>SignatureDoesNotMatch</Code>"), "{}", answer.text);
 }
 
-/// `[gate-7]`: a bucket is in one region, and only its location may be asked elsewhere.
+/// A bucket is in one region, and only its location may be asked elsewhere.
 #[tokio::test]
 async fn a_bucket_is_in_its_region() {
+    fidelity::fidelity!("gate-7");
     let here = Environment::raise(allow("s3:*", "*")).await;
     Mock::given(matchers::any()).respond_with(ResponseTemplate::new(200)).mount(&here.localstack).await;
     let session = here.session();
@@ -509,9 +519,10 @@ async fn a_bucket_is_in_its_region() {
     assert_eq!(location.status, 200);
 }
 
-/// `[gate-5]`: what can't be authorised as AWS does is not done.
+/// What can't be authorised as AWS does is not done.
 #[tokio::test]
 async fn what_is_not_emulated_is_refused_and_not_forwarded() {
+    fidelity::fidelity!("gate-5");
     let here = Environment::raise(allow("*", "*")).await;
     let session = here.session();
     let mut copy = s3("PUT", "/a");
@@ -521,4 +532,28 @@ async fn what_is_not_emulated_is_refused_and_not_forwarded() {
     let batch = secret("BatchGetSecretValue", &json!({"SecretIdList": ["github-token"]}));
     assert_eq!(here.send(batch.signed(&session)).await.error().1, "UnknownOperationException");
     assert!(here.localstack.received_requests().await.unwrap().is_empty());
+}
+
+/// A URL that AWS hands out is good for what it names and nothing else, whatever the device's role may do.
+#[tokio::test]
+async fn a_url_of_awss_own_needs_no_right_of_the_role() {
+    fidelity::fidelity!("iot-32");
+    let here = Environment::raise(allow("s3:ListBucket", "*")).await;
+    let object = ResponseTemplate::new(206).set_body_string("llo").insert_header("content-range", "bytes 2-4/5");
+    Mock::given(matchers::path("/artifacts/lib/a%20b.zip"))
+        .and(matchers::header("range", "bytes=2-"))
+        .respond_with(object)
+        .mount(&here.localstack)
+        .await;
+    let session = here.sessions.issue_service(60);
+    let url = presign::object(&session, REGION, S3, "lib/a b.zip", Duration::from_mins(1)).unwrap();
+    let get = |url: &str| {
+        let request = Request::builder().uri(url).header("host", S3).header("range", "bytes=2-");
+        request.body(Full::default()).unwrap()
+    };
+    let answer = here.send(get(&url)).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (206, "llo"), "{}", answer.headers);
+    assert!(answer.headers.contains("\"content-length\": \"3\""), "{}", answer.headers);
+    let other = here.send(get(&url.replace("a%20b", "c"))).await;
+    assert!(other.status == 403 && other.text.contains("SignatureDoesNotMatch"), "{}", other.text);
 }

@@ -1,15 +1,16 @@
 //! Component versions of the account: recipes read, made ready to be served, and matched with a platform.
 //!
-//! What `CreateComponentVersion` does is done here once: YAML becomes JSON with types and key case kept, each S3
-//! artifact is hashed, and a version whose artifact can't be read is never offered.
+//! What `CreateComponentVersion` does is done here once: YAML becomes JSON with types and key case kept, each artifact
+//! in S3 is hashed, a version whose artifact can't be read is never offered, and what the service refuses is refused.
 
-use crate::world::World;
+use crate::world::{self, World};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use regex::Regex;
 use semver::Version;
 use serde_json::{Map, Value, json};
 use serde_yaml_ng::Value as Yaml;
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 
 /// A component version that can be deployed.
 #[derive(Debug)]
@@ -18,12 +19,20 @@ pub(super) struct Component {
     pub(super) version: Version,
     pub(super) arn: String,
     recipe: Value,
+    /// Bucket and key of its `greengrass:` artifacts by name.
+    artifacts: BTreeMap<String, (String, String)>,
 }
+
+/// The longest recipe that the service takes, in bytes.
+const MAX_RECIPE: usize = 16_000;
+
+/// How an artifact's URI may begin.
+const SCHEMES: [&str; 3] = ["s3://", "docker:", "greengrass:"];
 
 /// Reads every component of the world; one whose artifact is missing is left out with a warning, as AWS marks it FAILED.
 ///
 /// # Errors
-/// If a recipe can't be read; the text names the component by its position.
+/// If a recipe can't be read or the service would refuse it; the text names the component by its position.
 pub(super) fn read_all(world: &World) -> Result<Vec<Component>, String> {
     let mut components = Vec::new();
     for (index, component) in world.components.iter().enumerate() {
@@ -34,18 +43,48 @@ pub(super) fn read_all(world: &World) -> Result<Vec<Component>, String> {
         let parsed = version.parse().map_err(|error| at(format!("`{version}` is no semantic version: {error}")))?;
         let account = if component.public { "aws" } else { &world.account };
         let arn = format!("arn:aws:greengrass:{}:{account}:components:{name}:versions:{version}", world.region);
-        match served(recipe, world) {
-            Ok(recipe) => components.push(Component { name, version: parsed, arn, recipe }),
+        check(component, &recipe).map_err(|error| at(format!("`{name}` {version}: {error}")))?;
+        let split = |(name, place): (&String, &String)| {
+            let place = place.split_once('/').map(|(bucket, key)| (bucket.to_owned(), key.to_owned()));
+            place.map(|place| (name.clone(), place)).ok_or_else(|| at(format!("artifact `{name}` has no BUCKET/KEY")))
+        };
+        let artifacts = component.artifacts.iter().map(split).collect::<Result<_, _>>()?;
+        match served(recipe, &artifacts, world) {
+            Ok(recipe) => components.push(Component { name, version: parsed, arn, recipe, artifacts }),
             Err(reason) => tracing::warn!(arn, reason, "the component version is FAILED"),
         }
     }
     Ok(components)
 }
 
+/// Refuses what `CreateComponentVersion` refuses.
+fn check(component: &world::Component, recipe: &Value) -> Result<(), String> {
+    let length = component.recipe.len();
+    if length > MAX_RECIPE {
+        return Err(format!("CreateComponentVersion refuses a recipe of {length} bytes; {MAX_RECIPE} is the limit"));
+    }
+    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    for artifact in list(get(recipe, "Manifests")).iter().flat_map(|manifest| list(get(manifest, "Artifacts"))) {
+        let uri = get(&artifact, "Uri").and_then(Value::as_str).unwrap_or_default();
+        if !SCHEMES.iter().any(|scheme| uri.starts_with(scheme)) {
+            return Err(format!(
+                "CreateComponentVersion refuses the artifact `{uri}`; use a URI that starts with {}",
+                SCHEMES.map(|scheme| format!("`{scheme}`")).join(" or ")
+            ));
+        }
+    }
+    Ok(())
+}
+
 impl Component {
     /// The recipe as base64 of JSON, as it is served.
     pub(super) fn blob(&self) -> String {
         BASE64.encode(self.recipe.to_string())
+    }
+
+    /// Bucket and key of the object behind a `greengrass:` artifact.
+    pub(super) fn artifact(&self, name: &str) -> Option<(&str, &str)> {
+        self.artifacts.get(name).map(|(bucket, key)| (bucket.as_str(), key.as_str()))
     }
 
     /// Whether a manifest matches the attributes of a platform.
@@ -111,18 +150,26 @@ fn key_text(key: Yaml) -> String {
 }
 
 /// The recipe with what the cloud adds to it.
-fn served(mut recipe: Value, world: &World) -> Result<Value, String> {
+fn served(mut recipe: Value, artifacts: &BTreeMap<String, (String, String)>, world: &World) -> Result<Value, String> {
     let Some(manifests) = get_mut(&mut recipe, "Manifests").and_then(Value::as_array_mut) else { return Ok(recipe) };
     for manifest in manifests.iter_mut().filter_map(Value::as_object_mut) {
         let key = manifest.keys().find(|key| key.eq_ignore_ascii_case("Artifacts")).cloned();
-        let artifacts = manifest.entry(key.unwrap_or_else(|| "Artifacts".to_owned())).or_insert(json!([]));
-        if artifacts.is_null() {
-            *artifacts = json!([]);
+        let listed = manifest.entry(key.unwrap_or_else(|| "Artifacts".to_owned())).or_insert(json!([]));
+        if listed.is_null() {
+            *listed = json!([]);
         }
-        for artifact in artifacts.as_array_mut().into_iter().flatten() {
+        for artifact in listed.as_array_mut().into_iter().flatten() {
             let uri = get(artifact, "Uri").and_then(Value::as_str).unwrap_or_default();
-            let Some(path) = uri.strip_prefix("s3://") else { continue };
-            let digest = digest(world, path).map_err(|error| format!("artifact `{uri}`: {error}"))?;
+            let place = match (uri.strip_prefix("s3://"), uri.strip_prefix("greengrass:")) {
+                (Some(path), _) => path.split_once('/').ok_or("the URI names no key"),
+                (_, Some(name)) => artifacts
+                    .get(name)
+                    .map(|(bucket, key)| (bucket.as_str(), key.as_str()))
+                    .ok_or("there is no such artifact"),
+                _ => continue,
+            };
+            let digest = place.map_err(str::to_owned).and_then(|(bucket, key)| digest(world, bucket, key));
+            let digest = digest.map_err(|error| format!("artifact `{uri}`: {error}"))?;
             artifact["Digest"] = digest.into();
             artifact["Algorithm"] = "SHA-256".into();
         }
@@ -130,9 +177,8 @@ fn served(mut recipe: Value, world: &World) -> Result<Value, String> {
     Ok(recipe)
 }
 
-/// Base64 of the SHA-256 of an object, by `BUCKET/KEY`.
-fn digest(world: &World, path: &str) -> Result<String, String> {
-    let (bucket, key) = path.split_once('/').ok_or("the URI names no key")?;
+/// Base64 of the SHA-256 of an object.
+fn digest(world: &World, bucket: &str, key: &str) -> Result<String, String> {
     let bucket = world.buckets.iter().find(|known| known.name == bucket).ok_or("there is no such bucket")?;
     let content = bucket.objects.get(key).ok_or("there is no such object in the bucket")?;
     let content = BASE64.decode(content).map_err(|error| format!("its content is no base64: {error}"))?;
@@ -156,17 +202,17 @@ fn get_mut<'a>(value: &'a mut Value, name: &str) -> Option<&'a mut Value> {
 mod tests {
     use super::*;
 
-    /// `[iot-22]`
     #[test]
     fn yaml_keeps_types_and_key_case() {
+        fidelity::fidelity!("iot-22");
         let recipe = parse("a: {Timeout: 5, ok: true, text: '5', yes: no, 1: x}\n").unwrap();
         assert_eq!(recipe, json!({"a": {"Timeout": 5, "ok": true, "text": "5", "yes": "no", "1": "x"}}));
         assert!(parse("a: [1\nb: 2").unwrap_err().contains("line"));
     }
 
-    /// `[iot-21]`
     #[test]
     fn platforms_match_by_the_nucleus_rules() {
+        fidelity::fidelity!("iot-21");
         let linux = json!({"os": "linux", "architecture": "amd64"});
         let linux = linux.as_object().unwrap();
         let cases = [

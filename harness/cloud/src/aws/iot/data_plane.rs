@@ -1,8 +1,9 @@
-//! The Greengrass data plane: which component version a device gets, and which thing groups it is in.
+//! The Greengrass data plane: which component version a device gets, where AWS's own artifacts are, and which thing
+//! groups the device is in.
 //!
 //! The caller is known by its certificate alone and allowed by that certificate's IoT policies.
 
-use super::{Iot, component::Component, requirement::Requirement};
+use super::{super::presign, Iot, component::Component, requirement::Requirement};
 use crate::{
     event::{What, emit},
     world::World,
@@ -12,7 +13,13 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, Response, StatusCode, body::Body};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+/// Thing groups in one answer.
+const PAGE: usize = 5;
+
+/// How long the URL of an artifact holds.
+const URL_LIFETIME: Duration = Duration::from_mins(15);
 
 /// An error in the form of a `rest-json` service.
 struct Failure {
@@ -30,6 +37,7 @@ struct Call<'a> {
     subject: String,
     resource: String,
     request: Operation<'a>,
+    query: &'a str,
 }
 
 enum Operation<'a> {
@@ -69,7 +77,8 @@ where
 {
     let (head, body) = request.into_parts();
     let path = decoded(head.uri.path());
-    let mut call = match route(&iot.world, &head.method, &path) {
+    let query = head.uri.query().unwrap_or_default();
+    let mut call = match route(&iot.world, &head.method, &path, query) {
         Ok(call) => call,
         Err(failure) => {
             let (operation, subject) = ("Unknown".to_owned(), format!("{} {path}", head.method));
@@ -84,21 +93,21 @@ where
     respond(answer)
 }
 
-fn route<'a>(world: &World, method: &Method, path: &'a str) -> Result<Call<'a>, Failure> {
+fn route<'a>(world: &World, method: &Method, path: &'a str, query: &'a str) -> Result<Call<'a>, Failure> {
     let World { region, account, .. } = world;
     let rest = path.strip_prefix("/greengrass/v2/").unwrap_or_default();
     let (wanted, call) = if rest == "resolveComponentCandidates" {
         let (operation, request) = ("ResolveComponentCandidates", Operation::Resolve);
-        (Method::POST, Call { operation, subject: String::new(), resource: "*".to_owned(), request })
+        (Method::POST, Call { operation, subject: String::new(), resource: "*".to_owned(), request, query })
     } else if let Some(thing) = rest.strip_prefix("coreDevices/").and_then(|rest| rest.strip_suffix("/thingGroups")) {
         let resource = format!("arn:aws:iot:{region}:{account}:thing/{thing}");
         let (operation, request) = ("ListThingGroupsForCoreDevice", Operation::ThingGroups(thing));
-        (Method::GET, Call { operation, subject: thing.to_owned(), resource, request })
+        (Method::GET, Call { operation, subject: thing.to_owned(), resource, request, query })
     } else if let Some((arn, artifact)) =
         rest.strip_prefix("components/").and_then(|rest| rest.split_once("/artifacts/"))
     {
         let (operation, request) = ("GetComponentVersionArtifact", Operation::Artifact(artifact));
-        (Method::GET, Call { operation, subject: arn.to_owned(), resource: arn.to_owned(), request })
+        (Method::GET, Call { operation, subject: arn.to_owned(), resource: arn.to_owned(), request, query })
     } else {
         return Err(failure(StatusCode::NOT_FOUND, "UnknownOperationException", "Unknown operation"));
     };
@@ -124,10 +133,8 @@ fn perform(iot: &Iot, call: &mut Call<'_>, body: Result<Bytes, String>, known: b
         return Err(Failure { status: StatusCode::FORBIDDEN, kind: "ForbiddenException", message: Value::Null });
     }
     match (&call.request, candidates) {
-        (Operation::ThingGroups(thing), _) => thing_groups(iot, thing),
-        (Operation::Artifact(artifact), _) => {
-            Err(not_found(format!("Artifact [{artifact}] of [{}] does not exist", call.resource)))
-        }
+        (Operation::ThingGroups(thing), _) => thing_groups(iot, thing, call.query),
+        (Operation::Artifact(name), _) => artifact(iot, &call.resource, name, call.query),
         (Operation::Resolve, Some(Ok(request))) => resolve(iot, &request),
         (Operation::Resolve, Some(Err(error))) => Err(invalid(&error)),
         (Operation::Resolve, None) => Err(invalid("the request has no body")),
@@ -138,7 +145,7 @@ fn read(body: &[u8]) -> Result<ResolveRequest, String> {
     serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
-fn thing_groups(iot: &Iot, thing: &str) -> Answer {
+fn thing_groups(iot: &Iot, thing: &str, query: &str) -> Answer {
     let World { region, account, .. } = &*iot.world;
     if thing != iot.world.thing.name {
         return Err(not_found(format!("Core device [{thing}] does not exist")));
@@ -147,8 +154,41 @@ fn thing_groups(iot: &Iot, thing: &str) -> Answer {
         let arn = format!("arn:aws:iot:{region}:{account}:thinggroup/{name}");
         json!({"thingGroupName": name, "thingGroupArn": arn, "rootToParentThingGroups": []})
     };
-    let groups: Vec<_> = iot.reserved().groups().iter().map(group).collect();
-    Ok(json!({"thingGroups": groups}))
+    let reserved = iot.reserved();
+    let start = match parameter(query, "nextToken") {
+        None => 0,
+        Some(token) => token.parse().map_err(|_| invalid("Invalid nextToken"))?,
+    };
+    let rest = reserved.groups().get(start..).ok_or_else(|| invalid("Invalid nextToken"))?;
+    let page = &rest[..rest.len().min(PAGE)];
+    let mut answer = json!({"thingGroups": page.iter().map(group).collect::<Vec<_>>()});
+    if page.len() < rest.len() {
+        answer["nextToken"] = (start + PAGE).to_string().into();
+    }
+    Ok(answer)
+}
+
+fn artifact(iot: &Iot, arn: &str, name: &str, query: &str) -> Answer {
+    let World { region, .. } = &*iot.world;
+    let component = iot.components.iter().find(|component| component.arn == arn);
+    let component = component.ok_or_else(|| not_found(format!("Component version [{arn}] does not exist")))?;
+    let (bucket, key) =
+        component.artifact(name).ok_or_else(|| not_found(format!("Artifact [{name}] of [{arn}] does not exist")))?;
+    let global = region == "us-east-1" && parameter(query, "s3EndpointType").as_deref() != Some("REGIONAL");
+    let place = if global { String::new() } else { format!("{region}.") };
+    let host = format!("{bucket}.s3.{place}amazonaws.com");
+    let session = iot.sessions.issue_service(u32::try_from(URL_LIFETIME.as_secs()).unwrap_or(u32::MAX));
+    let url = presign::object(&session, region, &host, key, URL_LIFETIME).map_err(|error| {
+        tracing::warn!(error, "an artifact's URL could not be signed");
+        failure(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerException", "Internal server error")
+    })?;
+    Ok(json!({"preSignedUrl": url}))
+}
+
+/// A parameter of a query; one without a value is absent.
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| decoded(value)).next()
 }
 
 fn resolve(iot: &Iot, request: &ResolveRequest) -> Answer {

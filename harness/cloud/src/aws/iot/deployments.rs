@@ -203,9 +203,9 @@ mod tests {
         Deployments::new(&world(&everything(), &[]))
     }
 
-    /// `[iot-25]`
     #[test]
     fn the_document_says_what_was_asked_for_and_nothing_else() {
+        fidelity::fidelity!("iot-25");
         let mut known = deployments();
         let full = deployment(json!({
             "id": "d", "job": "j", "target": {"group": "Group"}, "failure_handling": "DO_NOTHING",
@@ -235,9 +235,9 @@ mod tests {
         assert_eq!(document, expected);
     }
 
-    /// `[iot-25]`
     #[test]
     fn revisions_count_by_target_and_time_only_goes_on() {
+        fidelity::fidelity!("iot-25");
         let mut known = deployments();
         let thing = deployment(json!({"id": "t", "target": "thing", "components": {}}));
         let mut other = group("o", &json!({}));
@@ -252,9 +252,9 @@ mod tests {
         assert_eq!(known.groups(), ["Group", "Other"]);
     }
 
-    /// `[iot-26]`
     #[test]
     fn what_the_service_refuses_is_refused_with_its_reason() {
+        fidelity::fidelity!("iot-26");
         let mut known = deployments();
         known.create(&group("a", &json!({}))).unwrap();
         let mut same_job = group("b", &json!({}));

@@ -57,9 +57,9 @@ fn comparator(operator: &str, word: &str) -> String {
 mod tests {
     use super::*;
 
-    /// `[iot-20]`
     #[test]
     fn ranges_match_as_npm_says() {
+        fidelity::fidelity!("iot-20");
         let cases = [
             ("=1.0.0", "1.0.0", true),
             ("1.0.0", "1.0.1", false),

@@ -199,18 +199,18 @@ mod tests {
         shadows.answer(Some("N"), operation, "t", payload.to_string().as_bytes()).remove(0)
     }
 
-    /// `[iot-16]`
     #[test]
     fn a_shadow_that_is_not_there_is_rejected_with_404() {
+        fidelity::fidelity!("iot-16");
         let reply = ask(&mut Shadows::new("T"), "get", &json!({}));
         assert_eq!(reply.topic, "t/rejected");
         assert_eq!(reply.payload["code"], 404);
         assert_eq!(reply.payload["message"], "No shadow exists with name: 'T~N'");
     }
 
-    /// `[iot-17]`
     #[test]
     fn updates_merge_and_count_versions() {
+        fidelity::fidelity!("iot-17");
         let mut shadows = Shadows::new("T");
         ask(&mut shadows, "update", &json!({"state": {"reported": {"a": 1, "b": {"c": 2}}}}));
         let second = ask(&mut shadows, "update", &json!({"state": {"reported": {"a": null}}, "version": 1}));
@@ -221,9 +221,9 @@ mod tests {
         assert_eq!(now.payload["state"], json!({"reported": {"b": {"c": 2}}}));
     }
 
-    /// `[iot-30]`
     #[test]
     fn bad_updates_are_rejected_in_the_services_words_and_change_nothing() {
+        fidelity::fidelity!("iot-30");
         let mut shadows = Shadows::new("T");
         ask(&mut shadows, "update", &json!({"state": {"reported": {"a": 1}}}));
         let deep = |levels| (0..levels).fold(json!({}), |inner, _| json!({"x": inner}));

@@ -49,16 +49,16 @@ pub(super) fn world(policy: &Value, recipes: &[&str]) -> World {
 }
 
 pub(in crate::aws) fn iot(policy: &Value, recipes: &[&str]) -> Arc<Iot> {
-    Iot::new(Arc::new(world(policy, recipes))).unwrap()
+    Iot::new(Arc::new(world(policy, recipes)), Arc::default()).unwrap()
 }
 
 pub(super) fn certificate(iot: &Iot) -> Vec<u8> {
     CertificateDer::from_pem_slice(iot.world.thing.certificate.as_bytes()).unwrap().to_vec()
 }
 
-/// `[iot-23]`
 #[test]
 fn a_bad_recipe_is_named_by_position_and_line() {
-    let error = Iot::new(Arc::new(world(&everything(), &[HELLO, "a: 1\nb: [\n"]))).unwrap_err();
+    fidelity::fidelity!("iot-23");
+    let error = Iot::new(Arc::new(world(&everything(), &[HELLO, "a: 1\nb: [\n"])), Arc::default()).unwrap_err();
     assert!(error.contains("component 1") && error.contains("line"), "{error}");
 }

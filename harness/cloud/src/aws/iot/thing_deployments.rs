@@ -93,9 +93,9 @@ mod tests {
         *,
     };
 
-    /// `[iot-31]`
     #[test]
     fn what_the_device_reports_is_its_deployments_status() {
+        fidelity::fidelity!("iot-31");
         let (mut account, mut shadows) = (Deployments::new(&world(&everything(), &[])), Shadows::new("Core"));
         let mut deployments = ThingDeployments::default();
         let mut begin = |id: &str| {

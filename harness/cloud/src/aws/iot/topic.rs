@@ -59,9 +59,9 @@ fn within_limits(topic: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// `[iot-7]`
     #[test]
     fn filters_match_as_mqtt_says() {
+        fidelity::fidelity!("iot-7");
         assert!(matches("a/+/c", "a/b/c"));
         assert!(matches("a/#", "a"));
         assert!(matches("a/#", "a/b/c"));
@@ -71,9 +71,9 @@ mod tests {
         assert!(matches("$aws/things/T/jobs/$next/get/+", "$aws/things/T/jobs/$next/get/accepted"));
     }
 
-    /// `[iot-8]`
     #[test]
     fn limits_are_those_of_the_quota_table() {
+        fidelity::fidelity!("iot-8");
         assert!(valid_topic("1/2/3/4/5/6/7/8"));
         assert!(!valid_topic("1/2/3/4/5/6/7/8/9"));
         assert!(valid_topic("$aws/things/T/1/2/3/4/5/6/7/8"));

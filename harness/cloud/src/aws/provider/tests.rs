@@ -46,9 +46,9 @@ async fn answered(provider: &Provider, alias: &str, thing: Option<&str>, der: Op
     (status, serde_json::from_slice(&body).unwrap())
 }
 
-/// `[provider-1]`
 #[tokio::test]
 async fn gives_credentials_of_the_alias_role() {
+    fidelity::fidelity!("provider-1");
     for thing in [Some("Core"), None] {
         let (status, body) = ask(|_| {}, "Alias", thing).await;
         assert_eq!(status, 200);
@@ -60,9 +60,9 @@ async fn gives_credentials_of_the_alias_role() {
     }
 }
 
-/// `[provider-2]`
 #[tokio::test]
 async fn refuses_in_awss_words() {
+    fidelity::fidelity!("provider-2");
     let refused = |status, message| (status, json!({ "message": message }));
     let no_role = "Unable to assume the role, or the role to assume does not exist";
     let too_long = "The requested CredentialDurationSeconds exceeds the MaxSessionDuration set for the role";
@@ -80,9 +80,9 @@ async fn refuses_in_awss_words() {
     assert_eq!(ask(distrust, "Alias", None).await, refused(400, no_role));
 }
 
-/// `[provider-3]`
 #[tokio::test]
 async fn knows_only_the_registered_certificate() {
+    fidelity::fidelity!("provider-3");
     let provider = Provider::new(Arc::new(world()), Arc::default()).unwrap();
     let foreign = rcgen::generate_simple_self_signed(["foreign".to_owned()]).unwrap();
     for der in [None, Some(foreign.cert.der().as_ref())] {

@@ -44,9 +44,9 @@ fn is_region(label: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// `[gate-1]`
     #[test]
     fn finds_service_region_and_bucket() {
+        fidelity::fidelity!("gate-1");
         for (host, service, region, bucket) in [
             ("secretsmanager.ap-northeast-1.amazonaws.com", "secretsmanager", Some("ap-northeast-1"), None),
             ("sts.amazonaws.com", "sts", None, None),

@@ -150,9 +150,9 @@ mod tests {
         assert_eq!(decoded("a/b%20c%2"), "a/b c%2");
     }
 
-    /// `[gate-5]`
     #[test]
     fn a_subresource_is_another_operation() {
+        fidelity::fidelity!("gate-5");
         assert_eq!(operation("GET", true, false, &["list-type", "prefix"]), Some(("ListObjectsV2", "ListBucket")));
         assert_eq!(operation("GET", true, false, &["location"]), Some(("GetBucketLocation", "GetBucketLocation")));
         assert_eq!(operation("PUT", true, true, &["partNumber", "uploadId"]), Some(("UploadPart", "PutObject")));

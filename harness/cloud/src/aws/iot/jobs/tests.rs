@@ -59,9 +59,9 @@ fn told(replies: &[Reply]) -> Vec<(&str, Value)> {
         .collect()
 }
 
-/// `[iot-14]`
 #[test]
 fn bad_requests_get_the_documented_codes() {
+    fidelity::fidelity!("iot-14");
     let mut account = Account::new(&["1"]);
     let long = json!({"status": "FAILED", "statusDetails": {"a": "x".repeat(1025)}}).to_string();
     let cases = [
@@ -84,9 +84,9 @@ fn bad_requests_get_the_documented_codes() {
     assert_eq!(account.ask("j-1/get", "{}")[0].payload["code"], "TerminalStateReached");
 }
 
-/// `[iot-15]`
 #[test]
 fn the_pending_list_follows_the_status() {
+    fidelity::fidelity!("iot-15");
     let mut account = Account::new(&["1"]);
     assert_eq!(account.ask("get", "{}")[0].payload["queuedJobs"][0]["jobId"], "j-1");
     account.update("j-1", "IN_PROGRESS");
@@ -94,9 +94,9 @@ fn the_pending_list_follows_the_status() {
     assert_eq!((&list["queuedJobs"], &list["inProgressJobs"][0]["versionNumber"]), (&json!([]), &json!(2)));
 }
 
-/// `[iot-13]` `[iot-27]`
 #[test]
 fn jobs_are_taken_in_order_and_each_change_of_the_list_is_told() {
+    fidelity::fidelity!("iot-13", "iot-27");
     let mut account = Account::new(&[]);
     assert_eq!(told(&account.deploy("1")), [("list", json!({"QUEUED": ["j-1"]})), ("next", json!("j-1"))]);
     assert_eq!(told(&account.deploy("2")), [("list", json!({"QUEUED": ["j-1", "j-2"]}))]);
@@ -112,9 +112,9 @@ fn jobs_are_taken_in_order_and_each_change_of_the_list_is_told() {
     assert_eq!(account.next(), Value::Null);
 }
 
-/// `[iot-28]`
 #[test]
 fn a_cancelled_job_leaves_the_list_and_takes_no_status() {
+    fidelity::fidelity!("iot-28");
     for begun in [false, true] {
         let mut account = Account::new(&["1", "2"]);
         if begun {
@@ -130,9 +130,9 @@ fn a_cancelled_job_leaves_the_list_and_takes_no_status() {
     }
 }
 
-/// `[iot-28]`
 #[test]
 fn a_new_revision_for_a_group_cancels_the_one_before_it() {
+    fidelity::fidelity!("iot-28");
     let mut account = Account::new(&["1:G", "2:other"]);
     account.update("j-1", "IN_PROGRESS");
     let notices = account.deploy("3:G");
@@ -148,9 +148,9 @@ fn a_new_revision_for_a_group_cancels_the_one_before_it() {
     assert!(document["configurationArn"].as_str().unwrap().ends_with("thinggroup/G:3"), "{document}");
 }
 
-/// `[iot-29]`
 #[test]
 fn start_next_begins_what_is_next() {
+    fidelity::fidelity!("iot-29");
     let mut account = Account::new(&["1"]);
     let asked = r#"{"statusDetails": {"step": "one"}, "clientToken": "t"}"#;
     let started = account.ask("start-next", asked).remove(0);

@@ -1,7 +1,7 @@
 //! The data plane by direct calls.
 
-use super::{HELLO, certificate, everything, iot};
-use crate::aws::iot::Iot;
+use super::{HELLO, certificate, everything, iot, world};
+use crate::{aws::iot::Iot, control::Control, world::World};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
@@ -28,9 +28,9 @@ async fn resolve(iot: &Arc<Iot>, requirement: &str, os: &str) -> (u16, Value) {
     call(iot, "POST", "/greengrass/v2/resolveComponentCandidates", body, true).await
 }
 
-/// `[iot-19]` `[iot-20]` `[iot-22]`
 #[tokio::test]
 async fn the_highest_usable_version_is_served_with_digests() {
+    fidelity::fidelity!("iot-19", "iot-20", "iot-22");
     let newer = HELLO.replace("1.0.0", "1.2.0");
     let broken = HELLO.replace("1.0.0", "1.3.0").replace("main.py", "missing.py");
     let iot = iot(&everything(), &[HELLO, &newer, &broken]);
@@ -49,9 +49,9 @@ async fn the_highest_usable_version_is_served_with_digests() {
     assert_eq!(recipe["Manifests"][0]["Lifecycle"]["Run"]["Timeout"], 5);
 }
 
-/// `[iot-21]`
 #[tokio::test]
 async fn no_version_and_no_platform_are_told_apart() {
+    fidelity::fidelity!("iot-21");
     let iot = iot(&everything(), &[HELLO]);
     let (status, answer) = resolve(&iot, "=2.0.0", "linux").await;
     assert!(status == 404 && answer["message"].as_str().unwrap().contains("no usable version"), "{answer}");
@@ -59,9 +59,9 @@ async fn no_version_and_no_platform_are_told_apart() {
     assert!(status == 404 && answer["message"].as_str().unwrap().contains("claim platform"), "{answer}");
 }
 
-/// `[iot-18]` `[iot-24]`
 #[tokio::test]
 async fn only_the_registered_certificate_with_a_policy_gets_an_answer() {
+    fidelity::fidelity!("iot-18", "iot-24");
     let path = "/greengrass/v2/coreDevices/Core/thingGroups";
     let open = iot(&everything(), &[]);
     let (status, answer) = call(&open, "GET", path, Value::Null, true).await;
@@ -74,4 +74,98 @@ async fn only_the_registered_certificate_with_a_policy_gets_an_answer() {
     let connect = json!({"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"});
     let closed = iot(&json!({"Version": "2012-10-17", "Statement": connect}), &[]);
     assert_eq!(call(&closed, "GET", path, Value::Null, true).await.0, 403);
+}
+
+fn group(name: &str) -> Control {
+    let deployment = json!({"id": name, "job": name, "target": {"group": name}, "components": {}});
+    serde_json::from_value(json!({"deploy": deployment})).unwrap()
+}
+
+#[tokio::test]
+async fn thing_groups_come_in_pages_and_grow_with_deployments() {
+    fidelity::fidelity!("iot-24");
+    let iot = iot(&everything(), &[]);
+    for name in ["A", "B", "C", "D", "E", "F"] {
+        iot.control(group(name)).unwrap();
+    }
+    let path = "/greengrass/v2/coreDevices/Core/thingGroups";
+    let (_, first) = call(&iot, "GET", path, Value::Null, true).await;
+    let token = first["nextToken"].as_str().unwrap();
+    let (_, second) = call(&iot, "GET", &format!("{path}?nextToken={token}"), Value::Null, true).await;
+    let pages = [first.clone(), second.clone()].map(|page| page["thingGroups"].as_array().unwrap().clone());
+    let names: Vec<_> = pages.concat().iter().map(|group| group["thingGroupName"].clone()).collect();
+    assert_eq!(names, ["Group", "A", "B", "C", "D", "E", "F"]);
+    assert!(second.get("nextToken").is_none(), "{second}");
+    let (status, _) = call(&iot, "GET", &format!("{path}?nextToken=x"), Value::Null, true).await;
+    assert_eq!(status, 400);
+}
+
+const ARN: &str = "arn:aws:greengrass:ap-northeast-1:aws:components:com.example.Hello:versions:1.0.0";
+
+/// A world with a public component whose artifact is AWS's own.
+fn public(policy: &Value) -> World {
+    let mut world = world(policy, &[&HELLO.replace("s3://bucket/hello/main.py", "greengrass:lib/main.py")]);
+    world.components[0].public = true;
+    world.components[0].artifacts.insert("lib/main.py".to_owned(), "bucket/hello/main.py".to_owned());
+    world
+}
+
+#[tokio::test]
+async fn an_artifact_of_awss_own_is_told_as_a_presigned_url() {
+    fidelity::fidelity!("iot-32");
+    let iot = Iot::new(Arc::new(public(&everything())), Arc::default()).unwrap();
+    let (_, resolved) = resolve(&iot, "=1.0.0", "linux").await;
+    assert_eq!(resolved["resolvedComponentVersions"][0]["arn"], ARN);
+    let escaped = ARN.replace(':', "%3A");
+    for (arn, name) in [(escaped.as_str(), "lib/main.py"), (ARN, "lib%2Fmain.py")] {
+        let path = format!("/greengrass/v2/components/{arn}/artifacts/{name}?s3EndpointType=GLOBAL");
+        let (status, answer) = call(&iot, "GET", &path, Value::Null, true).await;
+        let url = answer["preSignedUrl"].as_str().unwrap();
+        let start = "https://bucket.s3.ap-northeast-1.amazonaws.com/hello/main.py?X-Amz-";
+        assert!(status == 200 && url.starts_with(start), "{url}");
+        assert!(url.contains("X-Amz-Expires=900") && url.contains("X-Amz-Signature="), "{url}");
+    }
+    let missing =
+        [format!("{escaped}/artifacts/other"), format!("{}/artifacts/lib/main.py", escaped.replace("1.0", "2.0"))];
+    for path in missing {
+        let (status, answer) = call(&iot, "GET", &format!("/greengrass/v2/components/{path}"), Value::Null, true).await;
+        assert!(status == 404 && answer["message"].as_str().unwrap().contains("does not exist"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_artifact_of_awss_own_needs_the_policy_on_its_version() {
+    fidelity::fidelity!("iot-18", "iot-32");
+    for (resource, status) in [(ARN, 200), (&*ARN.replace("1.0.0", "1.0.1"), 403)] {
+        let allow =
+            json!({"Effect": "Allow", "Action": "greengrass:GetComponentVersionArtifact", "Resource": resource});
+        let world = public(&json!({"Version": "2012-10-17", "Statement": allow}));
+        let iot = Iot::new(Arc::new(world), Arc::default()).unwrap();
+        let path = format!("/greengrass/v2/components/{ARN}/artifacts/lib/main.py");
+        assert_eq!(call(&iot, "GET", &path, Value::Null, true).await.0, status);
+    }
+}
+
+#[test]
+fn what_create_component_version_refuses_is_refused() {
+    fidelity::fidelity!("iot-33");
+    for (uri, refused) in [
+        ("https://example.com/a.zip", true),
+        ("a.zip", true),
+        ("", true),
+        ("docker:alpine:3", false),
+        ("s3://bucket/hello/main.py", false),
+    ] {
+        let recipe = HELLO.replace("s3://bucket/hello/main.py", &format!("'{uri}'"));
+        match Iot::new(Arc::new(world(&everything(), &[&recipe])), Arc::default()) {
+            Err(error) => {
+                let says = format!("`com.example.Hello` 1.0.0: CreateComponentVersion refuses the artifact `{uri}`");
+                assert!(refused && error.contains(&says), "{error}");
+            }
+            Ok(_) => assert!(!refused, "{uri}"),
+        }
+    }
+    let long = format!("{HELLO}# {}", "x".repeat(16_000));
+    let error = Iot::new(Arc::new(world(&everything(), &[&long])), Arc::default()).unwrap_err();
+    assert!(error.contains("bytes; 16000 is the limit"), "{error}");
 }

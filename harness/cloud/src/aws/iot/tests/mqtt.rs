@@ -64,9 +64,9 @@ async fn ask(client: &AsyncClient, topic: &str, request: &Value) {
     client.publish(topic, QoS::AtLeastOnce, false, request.to_string()).await.unwrap();
 }
 
-/// `[iot-1]` `[iot-10]` `[iot-11]` `[iot-12]` `[iot-13]`
 #[tokio::test]
 async fn a_device_takes_its_job_to_the_end() {
+    fidelity::fidelity!("iot-1", "iot-10", "iot-11", "iot-12", "iot-13");
     let port = listen(iot(&everything(), &[]), true).await;
     let (client, mut events) = AsyncClient::new(options(port, "Core"), 10);
     client.subscribe(format!("{JOBS}/$next/{NAMESPACE}/get/+"), QoS::AtLeastOnce).await.unwrap();
@@ -106,9 +106,9 @@ fn order(order: Value) -> Control {
     serde_json::from_value(order).unwrap()
 }
 
-/// `[iot-13]` `[iot-28]`
 #[tokio::test]
 async fn orders_reach_a_connected_device_as_notices_in_their_order() {
+    fidelity::fidelity!("iot-13", "iot-28");
     let iot = iot(&everything(), &[]);
     let port = listen(Arc::clone(&iot), true).await;
     let (client, mut events) = AsyncClient::new(options(port, "Core"), 10);
@@ -125,9 +125,9 @@ async fn orders_reach_a_connected_device_as_notices_in_their_order() {
     assert_eq!(pending, [Value::Null, json!("j-2"), Value::Null]);
 }
 
-/// `[iot-31]`
 #[tokio::test]
 async fn a_deployment_to_the_thing_goes_through_its_shadow() {
+    fidelity::fidelity!("iot-31");
     let iot = iot(&everything(), &[]);
     let port = listen(Arc::clone(&iot), true).await;
     let (client, mut events) = AsyncClient::new(options(port, "Core"), 10);
@@ -173,9 +173,9 @@ async fn a_deployment_to_the_thing_goes_through_its_shadow() {
     assert_eq!(message(&mut events).await.1["execution"]["jobId"], "j-1");
 }
 
-/// `[iot-3]` `[iot-31]`
 #[tokio::test]
 async fn the_shadow_needs_the_policy() {
+    fidelity::fidelity!("iot-3", "iot-31");
     let policy = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": ["iot:Connect", "iot:Publish"], "Resource": "*"},
         {"Effect": "Allow", "Action": ["iot:Subscribe", "iot:Receive"], "Resource": "arn:aws:iot:*:*:topic*/*jobs*"}
@@ -193,9 +193,9 @@ async fn the_shadow_needs_the_policy() {
     assert_eq!(codes.await, [Failure, Success(QoS::AtLeastOnce)]);
 }
 
-/// `[iot-5]`
 #[tokio::test]
 async fn unacknowledged_messages_come_again_after_a_reconnect() {
+    fidelity::fidelity!("iot-5");
     let port = listen(iot(&everything(), &[]), true).await;
     let persistent = || {
         let mut options = options(port, "Core");
@@ -226,9 +226,9 @@ async fn unacknowledged_messages_come_again_after_a_reconnect() {
     assert_eq!((second.topic.as_str(), second.dup), ("a/2", false));
 }
 
-/// `[iot-2]` `[iot-3]`
 #[tokio::test]
 async fn version_3_ends_where_a_refusal_cannot_be_said() {
+    fidelity::fidelity!("iot-2", "iot-3");
     let policy = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": "iot:Connect", "Resource": "arn:aws:iot:*:*:client/Core"},
         {"Effect": "Allow", "Action": "iot:Subscribe", "Resource": "arn:aws:iot:*:*:topicfilter/mine"}
@@ -254,9 +254,9 @@ fn filter(path: &str) -> rumqttc::SubscribeFilter {
     rumqttc::SubscribeFilter::new(path.to_owned(), QoS::AtLeastOnce)
 }
 
-/// `[iot-1]`
 #[tokio::test]
 async fn an_unknown_certificate_gets_no_answer() {
+    fidelity::fidelity!("iot-1");
     let port = listen(iot(&everything(), &[]), false).await;
     let (_client, mut events) = AsyncClient::new(options(port, "Core"), 10);
     assert!(timeout(PATIENCE, events.poll()).await.unwrap().is_err());
@@ -275,13 +275,13 @@ async fn until_5<T>(events: &mut v5::EventLoop, mut wanted: impl FnMut(v5::mqttb
     timeout(PATIENCE, polling).await.unwrap()
 }
 
-/// `[iot-3]` `[iot-4]` `[iot-6]` `[iot-9]`
 #[tokio::test]
 async fn version_5_says_why_and_stays() {
     use v5::mqttbytes::{
         QoS,
         v5::{ConnectProperties, Packet, PubAckReason},
     };
+    fidelity::fidelity!("iot-3", "iot-4", "iot-6", "iot-9");
     let policy = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": "iot:*", "Resource": "*"},
         {"Effect": "Deny", "Action": "iot:Publish", "Resource": "arn:aws:iot:*:*:topic/closed"}
