@@ -4,7 +4,7 @@
 
 use crate::{
     config::Config,
-    log::{Line, Logs, instant},
+    log::{Cause, Line, Logs, instant},
 };
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -78,6 +78,8 @@ impl Provider {
         if let Some(answer) = cache.as_ref().filter(|answer| answer.valid_until > OffsetDateTime::now_utc()) {
             return answer.clone();
         }
+        let text = "IAM credentials not found in cache or already expired. Fetching new ones from TES";
+        self.logs.nucleus(&Line::debug(LOGGER).message(text).with("iotCredentialsPath", &self.path));
         let answer = Arc::new(self.fetch().await);
         *cache = Some(answer.clone());
         answer
@@ -97,7 +99,7 @@ impl Provider {
                 Err(error) => error,
             };
             let line = Line::warn(LOGGER).message("Encountered error while fetching credentials");
-            self.logs.nucleus(&line.with("iotCredentialsPath", &self.path).cause(chain(&error)));
+            self.logs.nucleus(&line.with("iotCredentialsPath", &self.path).cause(no_response(&error)));
             if attempt < 3 {
                 #[expect(clippy::disallowed_methods, reason = "the nucleus waits this long between its tries")]
                 tokio::time::sleep(RECONNECT).await;
@@ -161,6 +163,12 @@ impl Provider {
         self.logs.nucleus(&Line::error(LOGGER).message(quoted).with("iotCredentialsPath", &self.path));
         Answer { status, body, credentials: None, valid_until: OffsetDateTime::now_utc() + keep }
     }
+}
+
+/// The exception that a request ends with when no answer comes.
+fn no_response(error: &dyn std::error::Error) -> Cause {
+    let exception = Cause::new("com.aws.greengrass.deployment.exceptions.AWSIotException", "Unable to get response");
+    exception.because(Cause::new("java.io.IOException", chain(error)))
 }
 
 /// An error with its causes in one line.

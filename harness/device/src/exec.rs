@@ -183,7 +183,8 @@ async fn copy(pipe: Option<impl AsyncRead + Unpin>, stream: Stream, sink: Sink) 
     lines.finish(|line| sink(stream, line));
 }
 
-/// Splits bytes at `\n`, `\r` and `\r\n`, and trims each line.
+/// Splits bytes at `\n`, `\r` and `\r\n`, and trims each line as Java does: of everything up to U+0020, and of nothing
+/// else. Newlines that follow a `\r` belong to it, however many they are.
 #[derive(Debug, Default)]
 struct Lines {
     line: Vec<u8>,
@@ -193,42 +194,51 @@ struct Lines {
 impl Lines {
     fn push(&mut self, bytes: &[u8], mut take: impl FnMut(&str)) {
         for byte in bytes {
-            let second_half = *byte == b'\n' && self.after_return;
-            self.after_return = *byte == b'\r';
             match byte {
-                b'\n' if second_half => {}
-                b'\n' | b'\r' => take(String::from_utf8_lossy(&std::mem::take(&mut self.line)).trim()),
-                _ => self.line.push(*byte),
+                b'\n' if self.after_return => {}
+                b'\n' | b'\r' => {
+                    self.after_return = *byte == b'\r';
+                    take(trim(&String::from_utf8_lossy(&std::mem::take(&mut self.line))));
+                }
+                _ => {
+                    self.after_return = false;
+                    self.line.push(*byte);
+                }
             }
         }
     }
 
     fn finish(self, mut take: impl FnMut(&str)) {
         if !self.line.is_empty() {
-            take(String::from_utf8_lossy(&self.line).trim());
+            take(trim(&String::from_utf8_lossy(&self.line)));
         }
     }
+}
+
+fn trim(line: &str) -> &str {
+    line.trim_matches(|character| character <= ' ')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fidelity::fidelity;
     use std::sync::Mutex;
 
-    // [core-exec-3]
     #[test]
     fn lines_end_at_returns_and_are_trimmed() {
+        fidelity!("core-exec-3");
         let mut found = Vec::new();
         let mut lines = Lines::default();
-        lines.push(b"  a \r\n\n10%\r20%\r", |line| found.push(line.to_owned()));
-        lines.push(b"\nlast", |line| found.push(line.to_owned()));
+        lines.push(b"  a \r\n10%\r20%\r", |line| found.push(line.to_owned()));
+        lines.push(b"\n\nb\n\n\x1b \xc2\xa0c\xff\t\nlast", |line| found.push(line.to_owned()));
         lines.finish(|line| found.push(line.to_owned()));
-        assert_eq!(found, ["a", "", "10%", "20%", "last"]);
+        assert_eq!(found, ["a", "10%", "20%", "b", "", "\u{a0}c\u{fffd}", "last"]);
     }
 
-    // [core-exec-4]
     #[tokio::test]
     async fn a_process_is_killed_with_its_children() {
+        fidelity!("core-exec-4");
         let said = Arc::new(Mutex::new(Vec::new()));
         let (ready, mut is_ready) = watch::channel(false);
         let sink: Sink = {

@@ -125,6 +125,9 @@ impl Kernel {
             }
             return Some(effect);
         }
+        if name != crate::tes::NAME {
+            self.logs.open(name);
+        }
         let (service, requests) = Service::new(name, spec);
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(service.token.clone());
         // The map is locked over the start, so that the new service can't look for itself too early.

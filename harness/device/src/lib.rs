@@ -118,6 +118,8 @@ fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
     let config = Config { clock: Clock::new(options.speed), ..config };
     let store = Store::open(&options.root)?;
     let logs = Arc::new(Logs::new(&store.logs()));
+    logs.configure(&config.nucleus);
+    logs.open("main");
     let line = Line::info("com.aws.greengrass.lifecyclemanager.KernelLifecycle").thread("main").event("system-start");
     let line = line.message("Launch Nucleus").with("configPath", options.root.join("config").to_string_lossy());
     logs.nucleus(&line.with("rootPath", options.root.to_string_lossy()).with("version", config::VERSION));
