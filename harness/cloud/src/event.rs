@@ -3,6 +3,7 @@
 //! The harness follows the container's log and reads these lines back; they are the evidence of the AWS side and of
 //! the internet side. Nothing but events goes to standard output; diagnostics go to standard error.
 
+use crate::fleet::CoreDevice;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::io::Write;
@@ -73,12 +74,12 @@ pub enum What {
         /// Why.
         reason: String,
     },
-    /// The status of a deployment on the device changed: of its IoT job execution, or what the device reported in the
-    /// shadow.
+    /// The status of a deployment on the device changed: of its IoT job execution, what the device reported in the
+    /// shadow, or that a local deployment ended.
     Job {
         /// The deployment's id.
         deployment: String,
-        /// The job's id; absent for a deployment to the thing.
+        /// The job's id; absent for a deployment to the thing and for a local one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         job: Option<String>,
         /// `QUEUED`, `IN_PROGRESS`, `SUCCEEDED`, `FAILED`, `REJECTED` or `CANCELED`.
@@ -94,6 +95,8 @@ pub enum What {
         /// The message, as sent.
         message: Value,
     },
+    /// What AWS knows of the core device after a fleet status message of it.
+    CoreDevice(Box<CoreDevice>),
     /// A request to the Greengrass data plane.
     DataPlane {
         /// The operation, such as `ResolveComponentCandidates`.

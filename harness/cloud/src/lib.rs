@@ -9,5 +9,6 @@ pub mod aws;
 pub mod clock;
 pub mod control;
 pub mod event;
+pub mod fleet;
 pub mod github;
 pub mod world;

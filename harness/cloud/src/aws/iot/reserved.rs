@@ -9,8 +9,10 @@ use super::{
 };
 use crate::{
     event::{What, emit},
+    fleet,
     world::{Deployment, Target, World},
 };
+use serde::Deserialize;
 use serde_json::Value;
 
 /// A message that a service publishes.
@@ -28,6 +30,7 @@ pub(super) struct Reserved {
     jobs: Jobs,
     shadows: Shadows,
     thing_deployments: ThingDeployments,
+    tracker: fleet::Tracker,
 }
 
 impl Reserved {
@@ -42,6 +45,7 @@ impl Reserved {
             jobs: Jobs::new(&thing),
             shadows: Shadows::new(&thing),
             thing_deployments: ThingDeployments::default(),
+            tracker: fleet::Tracker::default(),
             thing,
         };
         for deployment in &world.deployments {
@@ -107,12 +111,70 @@ impl Reserved {
             }
             ["greengrassv2", "health", "json"] => {
                 match serde_json::from_slice(payload) {
-                    Ok(message) => emit(What::Fleet { message }),
+                    Ok(message) => self.health(message).into_iter().for_each(emit),
                     Err(error) => tracing::warn!(%error, "a fleet status message is no JSON"),
                 }
                 Vec::new()
             }
             _ => Vec::new(),
         }
+    }
+    /// What a fleet status message says; of deployments only that a local one ended, since the others say it themselves.
+    fn health(&mut self, message: Value) -> Vec<What> {
+        let read = fleet::Message::deserialize(&message);
+        let mut seen = vec![What::Fleet { message }];
+        let device = match read {
+            Ok(message) => self.tracker.take(message),
+            Err(error) => {
+                tracing::warn!(%error, "a fleet status message is not as AWS reads it");
+                None
+            }
+        };
+        if let Some(device) = device {
+            let local = device.deployment.as_ref().filter(|_| device.trigger.as_deref() == Some("LOCAL_DEPLOYMENT"));
+            if let Some(fleet::Deployment { status, deployment_id: Some(id), status_details, .. }) = local {
+                let (deployment, status, details) = (id.clone(), status.clone(), status_details.clone());
+                seen.push(What::Job { deployment, job: None, status, details, document: None });
+            }
+            seen.push(What::CoreDevice(Box::new(device)));
+        }
+        seen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::tests::{everything, world},
+        *,
+    };
+    use serde_json::json;
+
+    #[test]
+    fn a_fleet_status_message_becomes_what_aws_knows_of_the_device() {
+        fidelity::fidelity!("iot-34");
+        let mut reserved = Reserved::new(&world(&everything(), &[])).unwrap();
+        let mut kinds = |message: Value| -> Vec<Value> {
+            let seen = reserved.health(message).into_iter();
+            seen.map(|what| serde_json::to_value(what).unwrap()).collect()
+        };
+        let component = json!({"componentName": "A", "version": "1.0.0", "status": "RUNNING", "isRoot": true});
+        let local = json!({"status": "FAILED", "deploymentId": "local", "statusDetails": {"detailedStatus": "X"}});
+        let mut message = json!({
+            "overallDeviceStatus": "HEALTHY", "sequenceNumber": 1, "messageType": "PARTIAL",
+            "trigger": "LOCAL_DEPLOYMENT", "components": [component], "deploymentInformation": local,
+        });
+        let seen = kinds(message.clone());
+        assert_eq!(seen[0], json!({"kind": "fleet", "message": message}));
+        let job = json!({"kind": "job", "deployment": "local", "status": "FAILED", "details": {"detailedStatus": "X"}});
+        assert_eq!(seen[1], job);
+        assert_eq!((&seen[2]["kind"], &seen[2]["status"]), (&json!("core-device"), &json!("HEALTHY")));
+        assert_eq!(
+            (&seen[2]["components"]["A"]["state"], &seen[2]["deployment"]["deployment_id"]),
+            (&json!("RUNNING"), &json!("local"))
+        );
+        message["trigger"] = json!("THING_GROUP_DEPLOYMENT");
+        assert_eq!(kinds(message).len(), 2, "a job tells its own end");
+        assert_eq!(kinds(json!({"overallDeviceStatus": "WELL"})).len(), 1, "it is written down all the same");
     }
 }
