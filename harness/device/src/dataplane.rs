@@ -1,4 +1,4 @@
-//! The Greengrass data plane: two operations over mutual TLS.
+//! The Greengrass data plane over mutual TLS.
 
 use crate::{artifact::s3::encoded, config::Config, credentials::chain, platform::Attributes};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -42,6 +42,12 @@ impl DataPlane {
         Self { client, base: config.data_plane.clone(), thing: config.thing.clone(), platform: config.platform.clone() }
     }
 
+    /// One that talks to a plain HTTP server.
+    #[cfg(test)]
+    pub(crate) fn plain(base: &str, client: Client) -> Self {
+        Self { client, base: base.into(), thing: "T".into(), platform: Attributes::new() }
+    }
+
     /// `ResolveComponentCandidates` for one component.
     ///
     /// # Errors
@@ -65,6 +71,17 @@ impl DataPlane {
         let recipe = resolved["recipe"].as_str().and_then(|recipe| STANDARD.decode(recipe).ok());
         let arn = resolved["arn"].as_str().map(str::to_owned);
         recipe.zip(arn).map(|(recipe, arn)| Resolved { arn, recipe }).ok_or(Error::Invalid)
+    }
+
+    /// `GetComponentVersionArtifact`: a presigned URL for an artifact of a component version.
+    ///
+    /// # Errors
+    /// As the kinds of [`Error`].
+    pub(crate) async fn artifact(&self, arn: &str, name: &str, endpoint: &str) -> Result<String, Error> {
+        let (arn, name) = (encoded(arn).replace('/', "%2F"), encoded(name));
+        let url = format!("{}/greengrass/v2/components/{arn}/artifacts/{name}?s3EndpointType={endpoint}", self.base);
+        let answer = call(self.client.get(url)).await?;
+        answer["preSignedUrl"].as_str().map(str::to_owned).ok_or(Error::Invalid)
     }
 
     /// `ListThingGroupsForCoreDevice`, all pages: names as `thinggroup/NAME`, parents too.

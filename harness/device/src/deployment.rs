@@ -185,7 +185,10 @@ impl Deployer {
             }
         }
         for component in resolved.values() {
-            self.artifacts.prepare(&component.recipe, &component.selected, cancelled).await?;
+            Artifacts::check(&component.recipe, &component.selected, |name| resolved.contains_key(name))?;
+        }
+        for component in resolved.values() {
+            self.artifacts.prepare(&self.data_plane, &component.recipe, &component.selected, cancelled).await?;
         }
         let specs = self.specs(document, &groups, &resolved)?;
         Ok((groups, specs))
@@ -214,7 +217,7 @@ impl Deployer {
                     let line = Line::info(TASK).event("get-thing-group-hierarchy");
                     let line = line.message("task failed and will be retried").with("task-attempt", "1");
                     self.kernel.logs.nucleus(&line.cause(chain(&error)));
-                    pause(cancelled, RETRY, RETRY).await?;
+                    pause(self.kernel.config.clock, cancelled, RETRY, RETRY).await?;
                 }
             }
         }

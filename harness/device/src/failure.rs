@@ -27,15 +27,6 @@ impl Failure {
         self
     }
 
-    /// Puts `prefix` before each message of ours; the last one of several is the SDK's own.
-    pub(crate) fn prefixed(mut self, prefix: &str) -> Self {
-        let ours = self.messages.len().saturating_sub(1).max(1);
-        for message in self.messages.iter_mut().take(ours) {
-            *message = format!("{prefix}{message}");
-        }
-        self
-    }
-
     /// Adds a type that doesn't follow from the codes.
     pub(crate) fn kind(mut self, kind: &'static str) -> Self {
         self.kinds.push(kind);
@@ -78,18 +69,29 @@ fn kind_of(code: &str) -> Option<&'static str> {
         | "COMPONENT_VERSION_REQUIREMENTS_NOT_MET"
         | "RESOURCE_NOT_FOUND"
         | "RUN_WITH_CONFIG_NOT_VALID"
+        | "MISSING_DOCKER_APPLICATION_MANAGER"
         | "S3_HEAD_OBJECT_RESOURCE_NOT_FOUND"
         | "S3_GET_BUCKET_LOCATION_RESOURCE_NOT_FOUND"
         | "S3_GET_OBJECT_RESOURCE_NOT_FOUND" => "REQUEST_ERROR",
         "ACCESS_DENIED"
         | "RESOLVE_COMPONENT_CANDIDATES_ACCESS_DENIED"
+        | "GET_COMPONENT_VERSION_ARTIFACT_ACCESS_DENIED"
         | "S3_ACCESS_DENIED"
         | "S3_HEAD_OBJECT_ACCESS_DENIED"
         | "S3_GET_BUCKET_LOCATION_ACCESS_DENIED"
         | "S3_GET_OBJECT_ACCESS_DENIED" => "PERMISSION_ERROR",
         "BAD_REQUEST" => "NUCLEUS_ERROR",
-        "IO_WRITE_ERROR" | "IO_READ_ERROR" | "IO_UNZIP_ERROR" | "SET_PERMISSION_ERROR" | "LOCAL_RECIPE_NOT_FOUND" => {
-            "DEVICE_ERROR"
+        "IO_WRITE_ERROR"
+        | "IO_READ_ERROR"
+        | "IO_UNZIP_ERROR"
+        | "IO_FILE_ATTRIBUTE_ERROR"
+        | "SET_PERMISSION_ERROR"
+        | "DISK_SPACE_CRITICAL"
+        | "LOCAL_RECIPE_NOT_FOUND"
+        | "LOCAL_RECIPE_METADATA_NOT_FOUND"
+        | "HASHING_ALGORITHM_UNAVAILABLE" => "DEVICE_ERROR",
+        "GET_GREENGRASS_ARTIFACT_SIZE_ERROR" | "DOWNLOAD_GREENGRASS_ARTIFACT_ERROR" | "HTTP_REQUEST_ERROR" => {
+            "HTTP_ERROR"
         }
         "RECIPE_PARSE_ERROR"
         | "ARTIFACT_URI_NOT_VALID"
@@ -103,7 +105,7 @@ fn kind_of(code: &str) -> Option<&'static str> {
         | "COMPONENT_DEPENDENCY_NOT_VALID"
         | "COMPONENT_VERSION_NOT_VALID" => "COMPONENT_RECIPE_ERROR",
         "S3_ERROR" | "S3_RESOURCE_NOT_FOUND" | "S3_BAD_REQUEST" => "DEPENDENCY_ERROR",
-        "RESOLVE_COMPONENT_CANDIDATES_BAD_RESPONSE" => "CLOUD_SERVICE_ERROR",
+        "RESOLVE_COMPONENT_CANDIDATES_BAD_RESPONSE" | "GREENGRASS_ARTIFACT_SIZE_NOT_FOUND" => "CLOUD_SERVICE_ERROR",
         _ => return None,
     })
 }

@@ -130,13 +130,13 @@ fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
         client: http::s3_client(&config).map_err(configuration)?,
         provider: provider.clone(),
         region: config.region.clone(),
-        logs: logs.clone(),
         base: None,
     };
     let tls = http::iot_tls(&config).map_err(configuration)?;
     let (mqtt, incoming) = mqtt::connect(&config, tls, logs.clone());
     let (events, fleet_events) = mpsc::unbounded_channel();
     let data_plane = DataPlane::new(&config, iot);
+    let (clock, nucleus) = (config.clock, config.nucleus.clone());
     let kernel = Kernel::new(config, store.clone(), logs.clone(), provider, events);
     ipc::watch(kernel.clone())?;
 
@@ -145,7 +145,7 @@ fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
     let jobs = jobs::Jobs::new(kernel.clone(), mqtt.clone(), queue.clone());
     let keeper = status::Keeper::new(logs.clone(), jobs.clone());
     tokio::spawn(jobs.receive(incoming));
-    let artifacts = Artifacts { s3, store, logs };
+    let artifacts = Artifacts { s3, store, logs, clock, nucleus };
     tokio::spawn(deployment::Deployer::new(kernel.clone(), keeper, data_plane, artifacts).run(queue));
     Ok((kernel, mqtt))
 }

@@ -41,10 +41,7 @@ impl Component {
         if tree::get(&self.selected.lifecycle, "bootstrap").is_some() {
             return Some("the lifecycle step `bootstrap`".into());
         }
-        let scheme = |uri: &str| uri.split(':').next().unwrap_or_default().to_ascii_lowercase();
-        let foreign = |scheme: &String| scheme == "docker" || scheme == "greengrass";
-        let artifacts = self.selected.artifacts.iter();
-        artifacts.map(|artifact| scheme(&artifact.uri)).find(foreign).map(|scheme| format!("`{scheme}:` artifacts"))
+        None
     }
 }
 
@@ -153,7 +150,7 @@ impl Deployer {
             let line = Line::info(LOGGER).event("resolve-component-version");
             let line = line.message("task failed and will be retried").with("task-attempt", "1");
             logs.nucleus(&line.cause(chain(&error)));
-            pause(cancelled, RETRY, RETRY).await?;
+            pause(self.kernel.config.clock, cancelled, RETRY, RETRY).await?;
         };
         let (recipe, arn) = match (answer, local) {
             (Some(answer), _) => {

@@ -1,7 +1,8 @@
 //! One artifact of a manifest.
 
 use super::{Error, bean::Bean};
-use serde_json::Value;
+use serde_json::{Map, Value};
+use std::fmt;
 
 /// An artifact of the chosen manifest.
 #[derive(Clone, Debug)]
@@ -9,8 +10,10 @@ pub(crate) struct Artifact {
     pub(crate) uri: String,
     /// Whether it is unpacked as a zip file.
     pub(crate) unzip: bool,
-    /// Mode of the file once it is in place.
-    pub(crate) mode: u32,
+    /// Who may read it: `NONE`, `OWNER` or `ALL`.
+    read: &'static str,
+    /// Who may execute it.
+    execute: &'static str,
     /// Base64 of the digest.
     pub(crate) digest: Option<String>,
     /// Name of the digest's algorithm.
@@ -30,32 +33,44 @@ impl Artifact {
         if let Some(reason) = malformed(&uri) {
             return Err(Error::parse(format!("ComponentArtifact.Uri: {reason}: {uri}")));
         }
-        let (read, execute) = permission(&bean)?;
+        let empty = Value::Object(Map::new());
+        let permission = Bean::of(bean.get("Permission").unwrap_or(&empty), "Permission")?;
         Ok(Self {
             unzip: bean.choice("Unarchive", &UNARCHIVE)? == Some("ZIP"),
-            mode: read | execute,
+            read: permission.choice("Read", &PERMISSION)?.unwrap_or("OWNER"),
+            execute: permission.choice("Execute", &PERMISSION)?.unwrap_or("NONE"),
             digest: bean.text("Digest")?,
             algorithm: bean.text("Algorithm")?,
             uri,
         })
     }
+
+    /// Mode of the file once it is in place; who may execute may read.
+    pub(crate) fn mode(&self) -> u32 {
+        let read = match self.read {
+            "NONE" => 0o400,
+            "ALL" => 0o444,
+            _ => 0o440,
+        };
+        let execute = match self.execute {
+            "OWNER" => 0o550,
+            "ALL" => 0o555,
+            _ => 0,
+        };
+        read | execute
+    }
 }
 
-/// The bits for reading and executing; who may execute may read.
-fn permission(bean: &Bean<'_>) -> Result<(u32, u32), Error> {
-    let Some(permission) = bean.get("Permission") else { return Ok((0o440, 0)) };
-    let bean = Bean::of(permission, "Permission")?;
-    let read = match bean.choice("Read", &PERMISSION)? {
-        Some("NONE") => 0o400,
-        Some("ALL") => 0o444,
-        _ => 0o440,
-    };
-    let execute = match bean.choice("Execute", &PERMISSION)? {
-        Some("OWNER") => 0o550,
-        Some("ALL") => 0o555,
-        _ => 0,
-    };
-    Ok((read, execute))
+/// As Java prints it.
+impl fmt::Display for Artifact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { uri, read, execute, .. } = self;
+        let digest = self.digest.as_deref().unwrap_or("null");
+        let algorithm = self.algorithm.as_deref().unwrap_or("null");
+        let unarchive = UNARCHIVE[usize::from(self.unzip)];
+        write!(f, "ComponentArtifact(artifactUri={uri}, checksum={digest}, algorithm={algorithm}, ")?;
+        write!(f, "unarchive={unarchive}, permission=Permission(read={read}, execute={execute}))")
+    }
 }
 
 /// Why a text is no URI, in the words of Java.
@@ -108,7 +123,7 @@ mod tests {
             (json!({"Execute": "ALL"}), 0o555),
         ] {
             let artifact = read(&json!({"URI": "s3://b/k", "Permission": permission})).unwrap();
-            assert_eq!(artifact.mode, mode, "{permission}");
+            assert_eq!(artifact.mode(), mode, "{permission}");
         }
         assert!(
             read(&json!({"Uri": "s3://b/k", "Permission": {"Read": "EVERYONE"}})).unwrap_err().contains("EVERYONE")
