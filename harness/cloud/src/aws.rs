@@ -6,6 +6,7 @@
 
 mod control;
 mod dns;
+mod faults;
 mod gate;
 mod iot;
 mod presign;
@@ -21,6 +22,7 @@ use crate::{
     event::{What, emit},
     world::{self, World},
 };
+use faults::Faults;
 use gate::Gate;
 use iot::Iot;
 use provider::Provider;
@@ -70,10 +72,12 @@ pub async fn run() -> Result<(), Error> {
     let world = Arc::new(world);
     let localstack = LocalStack::new(&world);
     let sessions = Arc::new(Sessions::default());
+    let faults = Arc::new(Faults::default());
     let front = Arc::new(tls::Front {
-        iot: Iot::new(Arc::clone(&world), Arc::clone(&sessions)).map_err(Error::Setup)?,
+        iot: Iot::new(Arc::clone(&world), Arc::clone(&sessions), Arc::clone(&faults)).map_err(Error::Setup)?,
         provider: Provider::new(Arc::clone(&world), Arc::clone(&sessions)).map_err(Error::Setup)?,
-        gate: Gate::new(Arc::clone(&world), sessions, localstack.clone()).map_err(Error::Setup)?,
+        gate: Gate::new(Arc::clone(&world), sessions, localstack.clone(), Arc::clone(&faults)).map_err(Error::Setup)?,
+        faults,
         endpoints: world.endpoints.clone(),
         certificates: tls::Certificates::new(&world.authority).map_err(Error::Setup)?,
     });

@@ -3,7 +3,7 @@
 //! One order and one answer, each one line of JSON, on a connection to a Unix socket in the container. The device can't
 //! reach it. [`ask`] is the client.
 
-use crate::world::Deployment;
+use crate::{fault::Fault, world::Deployment};
 use serde::{Deserialize, Serialize};
 use std::{io, path::Path};
 use tokio::{
@@ -25,6 +25,10 @@ pub enum Control {
         /// The deployment's id.
         deployment: String,
     },
+    /// Make something go wrong from now on.
+    Fault(Fault),
+    /// End a fault by its name, such as `s3.503`; one that is over already is no error.
+    FaultEnd(String),
 }
 
 /// What became of an order.
@@ -42,6 +46,16 @@ pub enum Answer {
     Canceled {
         /// Its id.
         deployment: String,
+    },
+    /// The fault is on.
+    Faulty {
+        /// Its name.
+        name: String,
+    },
+    /// The fault is off.
+    Sound {
+        /// Its name.
+        name: String,
     },
 }
 

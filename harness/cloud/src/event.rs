@@ -38,6 +38,11 @@ pub enum What {
         /// The address answered; absent for NXDOMAIN or an empty answer.
         answer: Option<String>,
     },
+    /// A fault that is on purpose struck.
+    Fault {
+        /// Its name, such as `s3.503`.
+        name: String,
+    },
     /// A connection to an address that no name of this world resolves to.
     RawAddress {
         /// `address:port`.

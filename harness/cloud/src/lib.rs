@@ -9,6 +9,7 @@ pub mod aws;
 pub mod clock;
 pub mod control;
 pub mod event;
+pub mod fault;
 pub mod fleet;
 pub mod github;
 pub mod world;

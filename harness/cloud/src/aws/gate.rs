@@ -13,19 +13,21 @@ mod signature;
 mod tests;
 
 use super::{
+    faults::{Faults, Strike},
     sessions::{SERVICE, Session, Sessions},
     upstream::{Answer, LocalStack},
 };
 use crate::{
     clock,
     event::{ApiCall, Decision, Outcome, What, emit},
+    fault::Service,
     world::World,
 };
 use answer::Refusal;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, Full};
 use hyper::{
-    HeaderMap, Method, Request, Response,
+    HeaderMap, Method, Request, Response, StatusCode,
     body::Incoming,
     header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
 };
@@ -49,6 +51,7 @@ pub(super) struct Gate {
     secrets: Mutex<HashMap<(String, String), String>>,
     /// Buckets that were created through the gate.
     created: Mutex<BTreeSet<String>>,
+    faults: Arc<Faults>,
 }
 
 /// A request, read whole.
@@ -99,7 +102,12 @@ struct Target {
 }
 
 impl Gate {
-    pub(super) fn new(world: Arc<World>, sessions: Arc<Sessions>, localstack: LocalStack) -> Result<Self, String> {
+    pub(super) fn new(
+        world: Arc<World>,
+        sessions: Arc<Sessions>,
+        localstack: LocalStack,
+        faults: Arc<Faults>,
+    ) -> Result<Self, String> {
         let mut roles = HashMap::new();
         for (name, role) in &world.roles {
             let mut policies = Vec::new();
@@ -115,7 +123,7 @@ impl Gate {
         }});
         let everything = Document::parse(&everything).map_err(|error| error.to_string())?;
         roles.insert(SERVICE.to_owned(), vec![("AWS".to_owned(), everything)]);
-        Ok(Self { world, sessions, localstack, roles, secrets: Mutex::default(), created: Mutex::default() })
+        Ok(Self { world, sessions, localstack, roles, secrets: Mutex::default(), created: Mutex::default(), faults })
     }
 
     /// Answers one call.
@@ -179,10 +187,26 @@ impl Gate {
         let target = self.target(operation).await;
         let request = self.request(received, operation, &target.resource, &caller.session);
         let decided = self.decide(&caller.session, &request);
-        let result = self.carry_out(received, operation, &caller, &target, (&request, &decided), request_id).await;
+        let result = match self.struck(operation).await {
+            Some(result) => result,
+            None => self.carry_out(received, operation, &caller, &target, (&request, &decided), request_id).await,
+        };
         let statement = decided.statement.as_ref().map(ToString::to_string);
         let decision = decision(&target.resource, outcome(decided.outcome), statement);
         Settled { session: Some(caller.session), decision, result }
+    }
+
+    /// What a fault answers in place of anything else.
+    async fn struck(&self, operation: &Operation) -> Option<Result<Answer, Refusal>> {
+        if operation.service != "s3" {
+            return None;
+        }
+        let Strike { status, body } = self.faults.strike(Service::S3, &operation.name).await?;
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Some(match body {
+            Some(body) => Ok(Answer { status, headers: HeaderMap::new(), body: body.into() }),
+            None => Err(Refusal::fault(status.as_u16())),
+        })
     }
 
     fn decide(&self, session: &Session, request: &iam::Request) -> iam::Decision {

@@ -20,10 +20,11 @@ pub(super) mod tests;
 mod thing_deployments;
 mod topic;
 
-use super::sessions::Sessions;
+use super::{faults::Faults, sessions::Sessions};
 use crate::{
     control::{Answer, Control},
     event::{What, emit},
+    fault::{Fault, Kind},
     world::World,
 };
 use authorise::Policies;
@@ -46,6 +47,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub(crate) struct Iot {
     world: Arc<World>,
     sessions: Arc<Sessions>,
+    faults: Arc<Faults>,
     /// The registered device certificate, DER.
     certificate: Vec<u8>,
     policies: Policies,
@@ -61,7 +63,7 @@ impl Iot {
     /// # Errors
     /// If the certificate, a policy or a recipe can't be read, or a deployment not be created; the text names which one
     /// and why.
-    pub(super) fn new(world: Arc<World>, sessions: Arc<Sessions>) -> Result<Arc<Self>, String> {
+    pub(super) fn new(world: Arc<World>, sessions: Arc<Sessions>, faults: Arc<Faults>) -> Result<Arc<Self>, String> {
         let certificate = CertificateDer::from_pem_slice(world.thing.certificate.as_bytes())
             .map_err(|error| format!("reading the certificate of thing `{}`: {error}", world.thing.name))?;
         let iot = Self {
@@ -72,6 +74,7 @@ impl Iot {
             components: component::read_all(&world)?,
             world,
             sessions,
+            faults,
         };
         Ok(Arc::new(iot))
     }
@@ -131,6 +134,11 @@ impl Iot {
     pub(super) fn control(&self, order: Control) -> Result<Answer, String> {
         let mut reserved = self.reserved();
         let (answer, replies) = match order {
+            Control::Fault(fault) => return Ok(self.begin(fault)),
+            Control::FaultEnd(name) => {
+                self.faults.end(&name);
+                return Ok(Answer::Sound { name });
+            }
             Control::Deploy(deployment) => {
                 let (configuration_arn, replies) = reserved.deploy(&deployment)?;
                 (Answer::Deployed { deployment: deployment.id, configuration_arn }, replies)
@@ -142,6 +150,17 @@ impl Iot {
         };
         self.say(replies);
         Ok(answer)
+    }
+
+    fn begin(&self, fault: Fault) -> Answer {
+        let name = fault.name();
+        if fault.kind == Kind::Cut {
+            emit(What::Fault { name: name.clone() });
+            self.broker.cut();
+        } else {
+            self.faults.begin(fault);
+        }
+        Answer::Faulty { name }
     }
 
     /// Routes a client's message; what a service behind a reserved topic says to it follows.

@@ -68,6 +68,22 @@ impl Provider {
         }
     }
 
+    /// Answers one request wrongly, as a fault wants it.
+    pub(super) fn failing<B>(request: &Request<B>, status: u16, body: Option<String>) -> Response<Full<Bytes>> {
+        let message = match status {
+            400 => "Unable to assume the role, or the role to assume does not exist",
+            403 => "Access Denied",
+            404 => "Role alias does not exist",
+            429 => "Too Many Requests",
+            _ => "Internal Server Error",
+        };
+        let alias = request.uri().path().trim_start_matches("/role-aliases/").trim_end_matches("/credentials");
+        let thing = request.headers().get(THING_NAME).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let message = Some(body.clone().unwrap_or_else(|| message.to_owned()));
+        emit(What::Credentials { alias: alias.to_owned(), thing, status, message: message.clone() });
+        respond(status, None, &body.unwrap_or_else(|| json!({ "message": message }).to_string()))
+    }
+
     fn credentials(&self, alias: &str, thing: Option<&str>, certificate: Option<&[u8]>) -> Result<String, Refusal> {
         let holder = certificate.map(certificate_id);
         if holder.as_deref() != Some(self.registered.as_str()) {

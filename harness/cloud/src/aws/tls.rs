@@ -4,8 +4,17 @@
 //! A client certificate is taken if its holder proves to have the key; whether it is registered is decided above TLS,
 //! as at AWS, where the answer to a foreign certificate is an HTTP status.
 
-use super::{Error, gate::Gate, iot::Iot, provider::Provider};
-use crate::world::{AUTHORITY_NAME, Authority, Endpoints};
+use super::{
+    Error,
+    faults::{Faults, Strike},
+    gate::Gate,
+    iot::Iot,
+    provider::Provider,
+};
+use crate::{
+    fault::Service,
+    world::{AUTHORITY_NAME, Authority, Endpoints},
+};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
@@ -36,6 +45,7 @@ pub(super) struct Front {
     pub(super) iot: Arc<Iot>,
     pub(super) provider: Provider,
     pub(super) gate: Gate,
+    pub(super) faults: Arc<Faults>,
     pub(super) endpoints: Endpoints,
     pub(super) certificates: Certificates,
 }
@@ -117,7 +127,10 @@ impl Front {
     ) -> Response<Full<Bytes>> {
         match purpose {
             Purpose::DataPlane => Arc::clone(&self.iot).data_plane(request, certificate).await,
-            Purpose::Credentials => self.provider.answer(&request, certificate.as_deref()),
+            Purpose::Credentials => match self.faults.strike(Service::Provider, "").await {
+                Some(Strike { status, body }) => Provider::failing(&request, status, body),
+                None => self.provider.answer(&request, certificate.as_deref()),
+            },
             Purpose::Gate | Purpose::Mqtt => self.gate.answer(request, peer.ip()).await,
         }
     }

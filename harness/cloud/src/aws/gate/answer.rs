@@ -210,6 +210,17 @@ impl Refusal {
         Self::new(500, code, "We encountered an internal error. Please try again.")
     }
 
+    /// S3's usual answer with a status, where a fault wants it.
+    pub(super) fn fault(status: u16) -> Self {
+        match status {
+            400 => Self::new(status, "InvalidRequest", "Invalid Request"),
+            403 => Self::new(status, "AccessDenied", "Access Denied"),
+            404 => Self::new(status, "NoSuchKey", "The specified key does not exist."),
+            429 | 503 => Self::new(status, "SlowDown", "Please reduce your request rate."),
+            _ => Self { status, ..Self::internal(Protocol::S3) },
+        }
+    }
+
     /// The refusal on the wire.
     pub(super) fn response(&self, operation: &Operation, method: &Method, request_id: &str) -> Response<Full<Bytes>> {
         let Self { code, message, .. } = self;

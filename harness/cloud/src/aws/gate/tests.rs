@@ -2,7 +2,7 @@
 
 use super::{Gate, Sessions};
 use crate::{
-    aws::{presign, sessions::Session, upstream::LocalStack},
+    aws::{faults::Faults, presign, sessions::Session, upstream::LocalStack},
     world::World,
 };
 use aws_credential_types::Credentials;
@@ -42,6 +42,7 @@ const CERTIFICATE: &str = "c0ffee";
 struct Environment {
     address: SocketAddr,
     sessions: Arc<Sessions>,
+    faults: Arc<Faults>,
     localstack: MockServer,
 }
 
@@ -66,7 +67,9 @@ impl Environment {
         let localstack = MockServer::start().await;
         let world = Arc::new(world(&localstack.uri(), &statements));
         let sessions = Arc::new(Sessions::default());
-        let gate = Gate::new(Arc::clone(&world), Arc::clone(&sessions), LocalStack::new(&world)).unwrap();
+        let faults = Arc::new(Faults::default());
+        let gate =
+            Gate::new(Arc::clone(&world), Arc::clone(&sessions), LocalStack::new(&world), Arc::clone(&faults)).unwrap();
         let gate = Arc::new(gate);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -80,7 +83,7 @@ impl Environment {
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
-        Self { address, sessions, localstack }
+        Self { address, sessions, faults, localstack }
     }
 
     fn session(&self) -> Session {
@@ -556,4 +559,23 @@ async fn a_url_of_awss_own_needs_no_right_of_the_role() {
     assert!(answer.headers.contains("\"content-length\": \"3\""), "{}", answer.headers);
     let other = here.send(get(&url.replace("a%20b", "c"))).await;
     assert!(other.status == 403 && other.text.contains("SignatureDoesNotMatch"), "{}", other.text);
+}
+
+/// A fault of S3 comes before everything but who the caller is, and goes when it has struck often enough.
+#[tokio::test]
+async fn a_fault_answers_in_s3s_form_until_it_is_over() {
+    fidelity::fidelity!("fault-1");
+    let here = Environment::raise(allow("s3:GetObject", "*")).await;
+    let found = ResponseTemplate::new(200).set_body_string("hello");
+    Mock::given(matchers::path("/artifacts/a.zip")).respond_with(found).mount(&here.localstack).await;
+    let session = here.session();
+    here.faults.begin("s3.GetObject.503 times=1".parse().unwrap());
+    here.faults.begin("s3.500 times=1 body=<html>".parse().unwrap());
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let answer = here.send(s3("GET", "/a.zip").signed(&session)).await;
+        seen.push((answer.status.as_u16(), answer.text));
+    }
+    assert!(seen[0].0 == 503 && seen[0].1.contains("<Code>SlowDown</Code>"), "{seen:?}");
+    assert_eq!(seen[1..], [(500, "<html>".to_owned()), (200, "hello".to_owned())]);
 }

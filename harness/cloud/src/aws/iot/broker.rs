@@ -66,6 +66,8 @@ pub(super) struct Attached {
     pub(super) wake: Notify,
     /// Another connection with the same client id has taken over.
     pub(super) taken_over: Notify,
+    /// A fault breaks the connection off.
+    pub(super) cut: Notify,
 }
 
 impl Broker {
@@ -79,6 +81,7 @@ impl Broker {
             generation: state.generations,
             wake: Notify::new(),
             taken_over: Notify::new(),
+            cut: Notify::new(),
         });
         let mut session = state.sessions.remove(client).unwrap_or_default();
         let present = session.connection.is_some() || session.ends.is_some_and(|ends| Instant::now() < ends);
@@ -181,6 +184,13 @@ impl Broker {
         if let Some(session) = self.lock().held(attached) {
             session.unacknowledged.retain(|(sent, _)| *sent != id);
         }
+    }
+
+    /// Breaks every connection off.
+    pub(super) fn cut(&self) {
+        let state = self.lock();
+        let connections = state.sessions.values().filter_map(|session| session.connection.as_ref());
+        connections.for_each(|connection| connection.cut.notify_one());
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -5,7 +5,7 @@
 use super::{
     Iot,
     broker::{Attached, Subscription},
-    packet::{self, Connect, Inbound, Message},
+    packet::{self, Connect, Inbound, Message, Refused},
     topic,
 };
 use crate::event::{What, emit};
@@ -118,6 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
                 () = taken_over(attached.as_deref()) => {
                     self.close(DisconnectReasonCode::SessionTakenOver, "session taken over by a newer connection");
                 }
+                () = cut(attached.as_deref()) => return Ended::because("cut by a fault"),
                 () = passed(self.deadline) => self.silent(),
             }
         }
@@ -197,12 +198,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
     fn connect(&mut self, connect: Connect) {
         let Connect { version, ref client, .. } = connect;
         if client.is_empty() || client.len() > MAX_CLIENT_ID {
-            self.send(packet::refused(version, true));
+            self.send(packet::refused(version, Refused::BadId));
             self.ended = Some(Ended::because("the client id is empty or too long"));
             return;
         }
+        if self.iot.faults.refuses() {
+            self.send(packet::refused(version, Refused::Unavailable));
+            self.ended = Some(Ended::because("refused by a fault"));
+            return;
+        }
         if !self.iot.decide(client, "iot:Connect", "client", client) {
-            self.send(packet::refused(version, false));
+            self.send(packet::refused(version, Refused::NotAuthorized));
             self.ended = Some(Ended::because(format!("client `{client}` is not authorised to connect")));
             return;
         }
@@ -343,6 +349,13 @@ async fn woken(attached: Option<&Attached>) {
 async fn taken_over(attached: Option<&Attached>) {
     match attached {
         Some(attached) => attached.taken_over.notified().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn cut(attached: Option<&Attached>) {
+    match attached {
+        Some(attached) => attached.cut.notified().await,
         None => std::future::pending().await,
     }
 }

@@ -3,9 +3,15 @@
 //!
 //! The caller is known by its certificate alone and allowed by that certificate's IoT policies.
 
-use super::{super::presign, Iot, component::Component, requirement::Requirement};
+use super::{
+    super::{faults::Strike, presign},
+    Iot,
+    component::Component,
+    requirement::Requirement,
+};
 use crate::{
     event::{What, emit},
+    fault::Service,
     world::World,
 };
 use bytes::Bytes;
@@ -86,6 +92,10 @@ where
             return respond(Err(failure));
         }
     };
+    if let Some(Strike { status, body }) = iot.faults.strike(Service::DataPlane, call.operation).await {
+        emit(What::DataPlane { operation: call.operation.to_owned(), subject: call.subject, status });
+        return failing(status, body);
+    }
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).map_err(|error| error.to_string());
     let answer = perform(iot, &mut call, body, known);
     let status = answer.as_ref().map_or_else(|failure| failure.status, |_| StatusCode::OK).as_u16();
@@ -255,6 +265,24 @@ fn respond(answer: Answer) -> Response<Full<Bytes>> {
         }
     };
     response.body(Full::new(body.to_string().into())).expect("the headers are plain ASCII")
+}
+
+/// A wrong answer, as a fault wants it.
+fn failing(status: u16, body: Option<String>) -> Response<Full<Bytes>> {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let (kind, message) = match status.as_u16() {
+        400 => ("ValidationException", "Invalid request".into()),
+        403 => ("ForbiddenException", Value::Null),
+        404 => ("ResourceNotFoundException", "The requested resource can't be found".into()),
+        409 => ("ConflictException", "The request conflicts with another".into()),
+        429 => ("ThrottlingException", "Rate exceeded".into()),
+        _ => ("InternalServerException", "Internal server error".into()),
+    };
+    let mut response = respond(Err(Failure { status, kind, message }));
+    if let Some(body) = body {
+        *response.body_mut() = Full::new(body.into());
+    }
+    response
 }
 
 /// A path with its percent escapes resolved; bytes that are no UTF-8 are replaced.

@@ -209,14 +209,30 @@ pub(super) fn accepted(connect: &Connect, present: bool) -> Packet {
     packet.props(properties).build().expect("a CONNACK with all its fields is complete").into()
 }
 
-/// CONNACK of a client that is turned away: not authorised, or for an id that is not one.
-pub(super) fn refused(version: Version, bad_id: bool) -> Packet {
+/// Why a CONNECT is refused.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refused {
+    BadId,
+    NotAuthorized,
+    Unavailable,
+}
+
+/// CONNACK that refuses.
+pub(super) fn refused(version: Version, why: Refused) -> Packet {
     const COMPLETE: &str = "a CONNACK with all its fields is complete";
     if version == Version::V3_1_1 {
-        let code = if bad_id { ConnectReturnCode::IdentifierRejected } else { ConnectReturnCode::NotAuthorized };
+        let code = match why {
+            Refused::BadId => ConnectReturnCode::IdentifierRejected,
+            Refused::NotAuthorized => ConnectReturnCode::NotAuthorized,
+            Refused::Unavailable => ConnectReturnCode::ServerUnavailable,
+        };
         v3_1_1::Connack::builder().session_present(false).return_code(code).build().expect(COMPLETE).into()
     } else {
-        let code = if bad_id { ConnectReasonCode::ClientIdentifierNotValid } else { ConnectReasonCode::NotAuthorized };
+        let code = match why {
+            Refused::BadId => ConnectReasonCode::ClientIdentifierNotValid,
+            Refused::NotAuthorized => ConnectReasonCode::NotAuthorized,
+            Refused::Unavailable => ConnectReasonCode::ServerUnavailable,
+        };
         v5_0::Connack::builder().session_present(false).reason_code(code).build().expect(COMPLETE).into()
     }
 }

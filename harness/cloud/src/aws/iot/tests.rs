@@ -49,7 +49,7 @@ pub(super) fn world(policy: &Value, recipes: &[&str]) -> World {
 }
 
 pub(in crate::aws) fn iot(policy: &Value, recipes: &[&str]) -> Arc<Iot> {
-    Iot::new(Arc::new(world(policy, recipes)), Arc::default()).unwrap()
+    Iot::new(Arc::new(world(policy, recipes)), Arc::default(), Arc::default()).unwrap()
 }
 
 pub(super) fn certificate(iot: &Iot) -> Vec<u8> {
@@ -59,6 +59,7 @@ pub(super) fn certificate(iot: &Iot) -> Vec<u8> {
 #[test]
 fn a_bad_recipe_is_named_by_position_and_line() {
     fidelity::fidelity!("iot-23");
-    let error = Iot::new(Arc::new(world(&everything(), &[HELLO, "a: 1\nb: [\n"])), Arc::default()).unwrap_err();
+    let error =
+        Iot::new(Arc::new(world(&everything(), &[HELLO, "a: 1\nb: [\n"])), Arc::default(), Arc::default()).unwrap_err();
     assert!(error.contains("component 1") && error.contains("line"), "{error}");
 }

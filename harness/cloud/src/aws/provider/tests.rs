@@ -90,3 +90,19 @@ async fn knows_only_the_registered_certificate() {
         assert_eq!((status, body["message"].as_str()), (403, Some("Certificate is invalid on this endpoint")));
     }
 }
+
+#[tokio::test]
+async fn a_fault_answers_in_the_providers_form() {
+    fidelity::fidelity!("fault-1");
+    let request = Request::get("/role-aliases/Alias/credentials").body(()).unwrap();
+    for (status, body, expected) in [
+        (403, None, r#"{"message":"Access Denied"}"#),
+        (500, None, r#"{"message":"Internal Server Error"}"#),
+        (200, Some("no JSON"), "no JSON"),
+    ] {
+        let response = Provider::failing(&request, status, body.map(str::to_owned));
+        assert_eq!(response.status().as_u16(), status);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, expected);
+    }
+}

@@ -78,7 +78,7 @@ async fn only_the_registered_certificate_with_a_policy_gets_an_answer() {
 
 fn group(name: &str) -> Control {
     let deployment = json!({"id": name, "job": name, "target": {"group": name}, "components": {}});
-    serde_json::from_value(json!({"deploy": deployment})).unwrap()
+    order(json!({"deploy": deployment}))
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ fn public(policy: &Value) -> World {
 #[tokio::test]
 async fn an_artifact_of_awss_own_is_told_as_a_presigned_url() {
     fidelity::fidelity!("iot-32");
-    let iot = Iot::new(Arc::new(public(&everything())), Arc::default()).unwrap();
+    let iot = Iot::new(Arc::new(public(&everything())), Arc::default(), Arc::default()).unwrap();
     let (_, resolved) = resolve(&iot, "=1.0.0", "linux").await;
     assert_eq!(resolved["resolvedComponentVersions"][0]["arn"], ARN);
     let escaped = ARN.replace(':', "%3A");
@@ -140,7 +140,7 @@ async fn an_artifact_of_awss_own_needs_the_policy_on_its_version() {
         let allow =
             json!({"Effect": "Allow", "Action": "greengrass:GetComponentVersionArtifact", "Resource": resource});
         let world = public(&json!({"Version": "2012-10-17", "Statement": allow}));
-        let iot = Iot::new(Arc::new(world), Arc::default()).unwrap();
+        let iot = Iot::new(Arc::new(world), Arc::default(), Arc::default()).unwrap();
         let path = format!("/greengrass/v2/components/{ARN}/artifacts/lib/main.py");
         assert_eq!(call(&iot, "GET", &path, Value::Null, true).await.0, status);
     }
@@ -157,7 +157,7 @@ fn what_create_component_version_refuses_is_refused() {
         ("s3://bucket/hello/main.py", false),
     ] {
         let recipe = HELLO.replace("s3://bucket/hello/main.py", &format!("'{uri}'"));
-        match Iot::new(Arc::new(world(&everything(), &[&recipe])), Arc::default()) {
+        match Iot::new(Arc::new(world(&everything(), &[&recipe])), Arc::default(), Arc::default()) {
             Err(error) => {
                 let says = format!("`com.example.Hello` 1.0.0: CreateComponentVersion refuses the artifact `{uri}`");
                 assert!(refused && error.contains(&says), "{error}");
@@ -166,6 +166,27 @@ fn what_create_component_version_refuses_is_refused() {
         }
     }
     let long = format!("{HELLO}# {}", "x".repeat(16_000));
-    let error = Iot::new(Arc::new(world(&everything(), &[&long])), Arc::default()).unwrap_err();
+    let error = Iot::new(Arc::new(world(&everything(), &[&long])), Arc::default(), Arc::default()).unwrap_err();
     assert!(error.contains("bytes; 16000 is the limit"), "{error}");
+}
+
+fn order(order: Value) -> Control {
+    serde_json::from_value(order).unwrap()
+}
+
+#[tokio::test]
+async fn a_fault_of_one_operation_leaves_the_others_alone() {
+    fidelity::fidelity!("fault-1");
+    let iot = iot(&everything(), &[HELLO]);
+    let path = "/greengrass/v2/coreDevices/Core/thingGroups";
+    iot.control(order(json!({"fault": "data-plane.ResolveComponentCandidates.429 times=2"}))).unwrap();
+    iot.control(order(json!({"fault": "data-plane.ListThingGroupsForCoreDevice.500 body=oops"}))).unwrap();
+    for expected in [429, 429, 200] {
+        assert_eq!(resolve(&iot, "=1.0.0", "linux").await.0, expected);
+    }
+    iot.control(order(json!({"fault_end": "data-plane.ListThingGroupsForCoreDevice.500"}))).unwrap();
+    assert_eq!(call(&iot, "GET", path, Value::Null, true).await.0, 200);
+    iot.control(order(json!({"fault": "data-plane.403"}))).unwrap();
+    let (status, answer) = call(&iot, "GET", path, Value::Null, true).await;
+    assert_eq!((status, &answer["message"]), (403, &Value::Null));
 }

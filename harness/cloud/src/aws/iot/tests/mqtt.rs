@@ -328,3 +328,31 @@ async fn version_5_says_why_and_stays() {
     let error = timeout(PATIENCE, ended).await.unwrap();
     assert!(format!("{error:?}").contains("SessionTakenOver"), "{error:?}");
 }
+
+#[tokio::test]
+async fn faults_cut_connections_and_refuse_new_ones_while_the_session_stays() {
+    fidelity::fidelity!("fault-2");
+    let iot = iot(&everything(), &[]);
+    let port = listen(Arc::clone(&iot), true).await;
+    let persistent = || {
+        let mut options = options(port, "Core");
+        options.set_clean_session(false);
+        AsyncClient::new(options, 10)
+    };
+    let (client, mut events) = persistent();
+    client.subscribe(format!("{JOBS}/notify-{NAMESPACE}"), QoS::AtLeastOnce).await.unwrap();
+    subscribed(&mut events).await;
+    for fault in ["mqtt.refuse times=1", "mqtt.cut"] {
+        iot.control(order(json!({"fault": fault}))).unwrap();
+    }
+    let ended = async { while events.poll().await.is_ok() {} };
+    timeout(PATIENCE, ended).await.unwrap();
+    iot.control(order(json!({"cancel": {"deployment": "d-1"}}))).unwrap();
+
+    let (_refused, mut refused_events) = persistent();
+    let refused = timeout(PATIENCE, refused_events.poll()).await.unwrap().unwrap_err();
+    assert!(refused.to_string().contains("ServiceUnavailable"), "{refused}");
+    let (_client, mut events) = persistent();
+    let (_, waited) = message(&mut events).await;
+    assert_eq!(waited["jobs"], json!({}), "what was said meanwhile has waited");
+}
