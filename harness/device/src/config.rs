@@ -23,9 +23,7 @@ pub(crate) struct Config {
     pub(crate) key: PathBuf,
     pub(crate) root_ca: PathBuf,
     pub(crate) region: String,
-    pub(crate) role_alias: Option<String>,
     pub(crate) data_endpoint: String,
-    pub(crate) credentials_endpoint: String,
     /// Base URL of the Greengrass data plane.
     pub(crate) data_plane: String,
     pub(crate) mqtt_port: u16,
@@ -73,6 +71,7 @@ impl Config {
         let required = |of: &Value, key| tree::text(of, key).filter(|text| !text.is_empty()).ok_or(Error::Missing(key));
         let region = required(&nucleus, "awsRegion")?;
         let data_endpoint = required(&nucleus, "iotDataEndpoint")?;
+        required(&nucleus, "iotCredEndpoint")?;
         let run_with = tree::get(&nucleus, "runWithDefault").unwrap_or(&empty);
         let port = tree::get(&nucleus, "mqtt").and_then(|mqtt| tree::text(mqtt, "port"));
         Ok(Self {
@@ -82,8 +81,6 @@ impl Config {
             certificate: required(&system, "certificateFilePath")?.into(),
             key: required(&system, "privateKeyPath")?.into(),
             root_ca: required(&system, "rootCaPath")?.into(),
-            role_alias: tree::text(&nucleus, "iotRoleAlias").filter(|alias| !alias.is_empty()),
-            credentials_endpoint: required(&nucleus, "iotCredEndpoint")?,
             data_plane: data_plane(&nucleus, &region, &data_endpoint),
             mqtt_port: port.and_then(|port| port.parse().ok()).unwrap_or(8883),
             default_user: tree::text(run_with, "posixUser").filter(|user| !user.is_empty()),

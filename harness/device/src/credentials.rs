@@ -1,167 +1,237 @@
 //! Role credentials from the IoT credentials provider, cached as the token exchange service does.
 //!
-//! The core's own S3 downloads and the components' HTTP requests use the same cache.
+//! The core's own S3 downloads and the components' HTTP requests use the same cache. Nothing is fetched in the
+//! background: the first request after the cache has run out asks, and whoever comes meanwhile waits for that answer.
+//!
+//! Times are those of the core's clock. How long credentials still last is measured in the world's time when they
+//! arrive, and that much of the core's time is what the cache keeps them: with a faster clock they are fetched anew
+//! early, and they are never used past their real end.
+
+mod answer;
+
+pub(crate) use answer::{Answer, Credentials, Retry};
 
 use crate::{
+    clock::{Clock, Moment},
     config::Config,
-    log::{Cause, Line, Logs, instant},
+    log::{Cause, Line, Logs},
+    tree,
 };
+use answer::{Keep, Verdict};
+use rand::RngExt;
 use reqwest::Client;
-use serde_json::{Value, json};
-use std::{fmt, sync::Arc};
-use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
-use tokio::sync::Mutex;
+use serde_json::Value;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use time::OffsetDateTime;
+use tokio::sync::watch;
 
 const LOGGER: &str = "com.aws.greengrass.tes.CredentialRequestHandler";
-/// How long before their end credentials are fetched anew.
-const MARGIN: Duration = Duration::seconds(300);
-/// How long refusals are remembered: 4xx, 5xx, anything else.
-const CLIENT_ERROR: Duration = Duration::seconds(120);
-const SERVER_ERROR: Duration = Duration::seconds(60);
-const UNKNOWN_ERROR: Duration = Duration::seconds(300);
-/// Pause between the tries of a connection.
-const RECONNECT: std::time::Duration = std::time::Duration::from_millis(200);
-
-/// Temporary credentials.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Credentials {
-    pub(crate) access_key_id: String,
-    pub(crate) secret_access_key: String,
-    pub(crate) session_token: String,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials(***)")
-    }
-}
-
-/// What a component is answered.
-#[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    /// HTTP status.
-    pub(crate) status: u16,
-    /// HTTP body.
-    pub(crate) body: String,
-    /// The credentials of a good answer.
-    pub(crate) credentials: Option<Credentials>,
-    valid_until: OffsetDateTime,
-}
+/// How often a connection is tried before it is given up and made anew.
+const TRIES: u32 = 3;
+/// Pause after the first failed try; after the next ones it is that much longer.
+const BACKOFF: Duration = Duration::from_millis(200);
+/// Longest pause before the one try over a new connection.
+const JITTER: Duration = Duration::from_millis(200);
 
 /// The credentials provider with its cache.
 #[derive(Debug)]
 pub(crate) struct Provider {
     client: Client,
-    endpoint: String,
-    path: String,
     thing: String,
+    clock: Clock,
     logs: Arc<Logs>,
-    cache: Mutex<Option<Arc<Answer>>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    upstream: Upstream,
+    retry: Retry,
+    cached: Option<Cached>,
+    /// The request on its way, and its answer once there is one.
+    flight: Option<watch::Receiver<Option<Arc<Answer>>>>,
+}
+
+/// Where credentials come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Upstream {
+    /// Base URL.
+    endpoint: String,
+    alias: Option<String>,
+}
+
+#[derive(Debug)]
+struct Cached {
+    answer: Arc<Answer>,
+    until: Moment,
+    /// When it ends in any case, in the world's time.
+    end: Option<OffsetDateTime>,
 }
 
 impl Provider {
-    /// A provider with an empty cache.
+    /// A provider that knows no endpoint until it is configured.
     pub(crate) fn new(config: &Config, client: Client, logs: Arc<Logs>) -> Self {
-        Self {
-            client,
-            endpoint: format!("https://{}", config.credentials_endpoint),
-            path: format!("/role-aliases/{}/credentials", config.role_alias.as_deref().unwrap_or_default()),
-            thing: config.thing.clone(),
-            logs,
-            cache: Mutex::default(),
+        let upstream = Upstream { endpoint: String::new(), alias: None };
+        let state = State { upstream, retry: Retry::default(), cached: None, flight: None };
+        Self { client, thing: config.thing.clone(), clock: config.clock, logs, state: Mutex::new(state) }
+    }
+
+    /// Takes the role alias and the endpoint from the nucleus's configuration, at the start and whenever it changes; the
+    /// cache is dropped if either is another one.
+    pub(crate) fn configure(&self, nucleus: &Value) {
+        let given = |key| tree::text(nucleus, key).filter(|text| !text.is_empty());
+        let endpoint = given("iotCredEndpoint").map(|host| format!("https://{host}")).unwrap_or_default();
+        self.ask_at(Upstream { endpoint, alias: given("iotRoleAlias") });
+    }
+
+    fn ask_at(&self, upstream: Upstream) {
+        let mut state = self.state();
+        if upstream != state.upstream {
+            let line = Line::debug(LOGGER).message("Clearing TES cache");
+            self.logs.nucleus(&line.with("iotCredentialsPath", state.upstream.path()));
+            *state = State { upstream, retry: state.retry, cached: None, flight: None };
         }
     }
 
-    /// The current answer; concurrent callers wait for the one request in flight.
-    pub(crate) async fn answer(&self) -> Arc<Answer> {
-        let mut cache = self.cache.lock().await;
-        if let Some(answer) = cache.as_ref().filter(|answer| answer.valid_until > OffsetDateTime::now_utc()) {
-            return answer.clone();
+    /// Sets how long refusals are remembered from now on.
+    pub(crate) fn remember(&self, retry: Retry) {
+        self.state().retry = retry;
+    }
+
+    /// The configured role alias.
+    pub(crate) fn role_alias(&self) -> Option<String> {
+        self.state().upstream.alias.clone()
+    }
+
+    /// The answer for a component; `None` if another one's request is on its way and takes longer than `patience`.
+    pub(crate) async fn answer(self: &Arc<Self>, patience: Duration) -> Option<Arc<Answer>> {
+        match self.current() {
+            Current::Cached(answer) => Some(answer),
+            Current::Mine(flight) => Some(landed(flight).await),
+            Current::Others(flight) => self.clock.timeout(patience, landed(flight)).await.ok(),
         }
+    }
+
+    /// The credentials for the core's own use, if there are any.
+    pub(crate) async fn credentials(self: &Arc<Self>) -> Option<Credentials> {
+        let answer = match self.current() {
+            Current::Cached(answer) => answer,
+            Current::Mine(flight) | Current::Others(flight) => landed(flight).await,
+        };
+        if answer.credentials.is_none() {
+            let line = Line::error(LOGGER).message("Error in retrieving AwsCredentials from TES");
+            let line = line.with("iotCredentialsPath", self.state().upstream.path());
+            self.logs.nucleus(&line.with("credentialData", &answer.body));
+        }
+        answer.credentials.clone()
+    }
+
+    fn current(self: &Arc<Self>) -> Current {
+        let mut state = self.state();
+        if let Some(cached) = state.cached.as_ref().filter(|cached| cached.is_valid(self.clock)) {
+            return Current::Cached(cached.answer.clone());
+        }
+        if let Some(flight) = &state.flight {
+            return Current::Others(flight.clone());
+        }
+        let (sender, flight) = watch::channel(None);
+        state.flight = Some(flight.clone());
+        let provider = self.clone();
+        let (upstream, retry) = (state.upstream.clone(), state.retry);
+        // In a task of its own, so that it lands even if who asked has gone.
+        tokio::spawn(async move {
+            let answer = provider.fetch(&upstream, retry).await;
+            sender.send_replace(Some(answer));
+        });
+        Current::Mine(flight)
+    }
+
+    /// Fetches anew, and keeps the answer if the configuration is still the same.
+    async fn fetch(&self, upstream: &Upstream, retry: Retry) -> Arc<Answer> {
+        let path = upstream.path();
+        let say = |line: Line| self.logs.nucleus(&line.with("iotCredentialsPath", &path));
         let text = "IAM credentials not found in cache or already expired. Fetching new ones from TES";
-        self.logs.nucleus(&Line::debug(LOGGER).message(text).with("iotCredentialsPath", &self.path));
-        let answer = Arc::new(self.fetch().await);
-        *cache = Some(answer.clone());
+        say(Line::debug(LOGGER).message(text));
+        let verdict = match self.ask(upstream).await {
+            Ok((status, body)) => Verdict::of(status, &body, retry, OffsetDateTime::now_utc()),
+            Err(cause) => Verdict::no_connection(cause, retry),
+        };
+        verdict.lines.into_iter().for_each(say);
+        let answer = Arc::new(verdict.answer);
+        let mut state = self.state();
+        if state.upstream == *upstream {
+            state.flight = None;
+            state.cached = self.cached(answer.clone(), verdict.keep);
+        }
         answer
     }
 
-    async fn fetch(&self) -> Answer {
-        for attempt in 1..=3 {
-            let request = self.client.get(format!("{}{}", self.endpoint, self.path));
-            let error = match request.header("x-amzn-iot-thingname", &self.thing).send().await {
-                Ok(response) => {
-                    let status = response.status().as_u16();
-                    match response.text().await {
-                        Ok(body) => return self.interpret(status, &body, OffsetDateTime::now_utc()),
-                        Err(error) => error,
-                    }
-                }
-                Err(error) => error,
-            };
-            let line = Line::warn(LOGGER).message("Encountered error while fetching credentials");
-            self.logs.nucleus(&line.with("iotCredentialsPath", &self.path).cause(no_response(&error)));
-            if attempt < 3 {
-                #[expect(clippy::disallowed_methods, reason = "the nucleus waits this long between its tries")]
-                tokio::time::sleep(RECONNECT).await;
+    fn cached(&self, answer: Arc<Answer>, keep: Keep) -> Option<Cached> {
+        match keep {
+            Keep::Not => None,
+            Keep::For(period) => Some(Cached { answer, until: self.clock.after(period), end: None }),
+            Keep::Until(end) => {
+                let left = Duration::try_from(end - OffsetDateTime::now_utc()).ok()?;
+                Some(Cached { answer, until: self.clock.after(left), end: Some(end) })
             }
         }
-        self.refusal(500, "Failed to get connection".into(), UNKNOWN_ERROR)
     }
 
-    fn interpret(&self, status: u16, body: &str, now: OffsetDateTime) -> Answer {
-        if status == 200 {
-            return self.accepted(body, now);
+    /// Asks, again if no connection comes about, and at last once more over a new one.
+    async fn ask(&self, upstream: &Upstream) -> Result<(u16, String), Cause> {
+        for attempt in 1..=TRIES {
+            if let Ok(answer) = self.ask_once(upstream).await {
+                return Ok(answer);
+            }
+            self.clock.sleep(BACKOFF * attempt).await;
         }
-        let text = format!("TES responded with status code: {status}. Caching response. {body}");
-        let keep = match status {
-            400..=499 => CLIENT_ERROR,
-            500..=599 => SERVER_ERROR,
-            _ => UNKNOWN_ERROR,
-        };
-        self.refusal(status, text, keep)
+        // A failed connection is not in the client's pool any more, so the next try makes a new one.
+        let jitter = rand::rng().random_range(Duration::ZERO..=JITTER);
+        self.clock.sleep(jitter).await;
+        self.ask_once(upstream).await
     }
 
-    fn accepted(&self, body: &str, now: OffsetDateTime) -> Answer {
-        let document: Value = serde_json::from_str(body).unwrap_or_default();
-        let field = |name| document["credentials"][name].as_str().map(str::to_owned);
-        let fields = (field("accessKeyId"), field("secretAccessKey"), field("sessionToken"), field("expiration"));
-        let (Some(access_key_id), Some(secret_access_key), Some(session_token), Some(expiration)) = fields else {
-            return self.refusal(500, format!("Bad TES response: {body}"), Duration::ZERO);
-        };
-        let Ok(end) = OffsetDateTime::parse(&expiration, &Rfc3339) else {
-            return self.refusal(500, format!("Bad TES response: {body}"), Duration::ZERO);
-        };
-        if end <= now {
-            let text = format!("TES responded with credentials that expired at {}", instant(end));
-            return self.refusal(500, text, Duration::ZERO);
-        }
-        let valid_until = end - MARGIN;
-        let line = if valid_until > now {
-            let text = format!("Received IAM credentials that will be cached until {}", instant(valid_until));
-            Line::info(LOGGER).message(text)
-        } else {
-            let text = format!(
-                "Can't cache credentials as new credentials {} will expire in less than 300 seconds",
-                instant(end)
-            );
-            Line::warn(LOGGER).message(text)
-        };
-        self.logs.nucleus(&line.with("iotCredentialsPath", &self.path));
-        let body = json!({
-            "AccessKeyId": access_key_id,
-            "SecretAccessKey": secret_access_key,
-            "Expiration": expiration,
-            "Token": session_token,
-        });
-        let credentials = Some(Credentials { access_key_id, secret_access_key, session_token });
-        Answer { status: 200, body: body.to_string(), credentials, valid_until }
+    async fn ask_once(&self, upstream: &Upstream) -> Result<(u16, String), Cause> {
+        let url = format!("{}{}", upstream.endpoint, upstream.path());
+        let request = self.client.get(url).header("x-amzn-iot-thingname", &self.thing);
+        let response = request.send().await.map_err(|error| no_response(&error))?;
+        let status = response.status().as_u16();
+        let body = response.bytes().await.map_err(|error| no_response(&error))?;
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
     }
 
-    fn refusal(&self, status: u16, body: String, keep: Duration) -> Answer {
-        // A body that isn't understood could hold credentials, so only refusals of the provider are quoted.
-        let quoted = if body.starts_with("Bad TES response") { "Bad TES response" } else { &body };
-        self.logs.nucleus(&Line::error(LOGGER).message(quoted).with("iotCredentialsPath", &self.path));
-        Answer { status, body, credentials: None, valid_until: OffsetDateTime::now_utc() + keep }
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What there is for who asks.
+enum Current {
+    Cached(Arc<Answer>),
+    /// A request that was made for this one.
+    Mine(watch::Receiver<Option<Arc<Answer>>>),
+    /// A request that was already on its way.
+    Others(watch::Receiver<Option<Arc<Answer>>>),
+}
+
+async fn landed(mut flight: watch::Receiver<Option<Arc<Answer>>>) -> Arc<Answer> {
+    let landed = flight.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+    // Only a panic of the request itself leaves no answer.
+    landed.unwrap_or_else(|| Arc::new(Answer { status: 500, body: String::new(), credentials: None }))
+}
+
+impl Upstream {
+    fn path(&self) -> String {
+        format!("/role-aliases/{}/credentials", self.alias.as_deref().unwrap_or_default())
+    }
+}
+
+impl Cached {
+    fn is_valid(&self, clock: Clock) -> bool {
+        clock.now() < self.until && self.end.is_none_or(|end| OffsetDateTime::now_utc() < end)
     }
 }
 
@@ -197,50 +267,23 @@ impl Provider {
 
     /// A provider that can't reach anything.
     pub(crate) fn for_tests(config: &Config, logs: Arc<Logs>) -> Self {
-        Self::new(config, Self::plain_client(), logs)
+        let provider = Self::new(config, Self::plain_client(), logs);
+        provider.ask_at(Upstream { endpoint: "https://c".into(), alias: Some("A".into()) });
+        provider
     }
 
     /// A provider that asks `endpoint`, a base URL.
     pub(crate) fn without_client_certificate(endpoint: &str, alias: &str, logs: Arc<Logs>) -> Self {
-        Self {
-            client: Self::plain_client(),
-            endpoint: endpoint.into(),
-            path: format!("/role-aliases/{alias}/credentials"),
-            thing: "T".into(),
-            logs,
-            cache: Mutex::default(),
-        }
+        Self::at_speed(1.0, endpoint, alias, logs)
+    }
+
+    fn at_speed(speed: f64, endpoint: &str, alias: &str, logs: Arc<Logs>) -> Self {
+        let upstream = Upstream { endpoint: endpoint.into(), alias: Some(alias.into()) };
+        let clock = Clock::new(crate::Speed::try_from(speed).unwrap());
+        let state = State { upstream, retry: Retry::default(), cached: None, flight: None };
+        Self { client: Self::plain_client(), thing: "T".into(), clock, logs, state: Mutex::new(state) }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    // [core-tes-2]
-    #[test]
-    fn answers_and_how_long_they_are_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let logs = Arc::new(Logs::new(folder.path()));
-        let provider = Provider::without_client_certificate("", "A", logs);
-        let now = time::macros::datetime!(2026-01-01 00:00 UTC);
-        let good = r#"{"credentials":{"accessKeyId":"A","secretAccessKey":"S","sessionToken":"T","expiration":"2026-01-01T01:00:00Z"}}"#;
-        let answer = provider.interpret(200, good, now);
-        assert_eq!(
-            answer.body,
-            r#"{"AccessKeyId":"A","SecretAccessKey":"S","Expiration":"2026-01-01T01:00:00Z","Token":"T"}"#
-        );
-        assert_eq!(answer.valid_until, time::macros::datetime!(2026-01-01 00:55 UTC));
-        let refused = provider.interpret(403, r#"{"message":"Access Denied"}"#, now);
-        assert_eq!(refused.status, 403);
-        assert_eq!(
-            refused.body,
-            r#"TES responded with status code: 403. Caching response. {"message":"Access Denied"}"#
-        );
-        assert_eq!(provider.interpret(200, "{}", now).status, 500);
-        assert_eq!(
-            provider.interpret(200, good, time::macros::datetime!(2026-01-01 02:00 UTC)).body,
-            "TES responded with credentials that expired at 2026-01-01T01:00:00Z"
-        );
-    }
-}
+mod tests;

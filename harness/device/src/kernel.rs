@@ -7,7 +7,7 @@ use crate::{
     log::Logs,
     service::{Effect, Request, Service, Spec, State},
     store::Store,
-    tes::Tokens,
+    tes::{self, Tokens},
 };
 use std::{
     collections::BTreeMap,
@@ -116,8 +116,12 @@ impl Kernel {
     /// Adds a service, or redefines it and asks for what the change needs. Returns what that is; `None` for a new one.
     pub(crate) fn define(self: &Arc<Self>, name: &str, spec: Spec) -> Option<Effect> {
         if let Some(service) = self.service(name) {
-            let effect = service.spec().effect(&spec, service.state());
+            let old = service.spec();
+            let mut effect = old.effect(&spec, service.state());
             service.define(spec);
+            if name == tes::NAME && tes::changed(self, &service, &old.configuration) && effect == Effect::Nothing {
+                effect = Effect::Restart;
+            }
             match effect {
                 Effect::Nothing => {}
                 Effect::Restart => service.request(Request::Restart),
@@ -125,7 +129,7 @@ impl Kernel {
             }
             return Some(effect);
         }
-        if name != crate::tes::NAME {
+        if name != tes::NAME {
             self.logs.open(name);
         }
         let (service, requests) = Service::new(name, spec);

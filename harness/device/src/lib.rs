@@ -126,6 +126,7 @@ fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
 
     let iot = http::iot_client(&config).map_err(configuration)?;
     let provider = Arc::new(Provider::new(&config, iot.clone(), logs.clone()));
+    provider.configure(&config.nucleus);
     let s3 = S3 {
         client: http::s3_client(&config).map_err(configuration)?,
         provider: provider.clone(),

@@ -129,8 +129,7 @@ impl S3 {
         region: &str,
         range: Option<&str>,
     ) -> Result<Response, Problem> {
-        let answer = self.provider.answer().await;
-        let Some(credentials) = &answer.credentials else {
+        let Some(credentials) = self.provider.credentials().await else {
             return Err(Problem::Again(
                 "software.amazon.awssdk.core.exception.SdkClientException: Failed to fetch credentials".into(),
             ));
@@ -145,7 +144,7 @@ impl S3 {
         if let Some(range) = range {
             request = request.header("range", range);
         }
-        for (name, value) in signature(method.as_str(), &url, range, region, credentials) {
+        for (name, value) in signature(method.as_str(), &url, range, region, &credentials) {
             request = request.header(name, value);
         }
         let response = request.send().await.map_err(|error| Problem::Again(chain(&error)))?;

@@ -20,8 +20,6 @@ const RESET: Duration = Duration::from_hours(1);
 const PATIENCE: Duration = Duration::from_mins(2);
 const SHUTDOWN: Duration = Duration::from_secs(15);
 const RECOVER: Duration = Duration::from_mins(1);
-/// Logger of the token exchange service's lifecycle.
-const TES_LOGGER: &str = "com.aws.greengrass.tes.TokenExchangeService";
 
 /// The lifecycle of one component.
 pub(super) struct Machine {
@@ -164,25 +162,15 @@ impl Machine {
     }
 
     async fn start_tes(&mut self) {
-        let server = tes::Server {
-            provider: self.kernel.provider.clone(),
-            tokens: self.kernel.tokens.clone(),
-            logs: self.kernel.logs.clone(),
-        };
-        if self.kernel.config.role_alias.is_none() {
-            let trouble = Phase::Startup.error(None);
-            let reason = "iotRoleAlias parameter is either empty or not configured for TES";
-            return self.fail(Phase::Startup, trouble, reason, None);
-        }
-        let port = tree::text(&self.service.spec().configuration, "port").and_then(|port| port.parse().ok());
-        match server.listen(port.unwrap_or(0)).await {
+        match tes::start(&self.kernel, &self.service).await {
             Ok(endpoint) => {
-                let url = format!("http://localhost:{}{}", endpoint.port, tes::PATH);
-                self.kernel.set_variable("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
                 self.endpoint = Some(endpoint);
                 self.set(State::Running);
             }
-            Err(error) => self.fail(Phase::Startup, Phase::Startup.error(None), &error.to_string(), None),
+            Err(cause) => {
+                self.log(Line::error(tes::LOGGER).event("service-errored").cause(cause));
+                self.book(Phase::Startup, Phase::Startup.error(None));
+            }
         }
     }
 
@@ -262,8 +250,7 @@ impl Machine {
     /// The shutdown step, then the end of what still runs.
     async fn shut_down(&mut self) {
         if self.service.name == tes::NAME {
-            self.endpoint = None;
-            return;
+            return tes::stop(&self.kernel, &self.service, self.endpoint.take());
         }
         self.log(Line::info(LOGGER).message("Shutdown initiated"));
         if let Some(step) = self.shutdown.take() {
@@ -467,7 +454,7 @@ impl Machine {
     }
 
     fn logger(&self) -> &'static str {
-        if self.service.name == tes::NAME { TES_LOGGER } else { LOGGER }
+        if self.service.name == tes::NAME { tes::LOGGER } else { LOGGER }
     }
 
     fn log(&self, line: Line) {

@@ -120,7 +120,7 @@ impl Line {
     }
 
     /// The line as text, with its newline.
-    pub(super) fn text(&self, now: OffsetDateTime) -> String {
+    pub(crate) fn text(&self, now: OffsetDateTime) -> String {
         let mut text = format!("{} [{}] ({}) {}: ", instant(now), self.level.name(), self.thread, self.logger);
         for part in [self.event.as_deref().unwrap_or_default(), &self.message] {
             if !part.is_empty() {
