@@ -53,12 +53,11 @@ struct Outcome {
     status: &'static str,
     detailed: &'static str,
     failure: Option<Failure>,
-    removed: Vec<fleet::Removed>,
 }
 
 impl Outcome {
     fn failed(detailed: &'static str, failure: Failure) -> Self {
-        Self { status: "FAILED", detailed, failure: Some(failure), removed: Vec::new() }
+        Self { status: "FAILED", detailed, failure: Some(failure) }
     }
 
     fn details(&self) -> Details {
@@ -99,7 +98,6 @@ impl Deployer {
             return self.keeper.report(report("REJECTED").with(details)).await;
         }
         self.keeper.report(report("IN_PROGRESS")).await;
-        self.kernel.report(fleet::Event::DeploymentStarted);
         let folder = id.replace(':', ".").replace('/', "+");
         if let Err(error) = std::fs::create_dir_all(self.kernel.store.root().join("deployments").join(folder)) {
             tracing::warn!(%error, "making the deployment's folder");
@@ -110,6 +108,7 @@ impl Deployer {
             self.kernel.logs.nucleus(&about(Line::info(LOGGER).message("Deployment was cancelled")));
             return;
         }
+        item.over();
         match &outcome.failure {
             None => self.kernel.logs.nucleus(&about(Line::info(LOGGER).message("Current deployment finished"))),
             Some(failure) => {
@@ -121,16 +120,9 @@ impl Deployer {
             }
         }
         self.write_configuration();
-        self.keeper.report(report(outcome.status).with(outcome.details())).await;
-        self.kernel.report(fleet::Event::DeploymentFinished(Box::new(fleet::Finished {
-            id,
-            arn: document.arn.clone(),
-            status: outcome.status,
-            detailed: outcome.detailed,
-            failure: outcome.failure,
-            removed: outcome.removed,
-            roots: self.roots(),
-        })));
+        self.kernel.report(fleet::Event::Roots(self.roots()));
+        let result = report(outcome.status).with(outcome.details()).roots(document.roots.keys());
+        self.keeper.report(result).await;
     }
 
     /// Refuses a document that is older than the group's last one.

@@ -33,9 +33,9 @@ impl Failure {
         self
     }
 
-    /// `deployment-failure-cause`, at most 1,024 characters.
+    /// The messages of the whole cause chain.
     pub(crate) fn cause(&self) -> String {
-        self.to_string().chars().take(1024).collect()
+        self.to_string()
     }
 
     /// The error stack, outermost first.
@@ -119,7 +119,7 @@ mod tests {
     fn head_object_403() {
         let codes = ["ARTIFACT_DOWNLOAD_ERROR", "S3_ERROR", "S3_ACCESS_DENIED", "S3_HEAD_OBJECT_ACCESS_DENIED"];
         let failure = Failure::new("a", &codes).because("b");
-        assert_eq!(failure.cause(), "a. b");
+        assert_eq!(failure.to_string(), "a. b");
         assert_eq!(failure.stack()[0], "DEPLOYMENT_FAILURE");
         assert_eq!(failure.kinds(), ["DEPENDENCY_ERROR", "PERMISSION_ERROR"]);
     }

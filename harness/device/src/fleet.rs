@@ -1,170 +1,267 @@
 //! Fleet status messages: which components the core has and in which state.
 
+mod message;
+
 use crate::{
-    config::{Config, NUCLEUS, VERSION},
-    failure::Failure,
+    clock::Moment,
+    config::{NUCLEUS, VERSION},
     kernel::Kernel,
     log::Line,
     mqtt::Mqtt,
+    queue::Kind,
     service::{Service, State, Trouble},
+    status::Report,
+    tes, tree,
 };
+use message::Component;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use time::OffsetDateTime;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 const LOGGER: &str = "com.aws.greengrass.status.FleetStatusService";
 /// The nucleus's own services, which complete messages list too.
 const BUILT_IN: [&str; 4] = ["DeploymentService", "FleetStatusService", "TelemetryAgent", "UpdateSystemPolicyService"];
+/// The shortest and usual time between complete messages.
+const CADENCE: u64 = 86_400;
+/// The shortest time between messages of reconnections that have nothing to tell.
+const RECONNECTION: Duration = Duration::from_mins(1);
 
 /// What the fleet status service is told, in the order in which it happened.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// The core is connected for the first time.
+    /// The core has started its components.
     Launch,
+    /// The connection to the cloud is lost.
+    Interrupted,
+    /// There is a connection again.
+    Resumed,
     /// A component has a new state.
     State { service: Arc<Service>, state: State, trouble: Trouble },
-    /// A deployment began.
-    DeploymentStarted,
-    /// A deployment ended.
-    DeploymentFinished(Box<Finished>),
-}
-
-/// The end of a deployment.
-#[derive(Debug)]
-pub(crate) struct Finished {
-    /// Its id.
-    pub(crate) id: String,
-    /// Its configuration ARN.
-    pub(crate) arn: String,
-    /// `SUCCEEDED`, `FAILED` or `REJECTED`.
-    pub(crate) status: &'static str,
-    /// Its detailed status.
-    pub(crate) detailed: &'static str,
-    pub(crate) failure: Option<Failure>,
-    /// Components that are gone.
-    pub(crate) removed: Vec<Removed>,
-    /// Configuration ARNs by root component.
-    pub(crate) roots: BTreeMap<String, Vec<String>>,
-}
-
-/// A component that a deployment took away, as it was at its end.
-#[derive(Debug)]
-pub(crate) struct Removed {
-    /// The component.
-    pub(crate) service: Arc<Service>,
-    /// Its state before it was closed.
-    pub(crate) state: State,
-    /// Its trouble then.
-    pub(crate) trouble: Trouble,
+    /// Configuration ARNs by root component, as they are from now on.
+    Roots(BTreeMap<String, Vec<String>>),
+    /// The channel of a deployment has taken a status of it.
+    Deployment(Box<Report>),
 }
 
 /// The fleet status service.
 #[derive(Debug)]
 pub(crate) struct Fleet {
-    pub(crate) kernel: Arc<Kernel>,
-    pub(crate) mqtt: Mqtt,
-    roots: BTreeMap<String, Vec<String>>,
+    kernel: Arc<Kernel>,
+    mqtt: Mqtt,
+    launched: bool,
+    connected: bool,
     deploying: bool,
     sequence: u64,
-    /// Names of components that changed since the last message about all.
-    changed: Vec<String>,
+    roots: BTreeMap<String, Vec<String>>,
+    /// Components that are not yet known to be gone.
+    known: BTreeMap<String, Arc<Service>>,
+    /// Names of components with changes to tell.
+    changed: BTreeSet<String>,
+    /// Until when a reconnection without news is not told.
+    quiet: Option<Moment>,
 }
 
 impl Fleet {
     pub(crate) fn new(kernel: Arc<Kernel>, mqtt: Mqtt) -> Self {
-        Self { kernel, mqtt, roots: BTreeMap::new(), deploying: false, sequence: 0, changed: Vec::new() }
+        Self {
+            kernel,
+            mqtt,
+            launched: false,
+            connected: true,
+            deploying: false,
+            sequence: 0,
+            roots: BTreeMap::new(),
+            known: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            quiet: None,
+        }
     }
 
     /// Publishes what comes until the core ends.
     pub(crate) async fn run(mut self, mut events: UnboundedReceiver<Event>) {
-        while let Some(event) = events.recv().await {
-            match event {
-                Event::Launch => {
-                    let mut components: Vec<Value> =
-                        self.kernel.all().iter().map(|service| self.component(service)).collect();
-                    components.extend(BUILT_IN.map(|name| built_in(name, "RUNNING")));
-                    components.push(built_in(NUCLEUS, "FINISHED"));
-                    self.publish("COMPLETE", "NUCLEUS_LAUNCH", components, None).await;
+        let clock = self.kernel.config.clock;
+        let cadence = Duration::from_secs(cadence(&self.kernel.config.nucleus));
+        // The devices of a fleet shall not all report at the same time.
+        let mut due = clock.after(rand::random_range(Duration::ZERO..=cadence));
+        loop {
+            tokio::select! {
+                event = events.recv() => {
+                    let Some(event) = event else { return };
+                    self.happened(event);
                 }
-                Event::State { service, state, trouble } => self.state(&service, state, &trouble).await,
-                Event::DeploymentStarted => self.deploying = true,
-                Event::DeploymentFinished(finished) => self.finished(*finished).await,
+                () = clock.sleep_until(due) => {
+                    due = clock.after(cadence);
+                    if !self.deploying && self.connected {
+                        self.complete("CADENCE");
+                    }
+                }
             }
         }
     }
 
-    async fn state(&mut self, service: &Arc<Service>, state: State, trouble: &Trouble) {
-        if state == State::Errored {
-            let component = self.described(service, state, trouble);
-            return self.publish("PARTIAL", "COMPONENT_STATUS_CHANGE", vec![component], None).await;
+    fn happened(&mut self, event: Event) {
+        match event {
+            Event::Launch => {
+                self.launched = true;
+                self.complete("NUCLEUS_LAUNCH");
+            }
+            Event::Interrupted => self.connected = false,
+            Event::Resumed => {
+                self.connected = true;
+                self.resumed();
+            }
+            Event::State { service, state, trouble } => self.state(&service, state, &trouble),
+            Event::Roots(roots) => self.roots = roots,
+            Event::Deployment(report) if report.status == "IN_PROGRESS" => self.deploying = true,
+            Event::Deployment(report) => self.deployed(&report),
         }
-        if self.deploying || self.kernel.service(&service.name).is_none() {
+    }
+
+    /// A message about everything.
+    fn complete(&mut self, trigger: &str) {
+        let services = self.kernel.all();
+        let arns: BTreeSet<&String> = self.roots.values().flatten().collect();
+        let built_in = |name: &str, status| Component {
+            name: name.into(),
+            version: VERSION.into(),
+            arns: arns.iter().map(ToString::to_string).collect(),
+            details: None,
+            root: false,
+            status,
+        };
+        let mut components: Vec<Component> = services.iter().map(|service| self.component(service)).collect();
+        components.extend(BUILT_IN.map(|name| built_in(name, State::Running)));
+        components.push(built_in(NUCLEUS, State::Finished));
+        self.publish("COMPLETE", trigger, &components, None);
+    }
+
+    fn state(&mut self, service: &Arc<Service>, state: State, trouble: &Trouble) {
+        self.known.insert(service.name.clone(), service.clone());
+        self.changed.insert(service.name.clone());
+        if state == State::Errored {
+            // During a deployment the others' configuration may not be settled yet.
+            if self.deploying {
+                let component = self.described(service, state, trouble);
+                return self.publish("PARTIAL", "COMPONENT_STATUS_CHANGE", &[component], None);
+            }
+            let others = self.changes().into_iter().filter(|other| other.name != service.name);
+            let components: Vec<Component> = others.chain([self.described(service, state, trouble)]).collect();
+            return self.changes_of_state(&components);
+        }
+        if self.deploying {
             return;
         }
-        if !self.changed.contains(&service.name) {
-            self.changed.push(service.name.clone());
-        }
-        let services = self.kernel.all();
         let resting = |state| matches!(state, State::Running | State::Finished | State::Broken);
-        if state == State::Broken || services.iter().all(|service| resting(service.state())) {
-            let names = std::mem::take(&mut self.changed);
-            let components = services.iter().filter(|service| names.contains(&service.name));
-            let components = components.map(|service| self.component(service)).collect();
-            self.publish("PARTIAL", "COMPONENT_STATUS_CHANGE", components, None).await;
+        let settled = || self.kernel.all().iter().all(|service| service.is_settled() && resting(service.state()));
+        if state == State::Broken || (resting(state) && settled()) {
+            let components = self.changes();
+            self.changes_of_state(&components);
         }
     }
 
-    async fn finished(&mut self, finished: Finished) {
-        self.deploying = false;
+    fn changes_of_state(&mut self, components: &[Component]) {
+        let telling = components.iter().any(|component| component.name != tes::NAME);
+        if telling && self.may_publish(false) {
+            self.changed.clear();
+            self.publish("PARTIAL", "COMPONENT_STATUS_CHANGE", components, None);
+        }
+    }
+
+    fn resumed(&mut self) {
+        self.forget_removed();
+        let clock = self.kernel.config.clock;
+        let quiet = self.quiet.is_some_and(|until| clock.now() < until);
+        if (self.changed.is_empty() && quiet) || !self.may_publish(false) {
+            return;
+        }
+        let components = self.changes();
         self.changed.clear();
-        self.roots = finished.roots;
-        let mut components: Vec<Value> = self.kernel.all().iter().map(|service| self.component(service)).collect();
-        for Removed { service, state, trouble } in &finished.removed {
-            // Whatever still ran has been stopped.
-            let state = if *state == State::Broken { State::Broken } else { State::Finished };
-            components.push(self.described(service, state, trouble));
-        }
-        let mut details = json!({"detailedStatus": finished.detailed});
-        if let Some(failure) = &finished.failure {
-            details["failureCause"] = failure.cause().into();
-            details["errorStack"] = json!(failure.stack());
-            details["errorTypes"] = json!(failure.kinds());
-        }
-        let information = json!({
-            "status": finished.status,
-            "fleetConfigurationArnForStatus": finished.arn,
-            "deploymentId": finished.id,
-            "statusDetails": details,
-            "unchangedRootComponents": [],
-        });
-        self.publish("PARTIAL", "THING_GROUP_DEPLOYMENT", components, Some(information)).await;
+        self.publish("PARTIAL", "RECONNECT", &components, None);
+        self.quiet = Some(clock.after(RECONNECTION));
     }
 
-    fn component(&self, service: &Service) -> Value {
+    fn deployed(&mut self, report: &Report) {
+        self.deploying = false;
+        let (trigger, cloud) = match report.kind {
+            Kind::Job => ("THING_GROUP_DEPLOYMENT", true),
+            Kind::Shadow => ("THING_DEPLOYMENT", true),
+            Kind::Local => ("LOCAL_DEPLOYMENT", false),
+        };
+        if !self.may_publish(cloud) {
+            return;
+        }
+        let new = self.kernel.all().into_iter().filter(|service| service.state() == State::New);
+        self.changed.extend(new.map(|service| service.name.clone()));
+        let removed = self.forget_removed();
+        let mut components = self.changes();
+        components.extend(removed.iter().map(|service| {
+            // Whatever still ran has been stopped.
+            let state = if service.state() == State::Broken { State::Broken } else { State::Finished };
+            self.described(service, state, &service.trouble())
+        }));
+        let changed = std::mem::take(&mut self.changed);
+        let unchanged: Vec<&String> = report.roots.iter().filter(|name| !changed.contains(*name)).collect();
+        let information = json!({
+            "status": report.status,
+            "statusDetails": report.details.plain(),
+            "fleetConfigurationArnForStatus": Some(&report.arn).filter(|arn| !arn.is_empty()),
+            "deploymentId": report.deployment,
+            "unchangedRootComponents": unchanged,
+        });
+        self.publish("PARTIAL", trigger, &components, Some(information));
+    }
+
+    /// Components that are gone since the last look.
+    fn forget_removed(&mut self) -> Vec<Arc<Service>> {
+        let present: BTreeSet<String> = self.kernel.all().into_iter().map(|service| service.name.clone()).collect();
+        let gone: Vec<String> = self.known.keys().filter(|name| !present.contains(*name)).cloned().collect();
+        gone.iter().filter_map(|name| self.known.remove(name)).collect()
+    }
+
+    fn changes(&self) -> Vec<Component> {
+        let services = self.kernel.all();
+        let changed = services.iter().filter(|service| self.changed.contains(&service.name));
+        changed.map(|service| self.component(service)).collect()
+    }
+
+    fn may_publish(&self, cloud: bool) -> bool {
+        self.launched && (self.connected || cloud)
+    }
+
+    fn component(&self, service: &Service) -> Component {
         self.described(service, service.state(), &service.trouble())
     }
 
-    fn described(&self, service: &Service, state: State, trouble: &Trouble) -> Value {
-        let details = matches!(state, State::Errored | State::Broken)
-            .then(|| json!({"statusCodes": [trouble.code], "statusReason": trouble.reason}));
+    fn described(&self, service: &Service, state: State, trouble: &Trouble) -> Component {
+        let troubled = matches!(state, State::Errored | State::Broken);
         let arns = self.roots.get(&service.name);
-        json!({
-            "componentName": service.name,
-            "version": service.spec().version.to_string(),
-            "fleetConfigArns": arns.cloned().unwrap_or_default(),
-            "componentStatusDetails": details,
-            "isRoot": arns.is_some(),
-            "status": state.to_string(),
-        })
+        let own = service.name == tes::NAME;
+        Component {
+            name: service.name.clone(),
+            version: service.spec().version.to_string(),
+            // The nucleus's own services belong to everybody.
+            arns: if own { self.every_arn() } else { arns.cloned().unwrap_or_default() },
+            details: troubled.then(|| trouble.clone()),
+            root: arns.is_some() && !own,
+            status: state,
+        }
     }
 
-    async fn publish(&mut self, kind: &str, trigger: &str, components: Vec<Value>, information: Option<Value>) {
-        self.sequence += 1;
+    fn every_arn(&self) -> Vec<String> {
+        let arns: BTreeSet<&String> = self.roots.values().flatten().collect();
+        arns.into_iter().cloned().collect()
+    }
+
+    fn publish(&mut self, kind: &str, trigger: &str, components: &[Component], information: Option<Value>) {
         let broken = self.kernel.all().iter().any(|service| service.state() == State::Broken);
-        let config: &Config = &self.kernel.config;
+        let config = &self.kernel.config;
         let now = OffsetDateTime::now_utc();
-        let mut message = json!({
+        let mut common = json!({
             "ggcVersion": VERSION,
             "platform": config.platform.get("os"),
             "architecture": config.platform.get("architecture"),
@@ -174,20 +271,167 @@ impl Fleet {
             "timestamp": i64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or_default(),
             "messageType": kind,
             "trigger": trigger,
-            "components": components,
         });
+        self.sequence += 1;
         if let Some(information) = information {
-            message["deploymentInformation"] = information;
+            common["deploymentInformation"] = information;
         }
-        self.mqtt.publish(&format!("$aws/things/{}/greengrassv2/health/json", config.thing), &message).await;
+        let topic = format!("$aws/things/{}/greengrassv2/health/json", config.thing);
+        for message in message::chunks(&common, components.iter().map(Component::value).collect()) {
+            self.mqtt.publish(&topic, &message);
+        }
         let line = Line::info(LOGGER).event("fss-status-update-published");
         self.kernel.logs.nucleus(&line.message("Status update published to FSS").with("trigger", trigger));
     }
 }
 
-fn built_in(name: &str, status: &str) -> Value {
-    json!({
-        "componentName": name, "version": VERSION, "fleetConfigArns": [], "componentStatusDetails": null,
-        "isRoot": false, "status": status,
-    })
+/// Seconds between complete messages; a shorter time than the usual one isn't taken.
+fn cadence(nucleus: &Value) -> u64 {
+    let configured = tree::get(nucleus, "fleetStatus")
+        .and_then(|status| tree::text(status, "periodicStatusPublishIntervalSeconds")?.parse().ok());
+    configured.filter(|seconds| *seconds >= CADENCE).unwrap_or(CADENCE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{queue::Item, rig::Rig, service::Spec, status::Details};
+
+    #[test]
+    fn the_cadence_has_a_floor() {
+        let of = |seconds: u64| cadence(&json!({"fleetStatus": {"periodicStatusPublishIntervalSeconds": seconds}}));
+        assert_eq!(of(60), 86_400);
+        assert_eq!(of(90_000), 90_000);
+        assert_eq!(cadence(&json!({})), 86_400);
+    }
+
+    fn spec() -> Spec {
+        Spec {
+            version: semver::Version::new(1, 0, 0),
+            arn: String::new(),
+            lifecycle: json!({}),
+            configuration: json!({}),
+            dependencies: Vec::new(),
+            user: None,
+        }
+    }
+
+    fn finished(kind: Kind, roots: &[&str]) -> Event {
+        let item = Item::new(kind, "id", Value::Null);
+        let details = Details::new("SUCCESSFUL", None);
+        let roots: Vec<String> = roots.iter().map(ToString::to_string).collect();
+        let report = Report::new(&item, "d", "arn:1", "SUCCEEDED").with(details).roots(&roots);
+        Event::Deployment(Box::new(report))
+    }
+
+    struct World {
+        rig: Rig,
+        fleet: Fleet,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let rig = Rig::new();
+            let mut fleet = Fleet::new(rig.kernel.clone(), rig.mqtt.clone());
+            fleet.happened(Event::Launch);
+            Self { rig, fleet }
+        }
+
+        /// The messages since the last look.
+        fn messages(&mut self) -> Vec<Value> {
+            self.rig.outbox.published().into_iter().map(|(_, message)| message).collect()
+        }
+
+        /// Has a component that came to rest without a script.
+        async fn component(&mut self, name: &str) {
+            self.rig.kernel.define(name, spec());
+            loop {
+                let event = self.rig.events.recv().await.unwrap();
+                let last = matches!(&event, Event::State { state: State::Finished, .. });
+                self.fleet.happened(event);
+                if last {
+                    return;
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn launch_is_complete_and_numbers_increase() {
+        let mut world = World::new();
+        let first = world.messages().remove(0);
+        assert_eq!((&first["messageType"], &first["trigger"]), (&json!("COMPLETE"), &json!("NUCLEUS_LAUNCH")));
+        assert_eq!(first["sequenceNumber"], 0);
+        assert_eq!(first["components"].as_array().unwrap().len(), BUILT_IN.len() + 1);
+        world.fleet.happened(finished(Kind::Shadow, &[]));
+        let second = world.messages().remove(0);
+        assert_eq!((&second["messageType"], &second["trigger"]), (&json!("PARTIAL"), &json!("THING_DEPLOYMENT")));
+        assert_eq!(second["sequenceNumber"], 1);
+        assert!(world.rig.log().contains("Status update published to FSS. {trigger=THING_DEPLOYMENT}"));
+    }
+
+    #[tokio::test]
+    async fn a_deployment_tells_changes_and_a_removed_component_once() {
+        let mut world = World::new();
+        world.fleet.happened(Event::Deployment(Box::new(Report::new(
+            &Item::new(Kind::Job, "id", Value::Null),
+            "d",
+            "arn:1",
+            "IN_PROGRESS",
+        ))));
+        world.component("A").await;
+        world.messages();
+        world.fleet.happened(Event::Roots([("A".to_owned(), vec!["arn:1".to_owned()])].into()));
+        world.fleet.happened(finished(Kind::Job, &["A", "B"]));
+        let message = world.messages().remove(0);
+        assert_eq!(message["trigger"], "THING_GROUP_DEPLOYMENT");
+        let expected = json!([{"componentName": "A", "version": "1.0.0", "fleetConfigArns": ["arn:1"],
+            "componentStatusDetails": null, "isRoot": true, "status": "FINISHED"}]);
+        assert_eq!(message["components"], expected);
+        assert_eq!(message["deploymentInformation"]["unchangedRootComponents"], json!(["B"]));
+        assert_eq!(message["deploymentInformation"]["fleetConfigurationArnForStatus"], "arn:1");
+        world.rig.kernel.remove("A").await;
+        world.fleet.happened(finished(Kind::Local, &[]));
+        let message = world.messages().remove(0);
+        assert_eq!(message["trigger"], "LOCAL_DEPLOYMENT");
+        assert_eq!(message["components"][0]["componentName"], "A");
+        world.fleet.happened(finished(Kind::Local, &[]));
+        assert_eq!(world.messages()[0]["components"], json!([]), "a removed component is told once");
+    }
+
+    #[tokio::test]
+    async fn offline_only_cloud_deployments_are_told() {
+        let mut world = World::new();
+        world.messages();
+        world.fleet.happened(Event::Interrupted);
+        world.component("A").await;
+        world.fleet.happened(finished(Kind::Local, &[]));
+        assert_eq!(world.messages(), Vec::<Value>::new());
+        world.fleet.happened(Event::Resumed);
+        let message = world.messages().remove(0);
+        assert_eq!((&message["messageType"], &message["trigger"]), (&json!("PARTIAL"), &json!("RECONNECT")));
+        assert_eq!(message["components"][0]["componentName"], "A");
+        world.fleet.happened(Event::Interrupted);
+        world.fleet.happened(Event::Resumed);
+        assert_eq!(world.messages(), Vec::<Value>::new(), "nothing new within a minute");
+        world.fleet.happened(Event::Interrupted);
+        world.fleet.happened(finished(Kind::Job, &[]));
+        assert_eq!(world.messages()[0]["trigger"], "THING_GROUP_DEPLOYMENT");
+    }
+
+    #[tokio::test]
+    async fn an_error_is_told_at_once_with_its_reason() {
+        let mut world = World::new();
+        world.component("A").await;
+        world.messages();
+        let service = world.rig.kernel.service("A").unwrap();
+        let trouble = Trouble { code: "RUN_ERROR", reason: "it ended".into() };
+        world.fleet.happened(Event::State { service, state: State::Errored, trouble });
+        let message = world.messages().remove(0);
+        assert_eq!(message["trigger"], "COMPONENT_STATUS_CHANGE");
+        assert_eq!(message["components"][0]["status"], "ERRORED");
+        let details = json!({"statusCodes": ["RUN_ERROR"], "statusReason": "it ended"});
+        assert_eq!(message["components"][0]["componentStatusDetails"], details);
+        assert_eq!(message["overallDeviceStatus"], "HEALTHY");
+    }
 }

@@ -141,17 +141,14 @@ impl Kernel {
         None
     }
 
-    /// Stops a service and forgets it; tells what it was.
-    pub(crate) async fn remove(&self, name: &str) -> Option<fleet::Removed> {
-        let entry = self.services().remove(name)?;
-        let service = entry.service.clone();
-        let removed = fleet::Removed { state: service.state(), trouble: service.trouble(), service };
+    /// Stops a service and forgets it.
+    pub(crate) async fn remove(&self, name: &str) {
+        let Some(entry) = self.services().remove(name) else { return };
         entry.service.request(Request::Close);
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).remove(&entry.service.token);
         if let Err(error) = entry.task.await {
             tracing::error!(%error, name, "lifecycle ended badly");
         }
-        Some(removed)
     }
 
     /// Stops every service, dependers before what they depend on.

@@ -7,6 +7,7 @@
 //! `greengrass.log`. Nothing of it reaches around the wire.
 
 mod artifact;
+mod channel;
 mod clock;
 mod config;
 mod credentials;
@@ -29,7 +30,10 @@ mod platform;
 mod queue;
 mod recipe;
 mod requirement;
+#[cfg(test)]
+mod rig;
 mod service;
+mod shadow;
 mod status;
 mod step;
 mod store;
@@ -107,7 +111,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let line = |event| Line::info("com.aws.greengrass.lifecyclemanager.KernelLifecycle").event(event);
     kernel.0.logs.nucleus(&line("system-shutdown").with("main", "main"));
     kernel.0.shut_down().await;
-    kernel.1.disconnect();
+    kernel.1.disconnect().await;
     kernel.0.logs.nucleus(&line("context-shutdown-complete"));
     Ok(())
 }
@@ -144,8 +148,11 @@ fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
     tokio::spawn(fleet::Fleet::new(kernel.clone(), mqtt.clone()).run(fleet_events));
     let queue = queue::Queue::new(logs.clone());
     let jobs = jobs::Jobs::new(kernel.clone(), mqtt.clone(), queue.clone());
-    let keeper = status::Keeper::new(logs.clone(), jobs.clone());
-    tokio::spawn(jobs.receive(incoming));
+    let shadow = shadow::Shadow::new(kernel.clone(), mqtt.clone(), queue.clone());
+    let keeper = status::Keeper::new(kernel.clone(), jobs.clone(), shadow.clone());
+    kernel.report(fleet::Event::Launch);
+    let channel = channel::Channel { kernel: kernel.clone(), mqtt: mqtt.clone(), jobs, shadow, keeper: keeper.clone() };
+    tokio::spawn(channel.run(incoming));
     let artifacts = Artifacts { s3, store, logs, clock, nucleus };
     tokio::spawn(deployment::Deployer::new(kernel.clone(), keeper, data_plane, artifacts).run(queue));
     Ok((kernel, mqtt))

@@ -1,50 +1,122 @@
-//! The MQTT 5 connection to IoT Core.
+//! The MQTT 5 connection to IoT Core: kept up, its session taken up again, publishes spooled while it is down.
+//!
+//! One task drives it. Nobody who publishes waits for the broker; who subscribes does, for as long as an operation may
+//! take.
 
-use crate::{
-    config::Config,
-    log::{Line, Logs},
-};
+mod driver;
+mod reason;
+mod spool;
+
+use crate::{config::Config, log::Logs, tree};
+use driver::Driver;
 use rumqttc::{
     NetworkOptions, TlsConfiguration, Transport,
-    v5::{
-        AsyncClient, Event, EventLoop, MqttOptions,
-        mqttbytes::{
-            QoS,
-            v5::{Filter, Packet, SubscribeReasonCode},
-        },
-    },
+    v5::{AsyncClient, MqttOptions},
 };
 use rustls::ClientConfig;
 use serde_json::Value;
+use spool::Message;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-const LOGGER: &str = "com.aws.greengrass.mqttclient.AwsIotMqtt5Client";
 const KEEP_ALIVE: Duration = Duration::from_mins(1);
-/// Largest packet, in bytes.
-const LARGEST: u32 = 128 * 1024 + 4096;
-/// How long the session outlives the connection, in seconds.
-const SESSION: u32 = 3600;
-/// Least time between attempts to connect.
-const BACK_OFF: Duration = Duration::from_secs(2);
-/// How many requests may wait for the connection.
+/// Room for a packet's header and topic beside the payload, in bytes.
+const OVERHEAD: u32 = 4096;
+/// How long the session outlives the connection, in seconds: as long as IoT Core keeps it.
+const SESSION: u32 = 604_800;
+/// How long an operation may take.
+const OPERATION: Duration = Duration::from_secs(30);
+/// How long goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// How many requests the protocol library may hold; more than are ever under way.
 const QUEUE: usize = 256;
 
 /// What comes from the broker.
 #[derive(Debug)]
 pub(crate) enum Incoming {
-    /// A connection stands; subscriptions are to be made.
-    Connected,
-    /// The broker refused subscriptions.
-    SubscriptionRefused,
+    /// A connection stands, which isn't the first one.
+    Resumed,
+    /// The connection is lost.
+    Interrupted,
     /// A message.
     Message { topic: String, payload: Vec<u8> },
+}
+
+/// Topics that couldn't be subscribed to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unsubscribed {
+    #[error("the broker refused it: {0}")]
+    Refused(String),
+    #[error("the connection was lost")]
+    Interrupted,
+    #[error("there was no answer in time")]
+    Timeout,
 }
 
 /// The sending side of the connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Mqtt {
-    client: AsyncClient,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+#[derive(Debug)]
+enum Command {
+    Publish(Message),
+    Subscribe(Subscription),
+    Unsubscribe(Vec<String>),
+    Leave(oneshot::Sender<()>),
+}
+
+/// A SUBSCRIBE packet that waits for its answer.
+#[derive(Debug)]
+struct Subscription {
+    topics: Vec<String>,
+    packet: Option<u16>,
+    /// Nobody waits for a subscription that is made again.
+    done: Option<oneshot::Sender<Result<(), Unsubscribed>>>,
+}
+
+impl Mqtt {
+    /// Subscribes to all topics in one packet, QoS 1, at once; the answer may be waited for.
+    ///
+    /// # Errors
+    /// If the broker refuses one of them or doesn't answer.
+    pub(crate) fn subscribe(&self, topics: &[String]) -> impl Future<Output = Result<(), Unsubscribed>> + use<> {
+        let (done, answer) = oneshot::channel();
+        let subscription = Subscription { topics: topics.into(), packet: None, done: Some(done) };
+        self.command(Command::Subscribe(subscription));
+        async move {
+            match tokio::time::timeout(OPERATION, answer).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) => Err(Unsubscribed::Interrupted),
+                Err(_) => Err(Unsubscribed::Timeout),
+            }
+        }
+    }
+
+    /// Gives subscriptions up, without waiting.
+    pub(crate) fn unsubscribe(&self, topics: &[String]) {
+        self.command(Command::Unsubscribe(topics.into()));
+    }
+
+    /// Publishes a JSON document, or an empty message for null, with QoS 1; now, or once there is a connection.
+    pub(crate) fn publish(&self, topic: &str, payload: &Value) {
+        let payload = if payload.is_null() { String::new() } else { payload.to_string() };
+        self.command(Command::Publish(Message::new(topic, payload)));
+    }
+
+    /// Says goodbye to the broker.
+    pub(crate) async fn disconnect(&self) {
+        let (left, gone) = oneshot::channel();
+        self.command(Command::Leave(left));
+        // A broker that doesn't listen any more isn't waited for.
+        _ = tokio::time::timeout(GOODBYE, gone).await;
+    }
+
+    fn command(&self, command: Command) {
+        // The driver ends only with the core.
+        _ = self.commands.send(command);
+    }
 }
 
 /// Connects, and connects again for as long as the receiver lives.
@@ -53,89 +125,92 @@ pub(crate) fn connect(
     tls: ClientConfig,
     logs: Arc<Logs>,
 ) -> (Mqtt, mpsc::UnboundedReceiver<Incoming>) {
+    let limits = Limits::of(&config.nucleus);
     let mut options = MqttOptions::new(&config.thing, &config.data_endpoint, config.mqtt_port);
     options
         .set_transport(Transport::Tls(TlsConfiguration::Rustls(Arc::new(tls))))
-        .set_keep_alive(KEEP_ALIVE)
+        .set_keep_alive(limits.keep_alive)
         .set_clean_start(true)
         .set_session_expiry_interval(Some(SESSION))
         .set_receive_maximum(Some(100))
-        .set_max_packet_size(Some(LARGEST));
+        .set_max_packet_size(Some(u32::try_from(limits.message).unwrap_or(u32::MAX).saturating_add(OVERHEAD)));
     // Without this, Nagle's algorithm delays every small packet that follows another one by some 40 ms.
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
     options.set_network_options(network);
     let (client, events) = AsyncClient::new(options, QUEUE);
     let (sender, receiver) = mpsc::unbounded_channel();
-    let (host, thing) = (config.data_endpoint.clone(), config.thing.clone());
-    tokio::spawn(async move { drive(events, sender, &host, &thing, &logs).await });
-    (Mqtt { client }, receiver)
+    let (commands, requests) = mpsc::unbounded_channel();
+    let channels = driver::Channels { commands: requests, again: commands.clone(), incoming: sender };
+    let driver = Driver::new(client, channels, limits, config, logs);
+    tokio::spawn(driver.run(events));
+    (Mqtt { commands }, receiver)
 }
 
+/// What the nucleus's configuration says under `mqtt`.
+#[derive(Clone, Debug)]
+struct Limits {
+    keep_alive: Duration,
+    /// Messages on their way at once.
+    in_flight: usize,
+    /// Bytes of one message.
+    message: usize,
+    /// How often a message is tried again.
+    retries: u32,
+    /// Bytes of all messages that wait.
+    room: usize,
+}
+
+impl Limits {
+    fn of(nucleus: &Value) -> Self {
+        let mqtt = tree::get(nucleus, "mqtt");
+        let number = |of: Option<&Value>, key: &str| of.and_then(|of| tree::text(of, key))?.parse::<u64>().ok();
+        let size = |key: &str, default| number(mqtt, key).and_then(|n| usize::try_from(n).ok()).unwrap_or(default);
+        let spooler = mqtt.and_then(|mqtt| tree::get(mqtt, "spooler"));
+        let room = number(spooler, "maxSizeInBytes").and_then(|room| usize::try_from(room).ok());
+        Self {
+            keep_alive: number(mqtt, "keepAliveTimeoutMs").map_or(KEEP_ALIVE, Duration::from_millis),
+            in_flight: size("maxInFlightPublishes", 5),
+            message: size("maxMessageSizeInBytes", 128 * 1024),
+            retries: number(mqtt, "maxPublishRetry").and_then(|n| u32::try_from(n).ok()).unwrap_or(100),
+            room: room.unwrap_or(2_621_440),
+        }
+    }
+}
+
+/// What would go to the broker.
+#[cfg(test)]
+pub(crate) struct Outbox(mpsc::UnboundedReceiver<Command>);
+
+#[cfg(test)]
 impl Mqtt {
-    /// Subscribes to all topics in one packet, QoS 1.
-    pub(crate) async fn subscribe(&self, topics: &[String]) {
-        let filters: Vec<Filter> = topics.iter().map(|topic| Filter::new(topic, QoS::AtLeastOnce)).collect();
-        if let Err(error) = self.client.subscribe_many(filters).await {
-            tracing::error!(%error, "subscribing");
-        }
-    }
-
-    pub(crate) async fn unsubscribe(&self, topics: &[String]) {
-        for topic in topics {
-            if let Err(error) = self.client.unsubscribe(topic).await {
-                tracing::error!(%error, "unsubscribing");
-            }
-        }
-    }
-
-    /// Publishes a JSON document, or an empty message for null, with QoS 1.
-    pub(crate) async fn publish(&self, topic: &str, payload: &Value) {
-        let payload = if payload.is_null() { String::new() } else { payload.to_string() };
-        if let Err(error) = self.client.publish(topic, QoS::AtLeastOnce, false, payload).await {
-            tracing::error!(%error, topic, "publishing");
-        }
-    }
-
-    /// Says goodbye to the broker.
-    pub(crate) fn disconnect(&self) {
-        _ = self.client.try_disconnect();
+    /// A connection whose messages end in the outbox.
+    pub(crate) fn nowhere() -> (Self, Outbox) {
+        let (commands, requests) = mpsc::unbounded_channel();
+        (Self { commands }, Outbox(requests))
     }
 }
 
-async fn drive(mut events: EventLoop, sender: mpsc::UnboundedSender<Incoming>, host: &str, thing: &str, logs: &Logs) {
-    loop {
-        let incoming = match events.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                let line = Line::info(LOGGER).message("Successfully connected to AWS IoT Core");
-                logs.nucleus(&line.with("clientId", thing));
-                // Later connections take up the session of this one.
-                events.options.set_clean_start(false);
-                Incoming::Connected
+#[cfg(test)]
+impl Outbox {
+    /// The messages since the last look: topic and document.
+    pub(crate) fn published(&mut self) -> Vec<(String, Value)> {
+        let commands = std::iter::from_fn(|| self.0.try_recv().ok());
+        let message = |command| match command {
+            Command::Publish(message) => {
+                Some((message.topic, serde_json::from_slice(&message.payload).unwrap_or(Value::Null)))
             }
-            Ok(Event::Incoming(Packet::Publish(publish))) => Incoming::Message {
-                topic: String::from_utf8_lossy(&publish.topic).into_owned(),
-                payload: publish.payload.to_vec(),
-            },
-            Ok(Event::Incoming(Packet::SubAck(answer)))
-                if answer.return_codes.iter().any(|code| !matches!(code, SubscribeReasonCode::Success(_))) =>
-            {
-                let line = Line::error(LOGGER).message("Failed to subscribe to topic").with("clientId", thing);
-                logs.nucleus(&line.cause(format!("{:?}", answer.return_codes)));
-                Incoming::SubscriptionRefused
-            }
-            Ok(_) => continue,
-            Err(error) => {
-                let line = Line::error(LOGGER).message("Failed to connect to AWS IoT Core").with("clientId", thing);
-                logs.nucleus(&line.with("host", host).cause(crate::credentials::chain(&error)));
-                if tokio::time::timeout(BACK_OFF, sender.closed()).await.is_ok() {
-                    return;
-                }
-                continue;
-            }
+            _ => None,
         };
-        if sender.send(incoming).is_err() {
-            return;
+        commands.filter_map(message).collect()
+    }
+
+    /// The next message, once it is there.
+    pub(crate) async fn next(&mut self) -> (String, Value) {
+        loop {
+            if let Some(Command::Publish(message)) = self.0.recv().await {
+                return (message.topic, serde_json::from_slice(&message.payload).unwrap_or(Value::Null));
+            }
         }
     }
 }

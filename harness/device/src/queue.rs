@@ -6,7 +6,10 @@ use serde_json::Value;
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::sync::{Notify, watch};
 
@@ -45,13 +48,23 @@ pub(crate) struct Item {
     /// Becomes true when it is cancelled while it is carried out.
     pub(crate) cancelled: watch::Receiver<bool>,
     cancel: watch::Sender<bool>,
+    over: Arc<AtomicBool>,
 }
 
 impl Item {
     /// An item that nobody has cancelled.
     pub(crate) fn new(kind: Kind, id: impl Into<String>, document: Value) -> Self {
         let (cancel, cancelled) = watch::channel(false);
-        Self { kind, id: id.into(), document, cancelled, cancel }
+        Self { kind, id: id.into(), document, cancelled, cancel, over: Arc::default() }
+    }
+
+    /// Notes that only its report is left to do, so that it can't be cancelled any more.
+    pub(crate) fn over(&self) {
+        self.over.store(true, Ordering::SeqCst);
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
     }
 }
 
@@ -106,6 +119,7 @@ impl Queue {
             inner.waiting.push_back(Entry::Deployment(item));
         }
         self.attend(&mut inner);
+        self.arrived.notify_one();
         true
     }
 
@@ -123,6 +137,7 @@ impl Queue {
             inner.waiting.push_back(Entry::Cancellation(kind));
         }
         self.attend(&mut inner);
+        self.arrived.notify_one();
         true
     }
 
@@ -144,6 +159,11 @@ impl Queue {
         }
     }
 
+    /// Kind and id of the deployment under way.
+    pub(crate) fn current(&self) -> Option<(Kind, String)> {
+        self.inner().current.as_ref().map(|item| (item.kind, item.id.clone()))
+    }
+
     fn replace(&self, inner: &mut Inner, entry: Entry) {
         let Some(place) = inner.waiting.iter_mut().find(|waiting| waiting.is_shadow()) else {
             return inner.waiting.push_back(entry);
@@ -161,7 +181,8 @@ impl Queue {
     /// Looks at the head of the queue as the deployment service does: cancellations take effect, repetitions go.
     fn attend(&self, inner: &mut Inner) {
         loop {
-            let current = inner.current.as_ref();
+            // The real nucleus looks at its queue between deployments: one that is over has ended by then.
+            let current = inner.current.as_ref().filter(|item| !item.is_over());
             let done = match (inner.waiting.front(), current) {
                 (Some(Entry::Cancellation(kind)), Some(current)) if current.kind == *kind => {
                     self.stop(current, "Canceling current deployment");
@@ -181,7 +202,6 @@ impl Queue {
             }
             inner.waiting.pop_front();
         }
-        self.arrived.notify_one();
     }
 
     /// Whether the next deployment is the current one again; a newer one of the shadow cancels it.
@@ -234,6 +254,7 @@ mod tests {
         assert!(!queue.offer(item(Kind::Job, "a")));
         assert!(queue.offer(item(Kind::Local, "b")));
         assert_eq!(queue.next().await.id, "a");
+        assert_eq!(queue.current(), Some((Kind::Job, "a".into())));
         // The one under way, again: dropped when its turn comes.
         assert!(queue.offer(item(Kind::Job, "a")));
         assert_eq!(queue.next().await.id, "b");
@@ -268,6 +289,18 @@ mod tests {
         queue.offer(item(Kind::Shadow, "thing/T:2"));
         assert!(*first.cancelled.borrow());
         assert_eq!(queue.next().await.id, "thing/T:2");
+    }
+
+    #[tokio::test]
+    async fn one_that_is_over_is_not_cancelled() {
+        let (folder, queue) = queue();
+        queue.offer(item(Kind::Job, "a"));
+        let job = queue.next().await;
+        job.over();
+        assert!(queue.cancel(Kind::Job), "it is under way until it is reported");
+        assert!(!*job.cancelled.borrow());
+        let log = std::fs::read_to_string(folder.path().join("greengrass.log")).unwrap_or_default();
+        assert!(!log.contains("Canceling"), "{log}");
     }
 
     #[tokio::test]

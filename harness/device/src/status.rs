@@ -4,11 +4,14 @@
 
 use crate::{
     failure::Failure,
+    fleet,
     jobs::Jobs,
-    log::{Line, Logs},
+    kernel::Kernel,
+    log::Line,
     queue::{Item, Kind},
+    shadow::Shadow,
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -31,6 +34,8 @@ pub(crate) struct Report {
     /// `IN_PROGRESS`, `SUCCEEDED`, `FAILED`, `REJECTED` or `CANCELED`.
     pub(crate) status: &'static str,
     pub(crate) details: Details,
+    /// The root components of the document.
+    pub(crate) roots: Vec<String>,
 }
 
 impl Report {
@@ -43,7 +48,14 @@ impl Report {
             arn: arn.into(),
             status,
             details: Details::default(),
+            roots: Vec::new(),
         }
+    }
+
+    /// Adds the names of the document's root components.
+    pub(crate) fn roots<'a>(mut self, roots: impl IntoIterator<Item = &'a String>) -> Self {
+        self.roots = roots.into_iter().cloned().collect();
+        self
     }
 
     /// Adds what more there is to say.
@@ -72,7 +84,7 @@ impl Details {
         let texts = |of: Vec<&'static str>| of.into_iter().map(str::to_owned).collect();
         Self {
             detailed: Some(detailed.into()),
-            cause: failure.map(ToString::to_string),
+            cause: failure.map(Failure::cause),
             stack: failure.map(|failure| texts(failure.stack())).unwrap_or_default(),
             types: failure.map(|failure| texts(failure.kinds())).unwrap_or_default(),
         }
@@ -94,28 +106,40 @@ impl Details {
         }
         Value::Object(map)
     }
+
+    /// The `statusDetails` of a fleet status message.
+    pub(crate) fn plain(&self) -> Value {
+        let failed = self.cause.is_some();
+        json!({
+            "detailedStatus": self.detailed,
+            "failureCause": self.cause,
+            "errorStack": failed.then_some(&self.stack),
+            "errorTypes": failed.then_some(&self.types),
+        })
+    }
 }
 
 /// Keeps statuses until their channel has taken them.
 #[derive(Debug)]
 pub(crate) struct Keeper {
-    logs: Arc<Logs>,
+    kernel: Arc<Kernel>,
     jobs: Arc<Jobs>,
+    shadow: Arc<Shadow>,
     pending: Mutex<VecDeque<Report>>,
     /// By kind, held while its statuses are delivered, so that their order holds.
     delivery: [tokio::sync::Mutex<()>; 3],
 }
 
 impl Keeper {
-    pub(crate) fn new(logs: Arc<Logs>, jobs: Arc<Jobs>) -> Arc<Self> {
-        Arc::new(Self { logs, jobs, pending: Mutex::default(), delivery: Default::default() })
+    pub(crate) fn new(kernel: Arc<Kernel>, jobs: Arc<Jobs>, shadow: Arc<Shadow>) -> Arc<Self> {
+        Arc::new(Self { kernel, jobs, shadow, pending: Mutex::default(), delivery: Default::default() })
     }
 
     /// Stores a status and offers it to its channel.
     pub(crate) async fn report(&self, report: Report) {
         let line = Line::info(LOGGER).message("Stored deployment status").with("DeploymentId", &report.id);
         let line = line.with("GreengrassDeploymentId", &report.deployment).with("DeploymentStatus", report.status);
-        self.logs.nucleus(&line);
+        self.kernel.logs.nucleus(&line);
         let kind = report.kind;
         self.pending().push_back(report);
         self.deliver(kind).await;
@@ -128,14 +152,21 @@ impl Keeper {
             let Some(report) = self.pending().iter().find(|report| report.kind == kind).cloned() else { return };
             let taken = match kind {
                 Kind::Job => self.jobs.update(&report).await,
-                Kind::Shadow | Kind::Local => true,
+                Kind::Shadow => {
+                    self.shadow.update(&report);
+                    true
+                }
+                Kind::Local => true,
             };
             if !taken {
                 return;
             }
-            let mut pending = self.pending();
-            let place = pending.iter().position(|kept| *kept == report);
-            place.map(|place| pending.remove(place));
+            {
+                let mut pending = self.pending();
+                let place = pending.iter().position(|kept| *kept == report);
+                place.map(|place| pending.remove(place));
+            }
+            self.kernel.report(fleet::Event::Deployment(Box::new(report)));
         }
     }
 

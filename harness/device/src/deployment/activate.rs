@@ -3,7 +3,6 @@
 use super::{Deployer, Groups, Outcome, document::Document, interpolation::Interpolated, resolve::Component};
 use crate::{
     failure::Failure,
-    fleet::Removed,
     interpolate::Subject,
     kernel::Kernel,
     log::Line,
@@ -100,8 +99,8 @@ impl Deployer {
                 let line = Line::info(ACTIVATOR).event("merge-config").message("All services updated");
                 self.kernel.logs.nucleus(&line.with("deploymentId", &document.id));
                 self.groups = groups;
-                let removed = self.remove_others(&before, &specs).await;
-                Outcome { status: "SUCCEEDED", detailed: "SUCCESSFUL", failure: None, removed }
+                self.remove_others(&before, &specs).await;
+                Outcome { status: "SUCCEEDED", detailed: "SUCCESSFUL", failure: None }
             }
             Err(name) => {
                 let line = Line::warn(ACTIVATOR).event("merge-config").message("merge-config-service BROKEN");
@@ -129,13 +128,11 @@ impl Deployer {
         }
     }
 
-    async fn remove_others(&self, before: &BTreeMap<String, (Spec, State)>, specs: &Specs) -> Vec<Removed> {
-        let mut removed = Vec::new();
+    async fn remove_others(&self, before: &BTreeMap<String, (Spec, State)>, specs: &Specs) {
         for name in before.keys().filter(|name| !specs.contains_key(*name)) {
-            removed.extend(self.kernel.remove(name).await);
+            self.kernel.remove(name).await;
         }
         self.clean();
-        removed
     }
 
     fn clean(&self) {
@@ -163,11 +160,10 @@ impl Deployer {
     ) -> Outcome {
         let line = |message: &str| Line::info(ACTIVATOR).event("merge-config").message(message);
         self.kernel.logs.nucleus(&line("Rolling back failed deployment").with("deploymentId", &document.id));
-        let mut removed = Vec::new();
         let mut restored = BTreeSet::new();
         for name in touched {
             let Some((spec, state)) = before.get(name) else {
-                removed.extend(self.kernel.remove(name).await);
+                self.kernel.remove(name).await;
                 continue;
             };
             let effect = self.kernel.define(name, spec.clone());
@@ -184,12 +180,11 @@ impl Deployer {
         match outcome {
             Ok(()) => {
                 self.kernel.logs.nucleus(&line("All services rolled back").with("deploymentId", &document.id));
-                Outcome { removed, ..Outcome::failed("FAILED_ROLLBACK_COMPLETE", failure) }
+                Outcome::failed("FAILED_ROLLBACK_COMPLETE", failure)
             }
             Err(name) => {
                 let text = format!("Service {name} in broken state after deployment");
-                let failure = failure.because(text);
-                Outcome { removed, ..Outcome::failed("FAILED_UNABLE_TO_ROLLBACK", failure) }
+                Outcome::failed("FAILED_UNABLE_TO_ROLLBACK", failure.because(text))
             }
         }
     }

@@ -267,8 +267,10 @@ mod tests {
         let requirements = BTreeMap::from([("thinggroup/G".to_owned(), "=1.0.0".to_owned())]);
         let error = dataplane::Error::Refused { status: 404, message: "no usable version".into(), request: "r".into() };
         let failure = refusal("X", &requirements, &error);
-        assert!(failure.cause().ends_with("Component X version constraints: thinggroup/G requires =1.0.0."));
-        assert!(failure.cause().starts_with("No local or cloud component version satisfies the requirements Check"));
+        assert!(failure.to_string().ends_with("Component X version constraints: thinggroup/G requires =1.0.0."));
+        assert!(
+            failure.to_string().starts_with("No local or cloud component version satisfies the requirements Check")
+        );
         assert_eq!(failure.kinds(), ["REQUEST_ERROR"]);
     }
 }
