@@ -37,7 +37,7 @@ use packet::Message;
 use reserved::{Reply, Reserved};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::{
-    fmt,
+    error::Error,
     sync::{Arc, Mutex, MutexGuard},
 };
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -102,7 +102,7 @@ impl Iot {
     ) -> hyper::Response<Full<Bytes>>
     where
         B: hyper::body::Body<Data = Bytes> + Send,
-        B::Error: fmt::Display,
+        B::Error: Error + Send + Sync + 'static,
     {
         let known = self.knows(certificate.as_deref());
         data_plane::answer(&self, request, known).await

@@ -15,11 +15,14 @@ use crate::{
     world::World,
 };
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper::{Method, Request, Response, StatusCode, body::Body};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, error::Error, time::Duration};
+
+/// The longest request in bytes.
+const MAX_BODY: usize = 1024 * 1024;
 
 /// Thing groups in one answer.
 const PAGE: usize = 5;
@@ -79,7 +82,7 @@ struct Candidate {
 pub(super) async fn answer<B>(iot: &Iot, request: Request<B>, known: bool) -> Response<Full<Bytes>>
 where
     B: Body<Data = Bytes>,
-    B::Error: fmt::Display,
+    B::Error: Error + Send + Sync + 'static,
 {
     let (head, body) = request.into_parts();
     let path = decoded(head.uri.path());
@@ -96,7 +99,8 @@ where
         emit(What::DataPlane { operation: call.operation.to_owned(), subject: call.subject, status });
         return failing(status, body);
     }
-    let body = body.collect().await.map(http_body_util::Collected::to_bytes).map_err(|error| error.to_string());
+    let body = Limited::new(body, MAX_BODY).collect().await;
+    let body = body.map(Collected::to_bytes).map_err(|error| error.to_string());
     let answer = perform(iot, &mut call, body, known);
     let status = answer.as_ref().map_or_else(|failure| failure.status, |_| StatusCode::OK).as_u16();
     emit(What::DataPlane { operation: call.operation.to_owned(), subject: call.subject, status });

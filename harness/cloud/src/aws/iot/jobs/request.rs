@@ -1,7 +1,9 @@
 //! What a client asks of the jobs service, as far as the service takes it, and why it does not.
 
 use super::execution::Status;
+use regex::Regex;
 use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
 
 /// Longest value in `statusDetails`, in characters.
 const MAX_VALUE: usize = 1024;
@@ -56,14 +58,20 @@ pub(super) fn details(request: &Value) -> Result<Option<&Map<String, Value>>, Re
         if key.is_empty() || key.len() > MAX_KEY || !key.chars().all(plain) {
             return Err(Rejection::invalid(format!("`{key}` is no valid key of statusDetails")));
         }
-        let length = value.as_str().map(|text| text.chars().count());
-        if !length.is_some_and(|length| (1..=MAX_VALUE).contains(&length)) {
+        if !value.as_str().is_some_and(valid_value) {
             return Err(Rejection::invalid(format!(
-                "the value of `{key}` in statusDetails is no text of 1 to {MAX_VALUE} characters"
+                "the value of `{key}` in statusDetails is no text of 1 to {MAX_VALUE} printable characters"
             )));
         }
     }
     Ok(Some(details))
+}
+
+/// Whether a text may be a value: not empty, not too long, no control character, so no line break.
+fn valid_value(text: &str) -> bool {
+    static PRINTABLE: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^[^\p{C}]+$").expect("the pattern is a regular expression"));
+    text.chars().count() <= MAX_VALUE && PRINTABLE.is_match(text)
 }
 
 /// `expectedVersion`, if given; it may come as a number or as text.

@@ -190,3 +190,17 @@ async fn a_fault_of_one_operation_leaves_the_others_alone() {
     let (status, answer) = call(&iot, "GET", path, Value::Null, true).await;
     assert_eq!((status, &answer["message"]), (403, &Value::Null));
 }
+
+#[tokio::test]
+async fn what_is_no_request_is_refused_as_invalid() {
+    fidelity::fidelity!("iot-35");
+    let iot = iot(&everything(), &[HELLO]);
+    let path = "/greengrass/v2/resolveComponentCandidates";
+    let endless = json!({"componentCandidates": [{"componentName": "x".repeat(2 * 1024 * 1024)}]});
+    for body in [Value::Null, json!({"componentCandidates": 1}), json!([]), endless] {
+        let (status, answer) = call(&iot, "POST", path, body, true).await;
+        assert!(status == 400 && answer["message"].is_string(), "{answer}");
+    }
+    assert_eq!(resolve(&iot, "newest", "linux").await.0, 400);
+    assert_eq!(resolve(&iot, "=1.0.0", "linux").await.0, 200);
+}

@@ -9,7 +9,11 @@ use rumqttc::{
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const JOBS: &str = "$aws/things/Core/jobs";
@@ -355,4 +359,42 @@ async fn faults_cut_connections_and_refuse_new_ones_while_the_session_stays() {
     let (_client, mut events) = persistent();
     let (_, waited) = message(&mut events).await;
     assert_eq!(waited["jobs"], json!({}), "what was said meanwhile has waited");
+}
+
+/// What a peer is told until the connection ends.
+async fn answered(port: u16, bytes: &[u8], ends: bool) -> Vec<u8> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    // The peer may hang up before it has read everything.
+    _ = stream.write_all(bytes).await;
+    if ends {
+        _ = stream.shutdown().await;
+    }
+    let mut answer = Vec::new();
+    let reading = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    _ = reading.expect("the connection ends");
+    answer
+}
+
+/// CONNECT of version 3.1.1 with the client id `Core`, and the CONNACK to it.
+const CONNECT: &[u8] = b"\x10\x10\x00\x04MQTT\x04\x02\x00\x3c\x00\x04Core";
+const CONNACK: &[u8] = b"\x20\x02\x00\x00";
+
+#[tokio::test]
+async fn what_is_no_mqtt_or_too_long_ends_its_own_connection_only() {
+    fidelity::fidelity!("iot-8", "iot-35");
+    let port = listen(iot(&everything(), &[]), true).await;
+    let (client, mut events) = AsyncClient::new(options(port, "Other"), 10);
+    client.subscribe("a", QoS::AtLeastOnce).await.unwrap();
+    subscribed(&mut events).await;
+    // What may still become a packet is waited for, so the peer ends there.
+    assert_eq!(answered(port, b"GET / HTTP/1.1\r\n\r\n", true).await, b"");
+    for garbage in [&b"\x00\x00"[..], b"\x10\xff\xff\xff\xff\xff", b"\x30\x03\x00\x01a"] {
+        assert_eq!(answered(port, garbage, false).await, b"", "{garbage:?}");
+    }
+    // A PUBLISH that announces 200 MiB is not waited for.
+    let mut long = [CONNECT, b"\x30\x80\x80\x80\x64\x00\x01a"].concat();
+    long.resize(long.len() + 300 * 1024, b'x');
+    assert_eq!(answered(port, &long, false).await, CONNACK);
+    client.publish("a", QoS::AtLeastOnce, false, "still here").await.unwrap();
+    assert_eq!(publish(&mut events).await.payload, "still here");
 }
