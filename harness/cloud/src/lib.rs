@@ -2,8 +2,9 @@
 //!
 //! One program in two roles, each in its own container on the environment's private network:
 //! [`aws`] is every `*.amazonaws.com` host, [`github`] is the internet side (git over HTTPS and the package index).
-//! Both are told what exists by [`world`] and say what they saw as [`event`]s. Neither knows the harness or the core:
-//! the wire is the only interface.
+//! Both are told what exists by [`world`] and say what they saw as [`event`]s; `aws` also takes orders while it runs
+//! ([`control`]), to deploy, to cancel, and to let things go wrong ([`fault`]). Neither knows the harness or the core: the
+//! wire is the only interface.
 
 pub mod aws;
 pub mod clock;
