@@ -4,6 +4,7 @@ use crate::{
     config::{Config, VERSION},
     credentials::Provider,
     fleet, lifecycle,
+    local::Local,
     log::Logs,
     service::{Effect, Request, Service, Spec, State},
     store::Store,
@@ -13,7 +14,7 @@ use std::{
     collections::BTreeMap,
     os::unix::fs::MetadataExt,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -39,6 +40,7 @@ pub(crate) struct Kernel {
     services: Mutex<BTreeMap<String, Entry>>,
     variables: Mutex<BTreeMap<String, String>>,
     fleet: mpsc::UnboundedSender<fleet::Event>,
+    local: OnceLock<Arc<Local>>,
     tick: watch::Sender<u64>,
 }
 
@@ -85,6 +87,7 @@ impl Kernel {
             services: Mutex::default(),
             variables: Mutex::new(variables.map(|(key, value)| (key.into(), value)).into()),
             fleet,
+            local: OnceLock::new(),
             tick: watch::Sender::new(0),
         })
     }
@@ -194,6 +197,17 @@ impl Kernel {
         let trouble = service.trouble();
         _ = self.fleet.send(fleet::Event::State { service: service.clone(), state: new, trouble });
         self.tick.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Gives the command line its queue; once.
+    pub(crate) fn offer_locally(&self, local: Arc<Local>) {
+        // A second one would come too late.
+        _ = self.local.set(local);
+    }
+
+    /// The local channel.
+    pub(crate) fn local(&self) -> Option<&Arc<Local>> {
+        self.local.get()
     }
 
     /// Tells the fleet status service something.

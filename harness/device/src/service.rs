@@ -67,6 +67,8 @@ pub(crate) enum Effect {
 pub(crate) enum Request {
     Restart,
     Reinstall,
+    /// Stop, until something else is asked for.
+    Stop,
     /// Stop and don't come back.
     Close,
 }

@@ -5,6 +5,7 @@ use crate::{
     clock::{Clock, Moment},
     exec::Process,
     kernel::Kernel,
+    local,
     log::Line,
     service::{Request, Service, State, Trouble},
     step::{self, LOGGER, Step, context, thread},
@@ -31,6 +32,8 @@ pub(super) struct Machine {
     /// The shutdown script as it was when the component started.
     shutdown: Option<Step>,
     endpoint: Option<tes::Endpoint>,
+    /// The socket of the command line.
+    command_line: Option<local::Endpoint>,
     /// When `install`, `startup` and `run` went wrong.
     errors: [Vec<Moment>; 3],
     /// The state after STOPPING.
@@ -61,6 +64,7 @@ impl Machine {
             process: None,
             shutdown: None,
             endpoint: None,
+            command_line: None,
             errors: Default::default(),
             after: State::Finished,
             installing: false,
@@ -119,6 +123,9 @@ impl Machine {
         if self.service.name == tes::NAME {
             return self.start_tes().await;
         }
+        if self.service.name == local::NAME {
+            return self.start_command_line();
+        }
         self.shutdown = step::prepare(&self.kernel, &self.service, "shutdown").ok().flatten();
         match self.foreground("startup", Phase::Startup, PATIENCE).await {
             End::Nothing => self.start_run(),
@@ -169,6 +176,20 @@ impl Machine {
             }
             Err(cause) => {
                 self.log(Line::error(tes::LOGGER).event("service-errored").cause(cause));
+                self.book(Phase::Startup, Phase::Startup.error(None));
+            }
+        }
+    }
+
+    fn start_command_line(&mut self) {
+        match local::start(&self.kernel, &self.service) {
+            Ok(endpoint) => {
+                self.command_line = Some(endpoint);
+                self.set(State::Running);
+            }
+            Err(error) => {
+                let line = Line::error(LOGGER).event("cli-ipc-info-generation-error");
+                self.log(line.message("Failed to create cli_ipc_info file").cause(error.to_string()));
                 self.book(Phase::Startup, Phase::Startup.error(None));
             }
         }
@@ -252,6 +273,10 @@ impl Machine {
         if self.service.name == tes::NAME {
             return tes::stop(&self.kernel, &self.service, self.endpoint.take());
         }
+        if self.service.name == local::NAME {
+            self.command_line = None;
+            return;
+        }
         self.log(Line::info(LOGGER).message("Shutdown initiated"));
         if let Some(step) = self.shutdown.take() {
             let limit = step.timeout.unwrap_or(SHUTDOWN);
@@ -308,7 +333,7 @@ impl Machine {
             self.break_down(phase).await;
         }
         let request = self.requests.recv().await.unwrap_or(Request::Close);
-        if request == Request::Restart && self.service.state() == State::Broken {
+        if matches!(request, Request::Restart | Request::Stop) && self.service.state() == State::Broken {
             self.service.served();
             let line = Line::error(LOGGER).event("service-broken").message("service is broken. Deployment is needed");
             return self.log(line);
@@ -323,7 +348,7 @@ impl Machine {
         self.after = match request {
             Request::Restart => State::Installed,
             Request::Reinstall => State::New,
-            Request::Close => State::Finished,
+            Request::Stop | Request::Close => State::Finished,
         };
         if request == Request::Reinstall {
             self.errors = Default::default();
