@@ -1,6 +1,6 @@
 //! What the tests share: the stage with the program under test, and where the fixtures are.
 
-use greenproof::{Options, Stage, report::Silent};
+use greenproof::{Environment, Evidence, Options, Plan, Scenario, Stage, report::Silent};
 use std::path::{Path, PathBuf};
 
 /// The program under test, as `cargo build` leaves it.
@@ -22,6 +22,49 @@ pub fn program() -> PathBuf {
 #[must_use]
 pub fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(path)
+}
+
+/// The scenario files below a folder of fixtures, by their names as trials: `FOLDER::FILE`.
+///
+/// # Panics
+/// When the folder can't be read.
+#[must_use]
+pub fn scenario_files(folder: &Path) -> Vec<(String, PathBuf)> {
+    fn collect(folder: &Path, prefix: &str, files: &mut Vec<(String, PathBuf)>) {
+        for entry in folder.read_dir().expect("the fixtures are there") {
+            let path = entry.expect("a folder can be read").path();
+            let name = format!("{prefix}{}", path.file_stem().unwrap_or_default().to_string_lossy());
+            if path.is_dir() {
+                collect(&path, &format!("{name}::"), files);
+            } else if path.extension().is_some_and(|extension| extension == "toml") {
+                files.push((name, path));
+            }
+        }
+    }
+    let mut files = Vec::new();
+    collect(folder, "", &mut files);
+    files.sort();
+    files
+}
+
+/// Runs a scenario in its own world, with so much patience.
+///
+/// # Errors
+/// When its world can't be raised or removed.
+pub async fn run(scenario: &Scenario, patience: f64) -> anyhow::Result<Evidence> {
+    let stage = stage(patience).await;
+    let environment = Environment::raise(&stage, Plan::of(scenario.clone())?).await?;
+    let evidence = environment.deploy(stage.patience()).await;
+    environment.remove().await?;
+    Ok(evidence)
+}
+
+/// What was seen of the steps and the logs, which tell most when a trial fails.
+#[must_use]
+pub fn logs(evidence: &Evidence) -> String {
+    let steps = format!("== steps\n{:#?}\n", evidence.steps);
+    let components = evidence.component_logs.iter().flat_map(|(name, log)| ["== ", name, ".log\n", log]);
+    [steps.as_str()].into_iter().chain(components).chain(["== greengrass.log\n", &evidence.core_log]).collect()
 }
 
 /// A stage whose containers run the program under test, and whose patience is multiplied by `patience`.

@@ -27,7 +27,7 @@ fn a_name_minted_for_the_run_reaches_the_verdict() -> Result<()> {
     scenario.github.repositories.get_mut("cm-ichida/myawsname").context("the repository")?.source =
         folder.path().to_owned();
     let line = format!("s3: {minted}");
-    scenario.expect.lines[0].equals.clone_from(&line);
+    scenario.steps[0].expect.lines[0].equals.clone_from(&line);
     block_on(async {
         let stage = stage(1.0).await;
         let (environment, evidence) = raise(&stage, scenario.clone()).await?;
@@ -167,6 +167,8 @@ fn a_second_stage_builds_nothing() -> Result<()> {
 /// What is not emulated is neither green nor a puzzling red.
 #[test]
 fn what_is_not_emulated_ends_unsupported() -> Result<()> {
+    use cloud::world::Wanted;
+    use greenproof::scenario::Action;
     type Change<'a> = &'a dyn Fn(&mut Scenario);
     fidelity!("core-unsupported-1");
     let plugin = |scenario: &mut Scenario| {
@@ -174,7 +176,8 @@ fn what_is_not_emulated_ends_unsupported() -> Result<()> {
         *recipe = recipe.replace("ComponentVersion:", "ComponentType: aws.greengrass.plugin\nComponentVersion:");
     };
     let public = |scenario: &mut Scenario| {
-        scenario.deployment.insert("aws.greengrass.LogManager".into(), "2.3.0".into());
+        let Action::Deploy(deploy) = &mut scenario.steps[0].action else { panic!("the reference deploys") };
+        deploy.components.insert("aws.greengrass.LogManager".into(), Wanted::version("2.3.0"));
     };
     let cases: [(Change<'_>, &str); 2] = [(&plugin, "plugin"), (&public, "aws.greengrass.LogManager")];
     block_on(async {

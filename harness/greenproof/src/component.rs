@@ -9,6 +9,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Name of the public component that gives components the device's credentials.
+pub const TOKEN_EXCHANGE_SERVICE: &str = "aws.greengrass.TokenExchangeService";
+
+/// Name of the public component that brings the command line.
+pub const CLI: &str = "aws.greengrass.Cli";
+
 /// One component version.
 #[derive(Clone, Debug)]
 pub struct Component {
@@ -50,9 +56,20 @@ impl Component {
     /// # Errors
     /// When the recipe can't be read or parsed, lacks its name or version, or names an artifact without a source.
     pub fn load(recipe: &Path, artifacts: &BTreeMap<String, PathBuf>) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(recipe).map_err(|error| Error {
+            location: None,
+            message: format!("can't read the recipe: {error}"),
+            hint: "name a readable file".into(),
+        })?;
+        Self::parse(text, artifacts)
+    }
+
+    /// Takes a recipe's own text, as [`Component::load`] does.
+    ///
+    /// # Errors
+    /// As [`Component::load`].
+    pub fn parse(text: String, artifacts: &BTreeMap<String, PathBuf>) -> Result<Self, Error> {
         let fail = |message: String, hint: &str| Error { location: None, message, hint: hint.into() };
-        let text = std::fs::read_to_string(recipe)
-            .map_err(|error| fail(format!("can't read the recipe: {error}"), "name a readable file"))?;
         let document: Value = serde_yaml_ng::from_str(&text).map_err(|error| Error {
             location: error.location().map(|place| (place.line(), place.column())),
             message: format!("not a recipe: {error}"),
@@ -89,19 +106,24 @@ impl Component {
         self.name == name && self.version == version
     }
 
-    /// The public token exchange service, which a core has built in and the cloud lists.
+    /// A public component that a core has built in and the cloud lists; nothing for any other.
     #[must_use]
-    pub fn token_exchange_service(version: &str) -> String {
-        serde_json::json!({
+    pub fn public(name: &str, version: &str) -> Option<String> {
+        let description = match name {
+            TOKEN_EXCHANGE_SERVICE => "Enable Greengrass devices to interact with AWS services using certificates",
+            CLI => "The Greengrass CLI: local development and deployments on the core device",
+            _ => return None,
+        };
+        let recipe = serde_json::json!({
             "RecipeFormatVersion": "2020-01-25",
-            "ComponentName": "aws.greengrass.TokenExchangeService",
+            "ComponentName": name,
             "ComponentVersion": version,
-            "ComponentDescription": "Enable Greengrass devices to interact with AWS services using certificates",
+            "ComponentDescription": description,
             "ComponentPublisher": "AWS",
             "ComponentType": "aws.greengrass.generic",
             "Manifests": [{}],
-        })
-        .to_string()
+        });
+        Some(recipe.to_string())
     }
 }
 

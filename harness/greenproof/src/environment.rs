@@ -2,22 +2,34 @@
 //!
 //! Removed by [`Environment::remove`]; should the process die first, its lease dies with it and the next run sweeps.
 
+mod containers;
+pub mod device_logs;
+mod supervisor;
+
+pub use device_logs::DeviceLogs;
+
+pub(crate) use containers::container;
+
 use crate::{
-    deployment::Deployment,
-    docker::{self, Container, ContainerSpec, Engine, ExecOutput, Lease, LocalStack, Network, Tree, Upload},
-    evidence::{Evidence, Timing},
+    course::Course,
+    docker::{self, Container, Engine, ExecOutput, Lease, LocalStack, Network},
+    evidence::{
+        Evidence, Restart, Timing,
+        log::{self, Millis},
+    },
     journal::Journal,
     plan::{Addresses, Plan},
+    report::{Reader, Silent},
     stage::{Error, Stage},
 };
-use cloud::{control::Control, event::What, world};
+use cloud::{control::Control, event::What};
 use futures_util::StreamExt;
 use std::{
     collections::BTreeMap,
-    net::Ipv4Addr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
+use supervisor::Restarts;
 use tokio::{sync::watch, task::JoinHandle};
 
 /// The nucleus's root folder on the device.
@@ -27,11 +39,6 @@ pub const ROOT: &str = "/greengrass/v2";
 pub(crate) const TRUST_STORE: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Where the private CA is put.
 pub(crate) const CA: &str = "/etc/greenproof/ca.pem";
-const INIT_CONFIG: &str = "/etc/greengrass/init-config.yaml";
-
-/// Puts Debian's PEP 668 marker back, which the device image diverts.
-const RESTORE_MARKER: &str = "for marker in $(dpkg-divert --list '*/EXTERNALLY-MANAGED' | cut -d' ' -f4); do \
-dpkg-divert --quiet --local --rename --remove \"$marker\"; done";
 
 /// How long the clouds may take to say that they are ready.
 const READY: Duration = Duration::from_secs(30);
@@ -45,11 +52,16 @@ pub struct Environment {
     pub journal: Journal,
     /// Its device.
     pub device: Container,
+    /// The device's log files as they grow.
+    pub logs: DeviceLogs,
+    /// When it was raised.
+    pub(crate) began: Millis,
+    restarts: Restarts,
     pub(crate) engine: Engine,
     timings: Vec<Timing>,
     aws: Container,
     readers: Vec<JoinHandle<()>>,
-    device_reader: Mutex<Option<JoinHandle<()>>>,
+    supervisor: Mutex<Option<JoinHandle<()>>>,
     ended: watch::Sender<Option<Container>>,
     pub(crate) network: Network,
     pub(crate) lease: Lease,
@@ -84,19 +96,19 @@ impl Environment {
         let began = Instant::now();
         let at = Addresses { aws: network.aws(), github: network.github() };
         let (aws, github, device) = (
-            aws(stage, &plan, &network, &lease, &localstack, at),
-            github(stage, &plan, &network, &lease, at)?,
-            device(stage, &plan, &network, &lease),
+            containers::aws(stage, &plan, &network, &lease, &localstack, at),
+            containers::github(stage, &plan, &network, &lease, at)?,
+            containers::device(stage, &plan, &network, &lease),
         );
         let (aws, github, device) = tokio::join!(engine.launch(&aws), engine.launch(&github), engine.create(&device));
         let device = device?;
         let journal = Journal::default();
         let (ended, aws) = (watch::Sender::new(None), aws?);
-        let readers = vec![
-            follow(&engine, aws.clone(), Some(&journal), &ended),
-            follow(&engine, github?, Some(&journal), &ended),
-        ];
+        let readers = vec![follow(&engine, aws.clone(), &journal, &ended), follow(&engine, github?, &journal, &ended)];
         let mut raised = Self {
+            logs: DeviceLogs::of(plan.scenario.named_components()),
+            began: log::now(),
+            restarts: Restarts::default(),
             plan,
             journal,
             device,
@@ -104,7 +116,7 @@ impl Environment {
             timings: Vec::new(),
             aws,
             readers,
-            device_reader: Mutex::default(),
+            supervisor: Mutex::default(),
             ended,
             network,
             lease,
@@ -141,15 +153,20 @@ impl Environment {
 
     async fn start_device(&self) -> Result<(), Error> {
         self.engine.start(&self.device).await?;
-        let reader = follow(&self.engine, self.device.clone(), None, &self.ended);
-        *self.device_reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
+        let (engine, device, end) = (self.engine.clone(), self.device.clone(), self.ended.clone());
+        let (logs, restarts) = (self.logs.clone(), self.restarts.clone());
+        let supervisor = tokio::spawn(async move {
+            supervisor::keep_running(&engine, &device, &logs, &restarts).await;
+            end.send_if_modified(|ended| ended.is_none().then(|| *ended = Some(device)).is_some());
+        });
+        *self.supervisor.lock().unwrap_or_else(PoisonError::into_inner) = Some(supervisor);
         Ok(())
     }
 
-    /// Stops following the device, whose end is then nobody's death.
+    /// Stops keeping the device running; its end is then nobody's death.
     fn let_device_go(&self) {
-        if let Some(reader) = self.device_reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            reader.abort();
+        if let Some(supervisor) = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            supervisor.abort();
         }
     }
 
@@ -167,13 +184,23 @@ impl Environment {
     /// # Errors
     /// When Docker refuses.
     pub async fn revive_device(&self) -> Result<(), Error> {
+        self.restarts.note(None, true);
         self.start_device().await
+    }
+
+    /// Each time that the device was started again.
+    #[must_use]
+    pub fn restarts(&self) -> Vec<Restart> {
+        self.restarts.all()
     }
 
     /// Gives the cloud an order, as the account's owner does, and waits until it is carried out.
     ///
     /// # Errors
     /// When the cloud can't be reached or refuses the order.
+    ///
+    /// # Panics
+    /// Never: an order always serialises.
     pub async fn order(&self, order: &Control) -> Result<(), Error> {
         let order = serde_json::to_string(order).expect("an order always serialises");
         let answered = self.engine.exec(&self.aws.id, "", &["greenproof", "cloud", "control", &order], &[]).await?;
@@ -201,20 +228,26 @@ impl Environment {
         &self.network.name
     }
 
-    /// Follows the deployment to its end and gathers the evidence.
+    /// Carries out the scenario's steps and gathers the evidence.
     pub async fn deploy(&self, patience: Duration) -> Evidence {
-        let began = Instant::now();
-        let deployment = Deployment::new(self);
-        let ending = deployment.settle(patience).await;
-        let mut timings = self.timings.clone();
-        timings.push(Timing::new("deployment", began.elapsed()));
-        deployment.finish(ending, timings).await
+        self.deploy_telling(patience, &Silent).await
     }
 
-    /// The log files on the device by name.
-    pub(crate) async fn logs(&self) -> BTreeMap<String, String> {
+    /// Carries out the scenario's steps, telling each as it ends, and gathers the evidence.
+    pub async fn deploy_telling(&self, patience: Duration, reader: &dyn Reader) -> Evidence {
+        Course::new(self, patience).run(self.timings.clone(), reader).await
+    }
+
+    /// The log files on the device by name without `.log`, with what was rotated away before what is current.
+    pub(crate) async fn whole_logs(&self) -> BTreeMap<String, String> {
         let files = self.engine.read_tar(&self.device.id, &format!("{ROOT}/logs")).await.unwrap_or_default();
-        files.into_iter().map(|(name, file)| (name, String::from_utf8_lossy(&file.bytes).into_owned())).collect()
+        let mut files: Vec<_> = files.iter().filter_map(|(name, file)| Some((part_of(name)?, &file.bytes))).collect();
+        files.sort();
+        let mut logs: BTreeMap<String, String> = BTreeMap::new();
+        for ((name, _, _), bytes) in files {
+            logs.entry(name.to_owned()).or_default().push_str(&String::from_utf8_lossy(bytes));
+        }
+        logs
     }
 
     /// Runs a command on the device by hand, as the components' user in its home.
@@ -232,6 +265,14 @@ impl Environment {
     /// When it can't be started; its own failure is an exit code.
     pub async fn as_root(&self, command: &[&str]) -> Result<ExecOutput, Error> {
         Ok(self.engine.exec(&self.device.id, "", command, &[]).await?)
+    }
+
+    /// Runs a command on the device as a user; an empty name is root.
+    ///
+    /// # Errors
+    /// When it can't be started; its own failure is an exit code.
+    pub(crate) async fn run_as(&self, user: &str, command: &[&str]) -> Result<ExecOutput, Error> {
+        Ok(self.engine.exec(&self.device.id, user, command, &[]).await?)
     }
 
     /// Credentials of the device's role session, as the AWS CLI reads them from its environment: asked of the
@@ -290,111 +331,49 @@ print(urllib.request.urlopen(request, context=context).read().decode())";
     }
 }
 
-/// Follows a container's output into the journal, if it is a cloud's; its end is told on `end`.
+/// Follows a cloud's output into the journal; its end is told on `end`.
 fn follow(
     engine: &Engine,
     container: Container,
-    journal: Option<&Journal>,
+    journal: &Journal,
     end: &watch::Sender<Option<Container>>,
 ) -> JoinHandle<()> {
-    let (mut lines, journal, end) = (engine.follow_logs(&container), journal.cloned(), end.clone());
+    let (mut lines, journal, end) = (engine.follow_logs(&container), journal.clone(), end.clone());
     tokio::spawn(async move {
         while let Some(line) = lines.next().await {
-            match (line, &journal) {
-                (Ok(line), Some(journal)) => journal.take(&line),
-                (Ok(line), None) => tracing::debug!(container = container.name, line),
-                (Err(error), _) => tracing::warn!(%error, "lost the log of a container"),
+            match line {
+                Ok(line) => journal.take(&line),
+                Err(error) => tracing::warn!(%error, "lost the log of a container"),
             }
         }
         end.send_if_modified(|ended| ended.is_none().then(|| *ended = Some(container)).is_some());
     })
 }
 
-/// What all containers of an environment have in common.
-pub(crate) fn container(
-    network: &Network,
-    lease: &Lease,
-    role: &str,
-    address: Ipv4Addr,
-    command: &[&str],
-) -> ContainerSpec {
-    ContainerSpec {
-        name: format!("greenproof-{}-{role}", lease.id()),
-        command: command.iter().map(|&word| word.to_owned()).collect(),
-        labels: lease.labels(role),
-        network: network.name.clone(),
-        address: Some(address),
-        hostname: role.into(),
-        ..ContainerSpec::default()
-    }
+/// Which log a file is part of, with the hour and the number of a rotated part (`NAME_yyyy_MM_dd_HH_i.log`); the
+/// current part comes last.
+fn part_of(file: &str) -> Option<(&str, &str, u32)> {
+    const CURRENT: &str = "~";
+    let name = file.strip_suffix(".log")?;
+    let rotated = || {
+        let (rest, number) = name.rsplit_once('_')?;
+        let (log, hour) = rest.split_at_checked(rest.len().checked_sub("_yyyy_MM_dd_HH".len())?)?;
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
+        (hour.starts_with('_') && digits(hour) && !log.is_empty()).then_some((log, hour, number.parse().ok()?))
+    };
+    Some(rotated().unwrap_or((name, CURRENT, 0)))
 }
 
-fn aws(
-    stage: &Stage,
-    plan: &Plan,
-    network: &Network,
-    lease: &Lease,
-    localstack: &LocalStack,
-    at: Addresses,
-) -> ContainerSpec {
-    let world = serde_json::to_vec(&plan.world(&localstack.url, at)).expect("a world always serialises");
-    ContainerSpec {
-        image: stage.images.cloud.clone(),
-        files: vec![Upload::file(world::PATH, world, 0o600)],
-        extra_networks: vec![localstack.network.clone()],
-        ..container(network, lease, "aws", at.aws, &["greenproof", "cloud", "aws"])
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::part_of;
 
-fn github(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease, at: Addresses) -> Result<ContainerSpec, Error> {
-    let hub = plan.hub(at).map_err(|error| Error::surrounding("planning", error, ""))?;
-    let hub = serde_json::to_vec(&hub).expect("a hub always serialises");
-    let mut files = vec![Upload::file(world::PATH, hub, 0o600)];
-    let mut trees = Vec::new();
-    for (name, bare) in &plan.repositories {
-        let path = format!("{}/{name}.git", world::REPOSITORIES);
-        files.push(Upload::folder(&path, 0o755));
-        trees.push(Tree { path, tar: bare.tar.clone().into() });
+    #[test]
+    fn parts_of_a_log_come_in_their_order() {
+        let mut parts = ["a.log", "a_2022_03_23_11_0.log", "a_2022_03_23_10_10.log", "a_2022_03_23_10_9.log"];
+        parts.sort_by_key(|file| part_of(file));
+        assert_eq!(parts, ["a_2022_03_23_10_9.log", "a_2022_03_23_10_10.log", "a_2022_03_23_11_0.log", "a.log"]);
+        assert_eq!(part_of("com.example_1.log"), Some(("com.example_1", "~", 0)));
+        assert_eq!(part_of("core.tlog"), None);
     }
-    Ok(ContainerSpec {
-        image: stage.images.cloud.clone(),
-        files,
-        trees,
-        ..container(network, lease, "github", at.github, &["greenproof", "cloud", "github"])
-    })
-}
-
-/// The device. The CA variables are what a site with TLS inspection sets for the core, since the AWS CLI carries its
-/// own bundle; they reach components through the core's environment.
-fn device(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease) -> ContainerSpec {
-    let (nameserver, trust_ca) = (network.aws().to_string(), plan.scenario.device.trust_ca);
-    let mut command = vec!["greenproof", "device", "--nameserver", &nameserver, "--gateway", &nameserver];
-    command.extend(["--init-config", INIT_CONFIG, "--root", ROOT]);
-    if trust_ca {
-        command.extend(["--trust", CA]);
-    }
-    let script = format!("{RESTORE_MARKER} && exec {}", command.join(" "));
-    if plan.scenario.device.pep668 {
-        command = vec!["sh", "-c", &script];
-    }
-    let trusting = ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO"];
-    ContainerSpec {
-        image: stage.images.device.clone(),
-        capabilities: vec!["NET_ADMIN".into()],
-        env: trusting.into_iter().filter(|_| trust_ca).map(|name| (name.into(), TRUST_STORE.into())).collect(),
-        files: vec![
-            Upload::file(CA, plan.ca.clone(), 0o644),
-            Upload::file(INIT_CONFIG, plan.init_config(ROOT), 0o644),
-            Upload::file(&format!("{ROOT}/AmazonRootCA1.pem"), plan.ca.clone(), 0o644),
-            Upload::file(&format!("{ROOT}/device.pem.crt"), plan.identity.certificate.clone(), 0o644),
-            Upload::file(&format!("{ROOT}/private.pem.key"), plan.identity.key.clone(), 0o600),
-            Upload::file("/etc/pip.conf", pip_conf(), 0o644),
-        ],
-        hostname: plan.thing.clone(),
-        ..container(network, lease, "device", network.device(), &command)
-    }
-}
-
-fn pip_conf() -> String {
-    format!("[global]\nindex-url = https://{}/simple/\n", world::INDEX_HOST)
 }

@@ -4,11 +4,14 @@
 
 pub mod folder;
 pub mod log;
+pub mod progress;
+
+pub use progress::Progress;
 
 use crate::redact::Redactor;
 use cloud::event::{ApiCall, Event, What};
+use log::{Millis, Span};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 
 /// One run's evidence.
@@ -24,10 +27,13 @@ pub struct Evidence {
     pub thing: String,
     /// The id of the device's certificate, which names its role session.
     pub certificate: String,
-    /// When the deployment began, RFC 3339.
-    pub began: String,
-    /// How following the deployment ended.
+    /// What was seen of each step that was begun, in order.
+    pub steps: Vec<StepSeen>,
+    /// How carrying the steps out ended.
     pub ending: Ending,
+    /// Each time that the device was started again.
+    #[serde(default)]
+    pub restarts: Vec<Restart>,
     /// What the clouds saw, in order of time.
     pub events: Vec<Event>,
     /// `greengrass.log`.
@@ -44,11 +50,72 @@ pub struct Evidence {
     pub timings: Vec<Timing>,
 }
 
-/// How following the deployment ended.
+/// What was seen of a step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StepSeen {
+    /// What was done, for a reader.
+    pub action: String,
+    /// When it was begun, RFC 3339.
+    pub began: String,
+    /// When the next one could begin, RFC 3339.
+    pub ended: String,
+    /// How far the deployment came that the step is about, if there is one.
+    pub deployment: Option<Progress>,
+    /// The last state of each component that the device had until then.
+    pub states: BTreeMap<String, String>,
+    /// The components that it still had at the end.
+    pub present: Vec<String>,
+    /// What the step's command gave.
+    pub output: Option<Output>,
+}
+
+impl StepSeen {
+    /// From its beginning to its end.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        let moment = |time: &str, otherwise| log::millis_of(time).unwrap_or(otherwise);
+        Span { from: moment(&self.began, Millis::MIN), to: moment(&self.ended, Millis::MAX) }
+    }
+}
+
+/// How a command ended and what it printed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// Its exit code.
+    pub exit: i64,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+/// A start of the device after it had ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restart {
+    /// When, RFC 3339.
+    pub time: String,
+    /// The exit code that the core had ended with.
+    pub code: Option<i64>,
+    /// Whether a step had killed it.
+    pub killed: bool,
+}
+
+impl Restart {
+    /// Whether the core had neither been killed nor asked to be started again.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        !self.killed && !self.code.is_some_and(|code| ASKED.contains(&code))
+    }
+}
+
+/// The exit codes by which a nucleus asks to be started again, and for a reboot.
+const ASKED: [i64; 2] = [100, 101];
+
+/// How carrying the steps out ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "ending")]
 pub enum Ending {
-    /// The job is terminal and its components have settled.
+    /// Every step was carried out, and what it deployed has settled.
     Settled,
     /// Patience ran out.
     Stuck {
@@ -117,26 +184,11 @@ impl Evidence {
         })
     }
 
-    /// The last status of the deployment's job and its details.
+    /// A log file: `greengrass`, or a component's name.
     #[must_use]
-    pub fn job(&self) -> Option<(&str, &Value)> {
-        job(&self.events)
+    pub fn log(&self, name: &str) -> &str {
+        if name == "greengrass" { &self.core_log } else { self.component_logs.get(name).map_or("", String::as_str) }
     }
-
-    /// The last state of each component by the core's own log, which has every change.
-    #[must_use]
-    pub fn states(&self) -> BTreeMap<String, String> {
-        log::states(&self.core_log)
-    }
-}
-
-/// The last status of the job in these events.
-#[must_use]
-pub fn job(events: &[Event]) -> Option<(&str, &Value)> {
-    events.iter().rev().find_map(|event| match &event.what {
-        What::Job { status, details, .. } => Some((status.as_str(), details)),
-        _ => None,
-    })
 }
 
 /// The last state of each component that the device reported to the fleet status service.

@@ -56,6 +56,11 @@ impl Journal {
         events.iter().skip(known).cloned().collect()
     }
 
+    /// Tells how many events there are, whenever one comes.
+    pub(crate) fn changes(&self) -> watch::Receiver<usize> {
+        self.changed.subscribe()
+    }
+
     /// Waits until the events so far give an answer; `None` when patience ends first.
     pub async fn wait<T>(&self, patience: Duration, mut answer: impl FnMut(&[Event]) -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + patience;

@@ -1,7 +1,7 @@
 //! Proves that an AWS IoT Greengrass V2 component installs and runs on a core device, on one machine and without AWS.
 //!
 //! The pipeline, each stage owning its noun and handing the next a finished value:
-//! [`Scenario`] → [`Plan`] → [`Environment`] → [`Deployment`] → [`Evidence`] → [`Verdict`] → [`report`].
+//! [`Scenario`] → [`Plan`] → [`Environment`] → [`Course`] → [`Evidence`] → [`Verdict`] → [`report`].
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,7 +19,7 @@
 pub mod bench;
 pub mod check;
 pub mod component;
-pub mod deployment;
+pub mod course;
 pub mod docker;
 pub mod embedded;
 pub mod environment;
@@ -34,9 +34,8 @@ pub mod run;
 pub mod scenario;
 pub mod stage;
 pub mod verdict;
-mod wait;
 
-pub use deployment::Deployment;
+pub use course::Course;
 pub use environment::Environment;
 pub use evidence::Evidence;
 pub use plan::Plan;

@@ -9,13 +9,29 @@ mod repository;
 
 pub use authority::Identity;
 
-use crate::{component::Component, mint, redact::Redactor, scenario::Scenario};
+use crate::{
+    component::{self, Component},
+    mint,
+    redact::Redactor,
+    scenario::{
+        Deploy, Scenario,
+        step::{self, Step},
+    },
+};
 use authority::Issuer;
 use cloud::world::{
-    self, Authority, Bucket, Deployment, Endpoints, FailureHandling, Hub, RoleAlias, Secret, Sensitive, Target, Thing,
-    Token, Wanted, World,
+    self, Authority, Bucket, Deployment, Endpoints, Hub, RoleAlias, Secret, Sensitive, Target, Thing, Token, Wanted,
+    World,
 };
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+/// The version of the token exchange service and of the command line that a deployment gets which names none.
+const SERVICE_VERSION: &str = "2.0.3";
+const CLI_VERSION: &str = "2.15.0";
 
 /// Addresses of an environment's containers.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +59,8 @@ pub struct Plan {
     pub identity: Identity,
     /// The id of the device's certificate: SHA-256 of its DER form, in hex.
     pub certificate_id: String,
-    /// Id of the job that carries the deployment.
-    pub job: String,
+    /// The deployments of the scenario's steps, by the index of the step.
+    pub deployments: BTreeMap<usize, Deployment>,
     /// Bare repositories by `OWNER/NAME`.
     pub repositories: BTreeMap<String, repository::Bare>,
     /// The run's secrets.
@@ -89,14 +105,15 @@ impl Plan {
             data: format!("{}-ats.iot.{}.amazonaws.com", mint::name(14), scenario.aws.region),
             credentials: format!("{}.credentials.iot.{}.amazonaws.com", mint::name(14), scenario.aws.region),
         };
+        let thing = scenario.device.thing.clone().unwrap_or_else(|| format!("core-{}", mint::name(8)));
         let mut plan = Self {
             environment: mint::name(8),
             account: scenario.aws.account.clone().unwrap_or_else(mint::account),
-            thing: scenario.device.thing.clone().unwrap_or_else(|| format!("core-{}", mint::name(8))),
+            deployments: deployments(&scenario, &thing),
+            thing,
             ca: issuer.certificate(),
             certificate_id: identity.id(),
             identity,
-            job: uuid::Uuid::new_v4().to_string(),
             repositories,
             redactor: Redactor::default(),
             issuer,
@@ -138,7 +155,7 @@ impl Plan {
             endpoints: self.endpoints.clone(),
             thing: Thing {
                 name: self.thing.clone(),
-                groups: vec![self.group()],
+                groups: vec![group_of(&self.thing)],
                 certificate: self.identity.certificate.clone(),
                 policies: aws.thing_policies.clone(),
             },
@@ -147,21 +164,8 @@ impl Plan {
             secrets: self.secret_values().map(|(name, value)| Secret { name, value: Sensitive(value) }).collect(),
             buckets: self.buckets.clone(),
             components: self.listed_components(),
-            deployments: vec![Deployment {
-                id: uuid::Uuid::new_v4().to_string(),
-                job: self.job.clone(),
-                target: Target::Group(self.group()),
-                components: self
-                    .scenario
-                    .deployment
-                    .iter()
-                    .map(|(name, version)| (name.clone(), Wanted::version(version)))
-                    .collect(),
-                failure_handling: FailureHandling::Rollback,
-                update: None,
-                validation_timeout: None,
-                required_capabilities: Vec::new(),
-            }],
+            // What comes first waits for the device; what comes later is ordered when it is its turn.
+            deployments: self.deployments.get(&0).cloned().into_iter().collect(),
         }
     }
 
@@ -203,7 +207,7 @@ impl Plan {
     #[must_use]
     pub fn init_config(&self, root: &str) -> String {
         let aws = &self.scenario.aws;
-        let config = serde_json::json!({
+        let mut config = serde_json::json!({
             "system": {
                 "certificateFilePath": format!("{root}/device.pem.crt"),
                 "privateKeyPath": format!("{root}/private.pem.key"),
@@ -222,6 +226,8 @@ impl Plan {
                 },
             }},
         });
+        let nucleus = &mut config["services"]["aws.greengrass.Nucleus"]["configuration"];
+        merge(nucleus, &self.scenario.device.nucleus);
         serde_yaml_ng::to_string(&config).expect("a JSON value is always YAML")
     }
 
@@ -237,16 +243,15 @@ impl Plan {
         format!("https://{}/role-aliases/{alias}/credentials", self.endpoints.credentials)
     }
 
-    fn group(&self) -> String {
-        format!("{}-group", self.thing)
-    }
-
     fn listed_components(&self) -> Vec<world::Component> {
         let private = self.scenario.components.iter().map(|component| component.recipe.clone());
-        let service = "aws.greengrass.TokenExchangeService";
-        let version = self.scenario.deployment.get(service).map_or("2.0.3", String::as_str);
+        let named = self.deployments.values().flat_map(|deployment| &deployment.components);
+        let named = named.map(|(name, wanted)| (name.as_str(), wanted.version.as_str()));
+        // A component may depend on the service although no deployment names it.
+        let public: BTreeSet<_> = named.chain([(component::TOKEN_EXCHANGE_SERVICE, SERVICE_VERSION)]).collect();
+        let public = public.into_iter().filter_map(|(name, version)| Component::public(name, version));
         let listed = |public| move |recipe| world::Component { recipe, public, artifacts: BTreeMap::new() };
-        private.map(listed(false)).chain([Component::token_exchange_service(version)].map(listed(true))).collect()
+        private.map(listed(false)).chain(public.map(listed(true))).collect()
     }
 
     fn secret_values(&self) -> impl Iterator<Item = (String, String)> {
@@ -268,6 +273,56 @@ impl Plan {
             .iter()
             .fold(redactor, |redactor, (name, token)| redactor.with(format!("token `{name}`"), token));
         self.secret_values().fold(redactor, |redactor, (name, value)| redactor.with(format!("secret `{name}`"), &value))
+    }
+}
+
+/// The thing's own group.
+#[must_use]
+pub fn group_of(thing: &str) -> String {
+    format!("{thing}-group")
+}
+
+/// The deployments that the steps create; the first one brings the command line, if the device has it.
+fn deployments(scenario: &Scenario, thing: &str) -> BTreeMap<usize, Deployment> {
+    let deploys = |(index, step): (usize, &Step)| step.action.deploy().map(|deploy| (index, deployment(deploy, thing)));
+    let mut deployments: BTreeMap<_, _> = scenario.steps.iter().enumerate().filter_map(deploys).collect();
+    if scenario.device.cli
+        && let Some(mut first) = deployments.first_entry()
+    {
+        let components = &mut first.get_mut().components;
+        components.entry(component::CLI.to_owned()).or_insert_with(|| Wanted::version(CLI_VERSION));
+    }
+    deployments
+}
+
+fn deployment(deploy: &Deploy, thing: &str) -> Deployment {
+    let target = match &deploy.target {
+        step::Target::OwnGroup => Target::Group(group_of(thing)),
+        step::Target::Group(group) => Target::Group(group.clone()),
+        step::Target::Thing => Target::Thing,
+    };
+    let fresh = || uuid::Uuid::new_v4().to_string();
+    Deployment {
+        id: fresh(),
+        job: if target == Target::Thing { String::new() } else { fresh() },
+        target,
+        components: deploy.components.clone(),
+        failure_handling: deploy.failure,
+        update: None,
+        validation_timeout: None,
+        required_capabilities: Vec::new(),
+    }
+}
+
+/// Merges one object into another, field by field.
+fn merge(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => from.clone_into(into),
     }
 }
 

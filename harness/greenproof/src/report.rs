@@ -8,7 +8,11 @@ mod terminal;
 pub use junit::junit;
 pub use terminal::Terminal;
 
-use crate::{evidence::Evidence, scenario::Scenario, verdict::Verdict};
+use crate::{
+    evidence::{Evidence, StepSeen},
+    scenario::Scenario,
+    verdict::Verdict,
+};
 use std::{path::PathBuf, time::Duration};
 
 /// One thing that a run tells.
@@ -33,6 +37,17 @@ pub enum Told<'a> {
         stage: &'a str,
         /// What came out of it.
         detail: &'a str,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A step is done.
+    Step {
+        /// Which, from 0.
+        index: usize,
+        /// What was seen of it.
+        seen: &'a StepSeen,
+        /// Whether that is what it expects.
+        as_expected: bool,
         /// How long it took.
         took: Duration,
     },

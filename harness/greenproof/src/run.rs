@@ -27,14 +27,13 @@ pub async fn run(stage: &Stage, scenario: Scenario, evidence: &Path, reader: &dy
     let plan = Plan::of(scenario.clone()).map_err(|error| Error::surrounding("planning", error, ""))?;
     let environment = Environment::raise(stage, plan).await?;
     reader.told(&Told::Stage { stage: "environment", detail: "aws, github and device are up", took: began.elapsed() });
-    let deploying = Instant::now();
     let seen = tokio::select! {
-        seen = environment.deploy(stage.patience()) => seen,
+        seen = environment.deploy_telling(stage.patience(), reader) => seen,
         never = narrate(&environment, reader) => match never {},
     };
     let verdict = judge(&scenario, &seen);
     let took = began.elapsed();
-    tell_deployment(&seen, deploying.elapsed(), reader);
+    tell_restarts(&seen, reader);
     let folder = evidence.join(&scenario.name);
     let (written, removed) = tokio::join!(async { folder::write(&seen, &folder) }, environment.remove());
     removed?;
@@ -80,11 +79,12 @@ fn narrated(what: &What) -> Option<String> {
     }
 }
 
-fn tell_deployment(evidence: &Evidence, took: Duration, reader: &dyn Reader) {
-    let status = evidence.job().map_or("no job was taken", |(status, _)| status);
-    let calls = evidence.calls().count();
-    let detail = format!("{status}; {calls} calls to AWS");
-    reader.told(&Told::Stage { stage: "deployment", detail: &detail, took });
+/// Tells of a core that ended without being asked to: it is started again, but it should not have ended.
+fn tell_restarts(evidence: &Evidence, reader: &dyn Reader) {
+    for restart in evidence.restarts.iter().filter(|restart| restart.is_fault()) {
+        let code = restart.code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
+        reader.told(&Told::Note(&format!("  the core ended with {code} and was started again")));
+    }
 }
 
 /// An outcome for a scenario whose world could not be raised.

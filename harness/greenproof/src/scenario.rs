@@ -11,6 +11,10 @@
 //! ```
 
 mod file;
+pub mod step;
+mod text;
+
+pub use step::{Action, Condition, Deploy, Step};
 
 use crate::component::Component;
 use serde::{Deserialize, Serialize};
@@ -37,9 +41,9 @@ pub struct Scenario {
     pub github: GitHub,
     /// Private component versions of the account.
     pub components: Vec<Component>,
-    /// Exact versions that the deployment asks for, by component name.
-    pub deployment: BTreeMap<String, String>,
-    /// What must be seen for the run to pass.
+    /// What happens, in order; at least one step.
+    pub steps: Vec<Step>,
+    /// What must be seen of the whole run.
     pub expect: Expect,
     /// For a scenario that must fail: how.
     pub must_fail: Option<MustFail>,
@@ -54,6 +58,25 @@ pub struct Device {
     pub pep668: bool,
     /// Whether the private CA is in the system's trust store. The core trusts it in any case.
     pub trust_ca: bool,
+    /// How many times as fast as the world the core's periods pass.
+    pub clock: f64,
+    /// When the core does what it does at intervals.
+    pub timing: Timing,
+    /// Whether the first deployment also brings the command line, `aws.greengrass.Cli`.
+    pub cli: bool,
+    /// What is merged into the nucleus's configuration: an object.
+    pub nucleus: Value,
+}
+
+/// When the core does what the real one does at intervals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Timing {
+    /// As soon as there is something to do.
+    #[default]
+    Event,
+    /// At the real one's intervals.
+    Real,
 }
 
 /// What the AWS account holds.
@@ -117,15 +140,9 @@ pub struct Token {
     pub known: bool,
 }
 
-/// What must be seen.
+/// What must be seen of a whole run.
 #[derive(Clone, Debug, Default)]
 pub struct Expect {
-    /// The deployment's final job status.
-    pub deployment: String,
-    /// The final lifecycle state by component.
-    pub components: BTreeMap<String, String>,
-    /// Lines that a component's script must print.
-    pub lines: Vec<Line>,
     /// API calls that must have been made, and how often.
     pub calls: Vec<Call>,
     /// Python packages that the component's user must have.
@@ -213,6 +230,13 @@ impl Scenario {
     /// line and column where there is one.
     pub fn load(path: &Path) -> Result<Self, Error> {
         file::load(path)
+    }
+
+    /// Every component that the scenario names, once or more.
+    #[must_use]
+    pub fn named_components(&self) -> Vec<String> {
+        let own = self.components.iter().map(|component| component.name.clone());
+        own.chain(self.steps.iter().flat_map(Step::named_components)).collect()
     }
 }
 

@@ -2,13 +2,21 @@
 //!
 //! Every finding is reported, not the first; each says what was expected and what was seen instead.
 
+mod step;
+
+pub(crate) use step::step;
+
 use crate::{
-    evidence::{Ending, Evidence, log},
-    scenario::{Call, Line, MustFail, Package, Scenario},
+    evidence::{
+        Ending, Evidence, Progress, StepSeen,
+        log::{self, Span},
+    },
+    plan::group_of,
+    scenario::{Call, MustFail, Package, Scenario, Step},
 };
 use cloud::event::{Outcome, What};
 use serde::Serialize;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// How a run came out.
 #[derive(Clone, Debug, Serialize)]
@@ -50,8 +58,16 @@ pub struct Finding {
 pub enum Kind {
     /// The deployment did not end as expected.
     Deployment,
-    /// A component's final state.
+    /// A step that was not carried out to its end.
+    Step,
+    /// A component's state at the end of a step.
     Component,
+    /// The states that a component took.
+    State,
+    /// A line of a log file.
+    Log,
+    /// What a command gave.
+    Command,
     /// A line that a script should have printed.
     Line,
     /// API calls.
@@ -68,7 +84,11 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Deployment => "deployment",
+            Self::Step => "step",
             Self::Component => "component",
+            Self::State => "state",
+            Self::Log => "log",
+            Self::Command => "command",
             Self::Line => "line",
             Self::Call => "call",
             Self::Package => "package",
@@ -86,20 +106,8 @@ pub fn judge(scenario: &Scenario, evidence: &Evidence) -> Verdict {
         Ending::Died { what } => return Verdict::Broken { what: what.clone() },
         Ending::Settled | Ending::Stuck { .. } => {}
     }
+    let mut findings = steps(scenario, evidence);
     let expect = &scenario.expect;
-    let mut findings: Vec<_> = deployment(&expect.deployment, evidence).into_iter().collect();
-    let states = evidence.states();
-    for (component, expected) in &expect.components {
-        let seen = states.get(component).map_or("not reported by the device", String::as_str);
-        if seen != expected {
-            findings.push(Finding {
-                kind: Kind::Component,
-                expected: format!("`{component}` ends {expected}"),
-                seen: with_last_output(evidence, component, seen),
-            });
-        }
-    }
-    findings.extend(expect.lines.iter().filter_map(|line| printed(line, evidence)));
     findings.extend(expect.calls.iter().filter_map(|call| called(call, &scenario.aws.role.name, evidence)));
     findings.extend(expect.packages.iter().flat_map(|package| installed(package, evidence)));
     findings.extend(outside(evidence));
@@ -111,48 +119,69 @@ pub fn judge(scenario: &Scenario, evidence: &Evidence) -> Verdict {
     if findings.is_empty() { Verdict::Passed } else { Verdict::Failed { findings } }
 }
 
-fn deployment(expected: &str, evidence: &Evidence) -> Option<Finding> {
-    let expected = format!("the deployment ends {expected}");
-    if let Ending::Stuck { waiting_for, last_seen, seconds } = &evidence.ending {
-        let seen = format!("after {seconds} s still waiting for {waiting_for}; last seen: {last_seen}");
-        return Some(Finding { kind: Kind::Deployment, expected, seen });
-    }
-    let Some((status, details)) = evidence.job() else {
-        return Some(Finding { kind: Kind::Deployment, expected, seen: "the job has no status".into() });
-    };
-    (expected != format!("the deployment ends {status}")).then(|| {
-        let seen = if details.as_object().is_some_and(|details| !details.is_empty()) {
-            format!("{status} {details}")
-        } else {
-            status.to_owned()
+/// The findings of all steps; each says which step it is of, if there are several.
+fn steps(scenario: &Scenario, evidence: &Evidence) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (index, step) in scenario.steps.iter().enumerate() {
+        let of_step = match evidence.steps.get(index) {
+            None => vec![Finding {
+                kind: Kind::Step,
+                expected: format!("{} is carried out", step.action),
+                seen: "an earlier step did not come to its end".into(),
+            }],
+            Some(seen) => {
+                let last = index + 1 == evidence.steps.len();
+                let stuck = matches!(evidence.ending, Ending::Stuck { .. }) && last;
+                of_step(scenario, evidence, step, seen, stuck)
+            }
         };
-        Finding { kind: Kind::Deployment, expected, seen }
-    })
+        let place = if scenario.steps.len() > 1 { format!("step {}: ", index + 1) } else { String::new() };
+        findings.extend(
+            of_step.into_iter().map(|finding| Finding { expected: format!("{place}{}", finding.expected), ..finding }),
+        );
+    }
+    findings
 }
 
-/// A state with the last lines of error output, which usually tell why.
-fn with_last_output(evidence: &Evidence, component: &str, state: &str) -> String {
-    let log = evidence.component_logs.get(component).map_or("", String::as_str);
-    let errors: Vec<_> = log::printed(log).filter(|line| line.stream == crate::scenario::Stream::Stderr).collect();
-    match errors.last() {
-        Some(line) => format!("{state}; the last line of its {} on stderr: `{}`", line.step, line.text),
-        None => state.to_owned(),
+fn of_step(scenario: &Scenario, evidence: &Evidence, step: &Step, seen: &StepSeen, stuck: bool) -> Vec<Finding> {
+    let Evidence { account, thing, certificate, .. } = evidence;
+    let mut filled = step.filled(&known(scenario, account, thing, certificate, seen.deployment.as_ref()));
+    let mut findings = Vec::new();
+    if let Ending::Stuck { waiting_for, last_seen, seconds } = &evidence.ending
+        && stuck
+    {
+        let expected = match filled.expect.deployment.take() {
+            Some(status) => format!("the deployment ends {status}"),
+            None => format!("{} comes to its end", filled.action),
+        };
+        let kind = if filled.action.deploy().is_some() { Kind::Deployment } else { Kind::Step };
+        let seen = format!("after {seconds} s still waiting for {waiting_for}; last seen: {last_seen}");
+        findings.push(Finding { kind, expected, seen });
     }
+    findings.extend(self::step(&filled, seen, &|name| evidence.log(name).to_owned()));
+    findings
 }
 
-fn printed(line: &Line, evidence: &Evidence) -> Option<Finding> {
-    let log = evidence.component_logs.get(&line.component).map_or("", String::as_str);
-    let of_step =
-        || log::printed(log).filter(|printed| printed.comes_from(line) && printed.time >= evidence.began.as_str());
-    if of_step().any(|printed| printed.text == line.equals) {
-        return None;
+/// What the placeholders of a scenario's texts stand for.
+pub(crate) fn known(
+    scenario: &Scenario,
+    account: &str,
+    thing: &str,
+    certificate: &str,
+    deployment: Option<&Progress>,
+) -> BTreeMap<&'static str, String> {
+    let mut known = BTreeMap::from([
+        ("account", account.to_owned()),
+        ("region", scenario.aws.region.clone()),
+        ("thing", thing.to_owned()),
+        ("group", group_of(thing)),
+        ("certificate", certificate.to_owned()),
+    ]);
+    if let Some(progress) = deployment {
+        known.insert("deployment", progress.deployment.clone());
+        known.extend(progress.job.clone().map(|job| ("job", job)));
     }
-    let expected = format!("the {} of `{}` prints the line `{}`", line.step, line.component, line.equals);
-    let seen = match of_step().last() {
-        Some(last) => format!("{} other lines, the last `{}`", of_step().count(), last.text),
-        None => "it printed nothing".into(),
-    };
-    Some(Finding { kind: Kind::Line, expected, seen })
+    known
 }
 
 fn called(call: &Call, role: &str, evidence: &Evidence) -> Option<Finding> {
@@ -251,10 +280,11 @@ impl MustFail {
         if kinds != expected {
             differences.push(format!("findings must be {expected:?}, but are {kinds:?}: {findings:#?}"));
         }
-        let lines: Vec<_> = evidence.component_logs.values().flat_map(|log| log::printed(log)).collect();
+        let logs = evidence.component_logs.values();
+        let lines: Vec<_> = logs.flat_map(|log| log::printed(log, Span::ALWAYS)).collect();
         for text in &self.prints {
             let text = &text.replace("{account}", &evidence.account).replace("{certificate}", &evidence.certificate);
-            if !lines.iter().any(|line| line.text == text) {
+            if !lines.iter().any(|line| line.text == *text) {
                 differences.push(format!("no script printed `{text}`; printed: {:#?}", texts(&lines)));
             }
         }
@@ -268,8 +298,8 @@ impl MustFail {
     }
 }
 
-fn texts<'a>(lines: &[log::Printed<'a>]) -> Vec<&'a str> {
-    lines.iter().map(|line| line.text).collect()
+fn texts(lines: &[log::Printed]) -> Vec<&str> {
+    lines.iter().map(|line| line.text.as_str()).collect()
 }
 
 #[cfg(test)]

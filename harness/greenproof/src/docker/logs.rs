@@ -1,7 +1,11 @@
 //! A container's output as lines.
 
 use super::{Container, Engine, error::Error};
-use bollard::{container::LogOutput, query_parameters::LogsOptionsBuilder};
+use bollard::{
+    container::LogOutput,
+    exec::{CreateExecOptions, StartExecResults},
+    query_parameters::LogsOptionsBuilder,
+};
 use futures_util::{Stream, StreamExt, stream::BoxStream};
 use std::{
     collections::VecDeque,
@@ -80,6 +84,26 @@ impl Engine {
             rest: Vec::new(),
             ready: VecDeque::new(),
         }
+    }
+
+    /// Runs a command in a container, as its user; gives what it prints to standard output as it prints it.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if the command can't be started.
+    pub async fn follow_command(&self, container: &Container, argv: &[&str]) -> Result<LogLines, Error> {
+        let doing =
+            || format!("running `{}` in container `{}`", argv.first().copied().unwrap_or_default(), container.name);
+        let options = CreateExecOptions {
+            attach_stdout: Some(true),
+            cmd: Some(argv.iter().map(|&word| word.to_owned()).collect()),
+            ..CreateExecOptions::default()
+        };
+        let id = self.docker.create_exec(&container.id, options).await.map_err(Error::engine(doing()))?.id;
+        let source = match self.docker.start_exec(&id, None).await.map_err(Error::engine(doing()))? {
+            StartExecResults::Attached { output, .. } => Some(output.boxed()),
+            StartExecResults::Detached => None,
+        };
+        Ok(LogLines { source, container: container.name.clone(), rest: Vec::new(), ready: VecDeque::new() })
     }
 
     /// The last lines that a container wrote to either output, for a message. Empty if there is no such container.

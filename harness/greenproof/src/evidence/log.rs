@@ -1,28 +1,122 @@
-//! The nucleus's text log, read back.
+//! The nucleus's log files, read back.
 //!
-//! Grammar: `TIMESTAMP [LEVEL] (THREAD) LOGGER: EVENT. MESSAGE. {key=value, …}`; a script's output is event `stdout` or
-//! `stderr` with `scriptName`, `serviceName` and `currentState` in its context. Lines that don't fit (stack traces)
-//! are left out.
+//! Grammar of the text format: `TIMESTAMP [LEVEL] (THREAD) LOGGER: EVENT. MESSAGE. {key=value, …}`; a script's output is
+//! event `stdout` or `stderr` with `scriptName`, `serviceName` and `currentState` in its context. A line of the JSON
+//! format is read as the text line that it stands for. What follows a line without a time of its own, such as a stack
+//! trace, belongs to that line.
 
 use crate::scenario::{Line, Stream};
-use std::collections::BTreeMap;
+use serde_json::Value;
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write};
+use time::{
+    OffsetDateTime,
+    format_description::{BorrowedFormatItem, well_known::Rfc3339},
+    macros::format_description,
+};
+
+/// A point in time, in milliseconds since 1970.
+pub type Millis = i64;
+
+/// The present.
+#[must_use]
+pub fn now() -> Millis {
+    millis(OffsetDateTime::now_utc())
+}
+
+/// A point in time as a log line has it, RFC 3339.
+#[must_use]
+pub fn millis_of(time: &str) -> Option<Millis> {
+    OffsetDateTime::parse(time, &Rfc3339).ok().map(millis)
+}
+
+/// A point in time as a log line has it: UTC, without a fraction at a whole second.
+#[must_use]
+pub fn instant(time: Millis) -> String {
+    const SECONDS: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
+    let second = OffsetDateTime::from_unix_timestamp(time.div_euclid(1000)).ok();
+    let second = second.and_then(|time| time.format(SECONDS).ok()).unwrap_or_default();
+    match time.rem_euclid(1000) {
+        0 => format!("{second}Z"),
+        fraction => format!("{second}.{fraction:03}Z"),
+    }
+}
+
+fn millis(time: OffsetDateTime) -> Millis {
+    Millis::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
+}
+
+/// A span of time, from its first moment to its last.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// The first moment.
+    pub from: Millis,
+    /// The last moment.
+    pub to: Millis,
+}
+
+impl Span {
+    /// All of time.
+    pub const ALWAYS: Self = Self { from: Millis::MIN, to: Millis::MAX };
+
+    fn has(self, time: Millis) -> bool {
+        self.from <= time && time <= self.to
+    }
+}
+
+/// The time of a line that begins an entry of the log.
+#[must_use]
+pub fn time_of(line: &str) -> Option<Millis> {
+    if line.starts_with('{') {
+        return serde_json::from_str::<Value>(line).ok()?["timestamp"].as_i64();
+    }
+    millis_of(line.split_once(" [")?.0)
+}
+
+/// The lines that were written in a span of time, as they are.
+pub fn written(log: &str, span: Span) -> impl Iterator<Item = &str> {
+    let mut last = Millis::MIN;
+    log.lines().filter(move |line| {
+        last = time_of(line).unwrap_or(last);
+        span.has(last)
+    })
+}
+
+/// The lines that were written in a span of time, in the text format.
+fn entries(log: &str, span: Span) -> impl Iterator<Item = Cow<'_, str>> {
+    written(log, span).map(as_text)
+}
+
+/// A line of the JSON format as the text line that it stands for; any other line as it is.
+fn as_text(line: &str) -> Cow<'_, str> {
+    let Some(entry) = line.starts_with('{').then(|| serde_json::from_str::<Value>(line).ok()).flatten() else {
+        return line.into();
+    };
+    let field = |name: &str| entry[name].as_str().unwrap_or_default();
+    let time = instant(entry["timestamp"].as_i64().unwrap_or_default());
+    let mut text = format!("{time} [{}] ({}) {}: ", field("level"), field("thread"), field("loggerName"));
+    for part in ["eventType", "message"].map(|name| entry[name].as_str()).into_iter().flatten() {
+        _ = write!(text, "{part}. ");
+    }
+    let context = entry["contexts"].as_object().into_iter().flatten();
+    let context: Vec<_> = context.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+    _ = write!(text, "{{{}}}", context.join(", "));
+    text.into()
+}
 
 /// A line that a component's script printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Printed<'a> {
-    /// When, as the log has it.
-    pub time: &'a str,
+pub struct Printed {
     /// To which stream.
     pub stream: Stream,
     /// The component.
-    pub component: &'a str,
+    pub component: String,
     /// The lifecycle step as the recipe spells it, such as `Run`.
-    pub step: &'a str,
+    pub step: String,
     /// The line.
-    pub text: &'a str,
+    pub text: String,
 }
 
-impl Printed<'_> {
+impl Printed {
     /// Whether the script and the stream of an awaited line printed this, whatever its text.
     #[must_use]
     pub fn comes_from(&self, awaited: &Line) -> bool {
@@ -30,16 +124,21 @@ impl Printed<'_> {
             && self.step.eq_ignore_ascii_case(&awaited.step)
             && self.stream == awaited.stream
     }
+
+    /// Whether this is an awaited line.
+    #[must_use]
+    pub fn is(&self, awaited: &Line) -> bool {
+        self.comes_from(awaited) && self.text == awaited.equals
+    }
 }
 
-/// The lines that scripts printed, in order.
-pub fn printed(log: &str) -> impl Iterator<Item = Printed<'_>> {
-    log.lines().filter_map(printed_line)
+/// The lines that scripts printed in a span of time, in order.
+pub fn printed(log: &str, span: Span) -> impl Iterator<Item = Printed> {
+    entries(log, span).filter_map(|line| printed_line(&line))
 }
 
-fn printed_line(line: &str) -> Option<Printed<'_>> {
-    let (time, rest) = line.split_once(" [")?;
-    let (_, rest) = rest.split_once("] (Copier) ")?;
+fn printed_line(line: &str) -> Option<Printed> {
+    let (_, rest) = line.split_once("] (Copier) ")?;
     let (_, rest) = rest.split_once(": ")?;
     let (stream, rest) = match rest.split_once(". ")? {
         ("stdout", rest) => (Stream::Stdout, rest),
@@ -47,80 +146,99 @@ fn printed_line(line: &str) -> Option<Printed<'_>> {
         _ => return None,
     };
     let start = rest.rfind("{scriptName=")?;
-    let text = rest[..start].strip_suffix(". ").unwrap_or_default();
+    let text = rest[..start].strip_suffix(". ").unwrap_or_default().to_owned();
     let context = rest[start..].strip_prefix("{scriptName=")?.strip_suffix('}')?;
     let mut fields = context.split(", ");
     let script = fields.next()?;
     let component = fields.next()?.strip_prefix("serviceName=")?;
     let step = script.strip_prefix("services.")?.strip_prefix(component)?;
     let (_, step) = step.strip_prefix('.')?.split_once('.')?;
-    let step = step.split('.').next()?;
-    Some(Printed { time, stream, component, step, text })
+    let step = step.split('.').next()?.to_owned();
+    Some(Printed { stream, component: component.to_owned(), step, text })
 }
 
-/// The last state that each component was set to.
+/// A component's change from one state to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The component.
+    pub component: String,
+    /// The state that it leaves.
+    pub from: String,
+    /// The state that it takes.
+    pub to: String,
+}
+
+/// The changes of components' states in a span of time, in order.
+pub fn changes(core_log: &str, span: Span) -> impl Iterator<Item = Change> {
+    entries(core_log, span).filter_map(|line| change(&line))
+}
+
+fn change(line: &str) -> Option<Change> {
+    let context = line.split_once(": service-set-state. {")?.1.strip_suffix('}')?;
+    let field = |name: &str| {
+        let value = context.split(", ").find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
+        value.map(str::to_owned)
+    };
+    Some(Change { component: field("serviceName")?, from: field("currentState")?, to: field("newState")? })
+}
+
+/// The last state that each component was set to until the end of a span of time.
 #[must_use]
-pub fn states(core_log: &str) -> BTreeMap<String, String> {
-    core_log
-        .lines()
-        .filter_map(|line| line.split_once(": service-set-state. {")?.1.strip_suffix('}'))
-        .filter_map(|context| {
-            let field = |name: &str| context.split(", ").find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
-            Some((field("serviceName")?.to_owned(), field("newState")?.to_owned()))
-        })
-        .collect()
+pub fn states(core_log: &str, span: Span) -> BTreeMap<String, String> {
+    changes(core_log, Span { from: Millis::MIN, ..span }).map(|change| (change.component, change.to)).collect()
+}
+
+/// The components that the nucleus has at a moment: those that it moved between states since it was started last, and
+/// has not closed since.
+#[must_use]
+pub fn present(core_log: &str, at: Millis) -> BTreeMap<String, String> {
+    let mut present = BTreeMap::new();
+    let mut closed = Vec::new();
+    for line in entries(core_log, Span { from: Millis::MIN, to: at }) {
+        if line.contains(": system-start. ") {
+            present.clear();
+        } else if let Some(name) = closing(&line) {
+            present.remove(&name);
+            closed.push(name);
+        } else if let Some(change) = change(&line) {
+            // What is closed still goes through its last states; a component of that name which comes anew starts NEW.
+            if change.from == "NEW" {
+                closed.retain(|name| *name != change.component);
+            }
+            if !closed.contains(&change.component) {
+                present.insert(change.component, change.to);
+            }
+        }
+    }
+    present
+}
+
+fn closing(line: &str) -> Option<String> {
+    let (_, context) = line.split_once(": service-close. ")?;
+    let (_, name) = context.split_once("serviceName=")?;
+    Some(name.split([',', '}']).next()?.to_owned())
+}
+
+/// When the nucleus was started last.
+#[must_use]
+pub fn started(core_log: &str) -> Option<Millis> {
+    core_log.lines().rev().find(|line| as_text(line).contains(": system-start. ")).and_then(time_of)
 }
 
 /// The message of the line by which the core says that it met something that is not emulated.
 #[must_use]
-pub fn unsupported(core_log: &str) -> Option<&str> {
-    let line = core_log.lines().find(|line| line.contains(": greenproof-unsupported. "))?;
-    let (_, message) = line.split_once(": greenproof-unsupported. ")?;
-    Some(message.rsplit_once(". {").map_or(message, |(message, _)| message))
+pub fn unsupported(core_log: &str) -> Option<String> {
+    entries(core_log, Span::ALWAYS).find_map(|line| {
+        let (_, message) = line.split_once(": greenproof-unsupported. ")?;
+        Some(message.rsplit_once(". {").map_or(message, |(message, _)| message).to_owned())
+    })
 }
 
-/// The last lines of a log that tell of trouble, newest last.
+/// The last line of a log that tells of trouble.
 #[must_use]
-pub fn troubles(log: &str, most: usize) -> Vec<&str> {
-    let mut lines: Vec<_> =
-        log.lines().filter(|line| line.contains(" [ERROR] ") || line.contains(" [WARN] ")).collect();
-    lines.split_off(lines.len().saturating_sub(most))
+pub fn trouble(log: &str) -> Option<Cow<'_, str>> {
+    log.lines().rev().map(as_text).find(|line| line.contains(" [ERROR] ") || line.contains(" [WARN] "))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const C: &str = "com.example.GithubCustomPack";
-
-    #[test]
-    fn reads_the_line_that_a_run_prints() {
-        let line = format!(
-            "2022-03-23T10:53:25.020Z [INFO] (Copier) {C}: stdout. s3: Amazon S3. \
-             {{scriptName=services.{C}.lifecycle.Run.Script, serviceName={C}, currentState=RUNNING}}"
-        );
-        let seen: Vec<_> = printed(&line).collect();
-        let time = "2022-03-23T10:53:25.020Z";
-        assert_eq!(seen, [Printed { time, stream: Stream::Stdout, component: C, step: "Run", text: "s3: Amazon S3" }]);
-    }
-
-    #[test]
-    fn the_echo_of_a_command_is_not_a_printed_line() {
-        let line = format!(
-            "2022-03-23T10:53:24Z [INFO] (pool-2-thread-19) {C}: shell-runner-start. \
-             {{scriptName=services.{C}.lifecycle.Run.Script, serviceName={C}, currentState=STARTING, \
-             command=[\"echo s3: Amazon S3\"]}}"
-        );
-        assert_eq!(printed(&line).count(), 0);
-    }
-
-    #[test]
-    fn a_line_may_hold_what_looks_like_a_context() {
-        let line = format!(
-            "2022-03-23T10:53:25Z [WARN] (Copier) {C}: stderr. a. {{x=1}}. b. \
-             {{scriptName=services.{C}.lifecycle.run, serviceName={C}, currentState=RUNNING}}"
-        );
-        let seen = printed(&line).next().expect("the line is a printed one");
-        assert_eq!((seen.text, seen.step, seen.stream), ("a. {x=1}. b", "run", Stream::Stderr));
-    }
-}
+mod tests;

@@ -1,10 +1,14 @@
 //! The reader for a person: one line a stage, every finding with what was expected, and where to look next.
 
 use super::{Outcome, Reader, Told};
-use crate::verdict::{Finding, Verdict};
+use crate::{
+    evidence::StepSeen,
+    verdict::{Finding, Verdict},
+};
 use std::{
     io::{IsTerminal, Write},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 /// Writes to standard error, so that standard output stays free for machine-readable reports.
@@ -35,6 +39,20 @@ impl Terminal {
         if output.starts_with("Step ") {
             line(&format!("  {output}"));
         }
+    }
+
+    fn done(&self, good: bool, what: &str, detail: &str, took: Duration) {
+        let mark = if good { self.paint("32", "✓") } else { self.paint("31", "✗") };
+        line(&format!("  {mark} {what:<12} {detail:<58} {:>5.1} s", took.as_secs_f64()));
+    }
+
+    /// What was done and what came of it, in one line.
+    fn step(&self, index: usize, seen: &StepSeen, as_expected: bool, took: Duration) {
+        let deployment = seen.deployment.as_ref().map(|progress| progress.status.clone());
+        let exit = seen.output.as_ref().map(|output| format!("exit code {}", output.exit));
+        let came = exit.or(deployment).map_or_else(String::new, |came| format!(": {came}"));
+        let action = shortened(&seen.action, 58_usize.saturating_sub(came.chars().count()));
+        self.done(as_expected, &format!("step {}", index + 1), &format!("{action}{came}"), took);
     }
 
     fn judged(&self, outcome: &Outcome) {
@@ -78,12 +96,21 @@ impl Reader for Terminal {
             Told::Begun(scenario) => line(&format!("{}: {}", self.paint("1", &scenario.name), scenario.summary)),
             Told::Seen(what) => line(&format!("    {} {what}", self.paint("2", "·"))),
             Told::Stage { stage, detail, took } => {
-                let mark = self.paint("32", "✓");
-                line(&format!("  {mark} {stage:<12} {detail:<58} {:>5.1} s", took.as_secs_f64()));
+                self.done(true, stage, detail, *took);
             }
+            Told::Step { index, seen, as_expected, took } => self.step(*index, seen, *as_expected, *took),
             Told::Judged(outcome) => self.judged(outcome),
         }
     }
+}
+
+/// The first line of a text, cut to a length.
+fn shortened(text: &str, length: usize) -> String {
+    let first = text.lines().next().unwrap_or_default();
+    if first == text && text.chars().count() <= length {
+        return text.to_owned();
+    }
+    first.chars().take(length.saturating_sub(1)).chain(['…']).collect()
 }
 
 fn line(text: &str) {

@@ -3,10 +3,16 @@
 //! A file with `base` starts from another scenario and states only what differs: tables are merged field by field,
 //! lists and maps that it states replace the base's.
 
-use super::{Aws, Call, Device, Error, Expect, GitHub, Line, MustFail, Package, Repository, Role, Scenario, Token};
-use crate::component::Component;
+mod step;
+mod table;
+
+use super::{
+    Aws, Device, Error, Expect, GitHub, Repository, Role, Scenario, Timing, Token,
+    step::{Deploy, Expect as Seen},
+};
+use crate::component::{self, Component};
 use iam::Document;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -15,124 +21,28 @@ use std::{
 };
 use toml::Spanned;
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct File {
-    base: Option<Spanned<PathBuf>>,
-    summary: Option<String>,
-    #[serde(default)]
-    fidelity: Vec<String>,
-    #[serde(default)]
-    device: DeviceTable,
-    #[serde(default)]
-    aws: AwsTable,
-    #[serde(default)]
-    github: GitHubTable,
-    component: Option<Vec<ComponentTable>>,
-    deployment: Option<BTreeMap<String, String>>,
-    #[serde(default)]
-    expect: ExpectTable,
-    must_fail: Option<MustFail>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct DeviceTable {
-    core: Option<Spanned<String>>,
-    thing: Option<String>,
-    pep668: Option<bool>,
-    trust_ca: Option<bool>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct AwsTable {
-    account: Option<Spanned<String>>,
-    region: Option<String>,
-    #[serde(default)]
-    role: RoleTable,
-    thing_policies: Option<Vec<Spanned<PathBuf>>>,
-    secrets: Option<BTreeMap<String, Spanned<String>>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct RoleTable {
-    name: Option<String>,
-    trust: Option<Spanned<PathBuf>>,
-    policies: Option<Vec<Spanned<PathBuf>>>,
-    alias: Option<String>,
-    alias_exists: Option<bool>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct GitHubTable {
-    repositories: Option<BTreeMap<String, RepositoryTable>>,
-    tokens: Option<BTreeMap<String, TokenTable>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RepositoryTable {
-    source: Spanned<PathBuf>,
-    #[serde(default = "yes")]
-    private: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TokenTable {
-    login: String,
-    #[serde(default)]
-    repositories: Vec<String>,
-    #[serde(default = "yes")]
-    contents: bool,
-    #[serde(default = "yes")]
-    known: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ComponentTable {
-    recipe: Spanned<PathBuf>,
-    #[serde(default)]
-    artifacts: BTreeMap<String, Spanned<PathBuf>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct ExpectTable {
-    deployment: Option<String>,
-    components: Option<BTreeMap<String, String>>,
-    line: Option<Vec<Line>>,
-    call: Option<Vec<Call>>,
-    package: Option<Vec<Package>>,
-}
-
-const fn yes() -> bool {
-    true
-}
-
 /// One parsed file with what its errors need.
 struct Layer<'a> {
     path: &'a Path,
     text: String,
 }
 
+/// A scenario whose layers are being laid: its short form is not a step yet.
+struct Draft {
+    scenario: Scenario,
+    /// `[deployment]`, the components of the one deployment.
+    deployment: Option<Deploy>,
+    /// What `[expect]` says of that deployment.
+    seen: Seen,
+}
+
 pub(super) fn load(path: &Path) -> Result<Scenario, Error> {
     let layer = Layer::read(path)?;
-    let file: File = layer.parse()?;
-    let mut scenario = match &file.base {
-        Some(base) => {
-            let mut scenario = load(&layer.existing(base)?)?;
-            scenario.must_fail = None;
-            scenario
-        }
-        None => Scenario::bare(),
-    };
+    let Draft { mut scenario, deployment, seen } = layer.draft()?;
+    if let Some(deploy) = deployment {
+        scenario.steps = vec![layer.short_step(deploy, seen)?];
+    }
     scenario.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    layer.apply(file, &mut scenario)?;
     layer.check(&scenario)?;
     Ok(scenario)
 }
@@ -145,6 +55,17 @@ impl Layer<'_> {
             hint: "name a scenario file, or none to run the reference scenario".into(),
         })?;
         Ok(Layer { path, text })
+    }
+
+    /// This file laid over its base.
+    fn draft(&self) -> Result<Draft, Error> {
+        let file: table::File = self.parse()?;
+        let mut draft = match &file.base {
+            Some(base) => Layer::read(&self.existing(base)?)?.draft()?,
+            None => Draft { scenario: Scenario::bare(), deployment: None, seen: Seen::default() },
+        };
+        self.apply(file, &mut draft)?;
+        Ok(draft)
     }
 
     fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
@@ -209,7 +130,8 @@ impl Layer<'_> {
         Ok((path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), document))
     }
 
-    fn apply(&self, file: File, scenario: &mut Scenario) -> Result<(), Error> {
+    fn apply(&self, file: table::File, draft: &mut Draft) -> Result<(), Error> {
+        let scenario = &mut draft.scenario;
         set(&mut scenario.summary, file.summary);
         scenario.fidelity = file.fidelity;
         self.apply_device(file.device, &mut scenario.device)?;
@@ -218,18 +140,30 @@ impl Layer<'_> {
         if let Some(tables) = file.component {
             scenario.components = tables.iter().map(|table| self.component(table)).collect::<Result<_, _>>()?;
         }
-        set(&mut scenario.deployment, file.deployment);
-        let ExpectTable { deployment, components, line, call, package } = file.expect;
-        set(&mut scenario.expect.deployment, deployment);
-        set(&mut scenario.expect.components, components);
-        set(&mut scenario.expect.lines, line);
-        set(&mut scenario.expect.calls, call);
-        set(&mut scenario.expect.packages, package);
+        let mut expect = file.expect;
+        set(&mut scenario.expect.calls, expect.call.take());
+        set(&mut scenario.expect.packages, expect.package.take());
         scenario.must_fail = file.must_fail;
-        Ok(())
+        if let Some(components) = file.deployment {
+            if file.step.is_some() {
+                let hint = "state the deployment as a `[[step]]` with `[step.deploy]`";
+                return Err(self.error(self.find("[deployment]"), "`[deployment]` beside `[[step]]`", hint));
+            }
+            scenario.steps.clear();
+            draft.deployment = Some(Deploy { components: self.wanted(components)?, ..Deploy::default() });
+        }
+        if let Some(steps) = file.step {
+            (draft.deployment, draft.seen) = (None, Seen::default());
+            scenario.steps = steps.into_iter().map(|step| self.step(step)).collect::<Result<_, _>>()?;
+        }
+        if !draft.scenario.steps.is_empty() && expect.is_of_a_step() {
+            let hint = "move it into the `[step.expect]` of the step; only `call` and `package` are of the whole run";
+            return Err(self.error(self.find("[expect]"), "`[expect]` beside `[[step]]`", hint));
+        }
+        self.layer_expect(expect, &mut draft.seen)
     }
 
-    fn apply_device(&self, table: DeviceTable, device: &mut Device) -> Result<(), Error> {
+    fn apply_device(&self, table: table::Device, device: &mut Device) -> Result<(), Error> {
         if let Some(core) = table.core
             && core.get_ref() != "emulated"
         {
@@ -239,10 +173,21 @@ impl Layer<'_> {
         device.thing = table.thing.or(device.thing.take());
         set(&mut device.pep668, table.pep668);
         set(&mut device.trust_ca, table.trust_ca);
+        if let Some(clock) = table.clock {
+            if !(0.001..=100_000.0).contains(clock.get_ref()) {
+                let message = format!("`{}` is no speed of the clock", clock.get_ref());
+                return Err(self.error(Some(clock.span()), message, "use a number from 0.001 to 100000"));
+            }
+            device.clock = clock.into_inner();
+        }
+        set(&mut device.timing, table.timing);
+        set(&mut device.cli, table.cli);
+        let nucleus = table.nucleus.map(serde_json::to_value).transpose();
+        set(&mut device.nucleus, nucleus.map_err(|error| self.error(None, error.to_string(), "use plain values"))?);
         Ok(())
     }
 
-    fn apply_aws(&self, table: AwsTable, aws: &mut Aws) -> Result<(), Error> {
+    fn apply_aws(&self, table: table::Aws, aws: &mut Aws) -> Result<(), Error> {
         if let Some(account) = table.account {
             if account.get_ref().len() != 12 || !account.get_ref().bytes().all(|byte| byte.is_ascii_digit()) {
                 let message = format!("`{}` is no AWS account", account.get_ref());
@@ -264,16 +209,16 @@ impl Layer<'_> {
             aws.thing_policies = self.policies(policies)?;
         }
         if let Some(secrets) = table.secrets {
-            aws.secrets = secrets.into_iter().map(|(name, value)| (name, value.into_inner())).collect();
+            aws.secrets = secrets;
         }
         Ok(())
     }
 
-    fn apply_github(&self, table: GitHubTable, github: &mut GitHub) -> Result<(), Error> {
+    fn apply_github(&self, table: table::GitHub, github: &mut GitHub) -> Result<(), Error> {
         if let Some(repositories) = table.repositories {
             github.repositories = repositories
                 .into_iter()
-                .map(|(name, RepositoryTable { source, private })| {
+                .map(|(name, table::Repository { source, private })| {
                     Ok((name, Repository { source: self.existing(&source)?, private }))
                 })
                 .collect::<Result<_, Error>>()?;
@@ -281,7 +226,7 @@ impl Layer<'_> {
         if let Some(tokens) = table.tokens {
             github.tokens = tokens
                 .into_iter()
-                .map(|(name, TokenTable { login, repositories, contents, known })| {
+                .map(|(name, table::Token { login, repositories, contents, known })| {
                     (name, Token { login, repositories, contents, known })
                 })
                 .collect();
@@ -289,35 +234,58 @@ impl Layer<'_> {
         Ok(())
     }
 
-    fn component(&self, table: &ComponentTable) -> Result<Component, Error> {
+    fn component(&self, table: &table::Component) -> Result<Component, Error> {
         let artifacts = table
             .artifacts
             .iter()
             .map(|(name, source)| Ok((name.clone(), self.existing(source)?)))
             .collect::<Result<BTreeMap<_, _>, Error>>()?;
-        let recipe = self.existing(&table.recipe)?;
-        Component::load(&recipe, &artifacts).map_err(|error| {
-            let place = error.location.map_or_else(
-                || recipe.display().to_string(),
-                |(line, column)| format!("{}:{line}:{column}", recipe.display()),
-            );
-            Error { place, message: error.message, hint: error.hint }
-        })
+        match (&table.recipe, &table.recipe_text) {
+            (Some(recipe), None) => {
+                let recipe = self.existing(recipe)?;
+                Component::load(&recipe, &artifacts).map_err(|component::Error { location, message, hint }| {
+                    let file = recipe.display();
+                    let place =
+                        location.map_or_else(|| file.to_string(), |(line, column)| format!("{file}:{line}:{column}"));
+                    Error { place, message, hint }
+                })
+            }
+            (None, Some(text)) => {
+                let parsed = Component::parse(text.get_ref().clone(), &artifacts);
+                parsed.map_err(|component::Error { location, message, hint }| {
+                    let within = location.map(|(line, _)| self.within(text, line));
+                    self.error(within.or(Some(text.span())), message, hint)
+                })
+            }
+            _ => {
+                let hint = "state `recipe = \"FILE\"`, or the recipe itself as `recipe_text`";
+                Err(self.error(self.find("[[component]]"), "a component has one recipe", hint))
+            }
+        }
+    }
+
+    /// The place of a line of a text that this file holds; the first line of a long text comes after its quotes.
+    fn within(&self, text: &Spanned<String>, line: usize) -> Range<usize> {
+        let start = text.span().start;
+        let newlines = self.text[start..].match_indices('\n').map(|(index, _)| start + index + 1);
+        let start = newlines.take(line).last().unwrap_or(start);
+        start..start
     }
 
     /// What only the whole scenario can get wrong.
     fn check(&self, scenario: &Scenario) -> Result<(), Error> {
         let missing = |what: &str, hint: &str| Err(self.error(None, format!("{what} is missing"), hint));
-        if scenario.deployment.is_empty() {
-            return missing("`[deployment]`", "name at least one component and its version");
+        let deploys = || scenario.steps.iter().filter_map(|step| step.action.deploy());
+        if scenario.steps.is_empty()
+            || deploys().any(|deploy| deploy.components.is_empty() && scenario.steps.len() == 1)
+        {
+            return missing("`[deployment]`", "name at least one component and its version, or state a `[[step]]`");
         }
         if scenario.aws.region.is_empty() {
             return missing("`aws.region`", "state the region that the recipe and the policies name");
         }
-        if scenario.expect.deployment.is_empty() {
-            return missing("`expect.deployment`", "state the job's final status, such as \"SUCCEEDED\"");
-        }
-        for (name, version) in &scenario.deployment {
+        for (name, wanted) in deploys().flat_map(|deploy| &deploy.components) {
+            let version = &wanted.version;
             let known = scenario.components.iter().any(|component| component.is(name, version));
             if !known && !name.starts_with("aws.greengrass.") {
                 let message = format!("the deployment names `{name}` {version}, which no `[[component]]` is");
@@ -353,7 +321,15 @@ impl Scenario {
             name: String::new(),
             summary: String::new(),
             fidelity: Vec::new(),
-            device: Device { thing: None, pep668: false, trust_ca: true },
+            device: Device {
+                thing: None,
+                pep668: false,
+                trust_ca: true,
+                clock: 1.0,
+                timing: Timing::default(),
+                cli: false,
+                nucleus: Value::Object(serde_json::Map::new()),
+            },
             aws: Aws {
                 account: None,
                 region: String::new(),
@@ -370,7 +346,7 @@ impl Scenario {
             },
             github: GitHub::default(),
             components: Vec::new(),
-            deployment: BTreeMap::new(),
+            steps: Vec::new(),
             expect: Expect::default(),
             must_fail: None,
         }

@@ -45,7 +45,10 @@ fn a_line_counts_only_as_a_script_prints_it() {
     assert_eq!(with("lifecycle.Run", "lifecycle.Install"), [Kind::Line]);
     assert_eq!(with("python3 -u", "echo s3: Amazon S3"), []);
     // A line of an earlier deployment is older than this one.
-    let late = kinds(|evidence| evidence.began = "2999-01-01T00:00:00.000Z".into());
+    let late = kinds(|evidence| {
+        evidence.steps[0].began = "2999-01-01T00:00:00Z".into();
+        evidence.steps[0].ended = "2999-01-01T00:00:01Z".into();
+    });
     assert_eq!(late, [Kind::Line]);
 }
 
@@ -53,7 +56,7 @@ fn a_line_counts_only_as_a_script_prints_it() {
 fn each_other_fact_is_found_when_it_changes() {
     type Change = fn(&mut Evidence);
     let changes: [(Change, Kind); 9] = [
-        (|e| e.core_log = e.core_log.replace("newState=FINISHED", "newState=RUNNING"), Kind::Component),
+        (|e| drop(e.steps[0].states.insert(COMPONENT.into(), "RUNNING".into())), Kind::Component),
         (|e| e.events.retain(|event| !matches!(event.what, What::Api(_))), Kind::Call),
         (|e| e.account = "000000000000".into(), Kind::Call),
         (|e| e.certificate = "0".repeat(64), Kind::Call),
@@ -77,7 +80,7 @@ fn each_other_fact_is_found_when_it_changes() {
 }
 
 fn say(evidence: &mut Evidence, what: What) {
-    evidence.events.push(cloud::event::Event { time: evidence.began.clone(), what });
+    evidence.events.push(cloud::event::Event { time: evidence.steps[0].began.clone(), what });
 }
 
 #[test]
@@ -88,7 +91,7 @@ fn a_look_for_instance_metadata_stays_on_the_link() {
 
 #[test]
 fn a_job_without_a_status_is_a_finding() {
-    let silent = kinds(|e| e.events.retain(|event| !matches!(event.what, What::Job { .. })));
+    let silent = kinds(|e| e.steps[0].deployment = None);
     assert_eq!(silent, [Kind::Deployment]);
 }
 

@@ -15,7 +15,7 @@ fn a_twin_states_only_what_differs() {
     let policies: Vec<_> = twin.aws.role.policies.keys().collect();
     assert_eq!(policies, ["secret-read", "token-exchange"], "a stated list replaces the base's");
     assert_eq!(twin.aws.role.name, base.aws.role.name, "a table merges field by field");
-    assert_eq!(twin.expect.lines.len(), base.expect.lines.len());
+    assert_eq!(twin.steps[0].expect.lines.len(), base.steps[0].expect.lines.len());
     assert!(base.must_fail.is_none() && twin.must_fail.is_some());
 }
 
@@ -38,4 +38,91 @@ fn a_place_is_counted_from_one() {
     let layer = Layer { path: Path::new("a.toml"), text: "one\ntwo".into() };
     assert_eq!(layer.error(Some(5..6), "x", "y").place, "a.toml:2:2");
     assert_eq!(layer.error(None, "x", "y").to_string(), "a.toml: x");
+}
+
+/// A scenario with a component `A` and these steps, or why it is refused.
+fn with_steps(steps: &str) -> Result<Scenario, Error> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("case.toml");
+    let head = "[aws]\nregion = \"eu-west-1\"\n[[component]]\nrecipe_text = '''\nComponentName: A\nComponentVersion: 1.0.0\n'''\n";
+    std::fs::write(&path, format!("{head}{steps}")).expect("a temporary file");
+    load(&path)
+}
+
+#[test]
+fn a_step_has_one_action_and_what_it_expects() {
+    let steps = r#"
+[[step]]
+[step.deploy]
+target = "group:G"
+components.A = { version = "1.0.0", merge = { port = 1 }, reset = ["/x"], user = "u:g" }
+failure = "DO_NOTHING"
+until = { component = "A", state = "STARTING" }
+[step.expect]
+components = { A = "absent" }
+states.A = ["NEW"]
+[[step.expect.log]]
+file = "greengrass"
+has = "x"
+times = 0
+[[step]]
+run = ["id"]
+as = "ggc_user"
+expect = { exit = 1, prints = ["a"], says = ["b", "c"] }
+[[step]]
+cli = ["component", "list"]
+expect.says = "one"
+[[step]]
+cancel = true
+[[step]]
+kill = "core"
+[[step]]
+await = { line = { component = "A", step = "Run", equals = "x" } }
+"#;
+    let scenario = with_steps(steps).unwrap_or_else(|error| panic!("{error}\n{}", error.hint));
+    let told: Vec<_> = scenario.steps.iter().map(|step| step.action.to_string()).collect();
+    let expected = [
+        "deploy A 1.0.0 to group G",
+        "run id as ggc_user",
+        "greengrass-cli component list",
+        "cancel the deployment",
+        "kill the core",
+        "await the line `x` of `A`'s Run",
+    ];
+    assert_eq!(told, expected);
+    let deploy = scenario.steps[0].action.deploy().expect("it deploys");
+    let wanted = &deploy.components["A"];
+    assert_eq!((wanted.merge.clone(), wanted.user.as_deref()), (Some(serde_json::json!({"port": 1})), Some("u:g")));
+    assert_eq!(scenario.steps[0].expect.logs[0].times, Some(0));
+    assert_eq!((scenario.steps[1].expect.exit, scenario.steps[1].expect.says.len()), (Some(1), 2));
+    assert_eq!(scenario.steps[2].expect.says, ["one"]);
+}
+
+#[test]
+fn a_bad_step_is_refused_at_its_place() {
+    let deploy = "[[step]]\n[step.deploy]\ncomponents.A = \"1.0.0\"\n";
+    let cases = [
+        ("[[step]]\nrun = [\"id\"]\ncancel = true\n".to_owned(), ":8:", "a step has exactly one action"),
+        ("[[step]]\nrun = []\n".into(), ":9:7", "a command has at least one word"),
+        ("[[step]]\nkill = \"all\"\n".into(), ":9:8", "`all` can't be killed"),
+        ("[[step]]\nawait = { state = \"NEW\" }\n".into(), ":9:9", "this says not what to wait for"),
+        ("[[step]]\nawait = { component = \"A\", state = \"DONE\" }\n".into(), ":9:36", "`DONE` is not known"),
+        ("[[step]]\ncancel = true\nas = \"u\"\n".into(), ":10:6", "`as` is for `run`"),
+        (format!("{deploy}target = \"all\"\n"), ":11:10", "the target `all` is not known"),
+        (format!("{deploy}failure = \"NONE\"\n"), ":11:11", "the failure handling `NONE` is not known"),
+        (format!("{deploy}components.B = 1\n"), ":11:16", "invalid type: integer"),
+        (format!("{deploy}[step.expect]\nexit = 1\n"), ":12:8", "only a command exits"),
+        (format!("{deploy}[step.expect]\ndeployment = \"GOOD\"\n"), ":12:14", "`GOOD` is not known"),
+        (format!("{deploy}[expect]\ndeployment = \"FAILED\"\n"), "", "`[expect]` beside `[[step]]`"),
+        (format!("{deploy}[deployment]\nA = \"1.0.0\"\n"), ":11:1", "`[deployment]` beside `[[step]]`"),
+        ("[[step]]\n[step.deploy]\ncomponents.B = \"1.0.0\"\n".into(), ":10:12", "which no `[[component]]` is"),
+        ("[[component]]\nrecipe_text = '''\na: b\nc: [\n'''\n".into(), ":12:", "not a recipe"),
+        ("[[component]]\n".into(), "", "a component has one recipe"),
+    ];
+    for (steps, place, message) in cases {
+        let error = with_steps(&steps).expect_err(&steps);
+        let told = error.to_string();
+        assert!(told.contains(&format!("case.toml{place}")) && told.contains(message), "{steps}\n{told}");
+        assert!(!error.hint.is_empty());
+    }
 }

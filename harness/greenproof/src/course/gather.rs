@@ -1,0 +1,77 @@
+//! The evidence of a run, gathered when its last step is done.
+
+use crate::{
+    environment::Environment,
+    evidence::{self, Ending, Evidence, Installed, StepSeen, Timing, log},
+};
+use std::{collections::BTreeMap, time::Instant};
+
+/// Gathers what was seen. Facts about packages are asked of the device as the component's user.
+pub(super) async fn gather(
+    environment: &Environment,
+    ending: Ending,
+    steps: Vec<StepSeen>,
+    mut timings: Vec<Timing>,
+) -> Evidence {
+    let plan = &environment.plan;
+    let began = Instant::now();
+    let (packages, mut logs) = tokio::join!(packages(environment), environment.whole_logs());
+    timings.push(Timing::new("evidence", began.elapsed()));
+    let mut leaks: Vec<_> =
+        logs.iter().flat_map(|(name, text)| evidence::leaks(&plan.redactor, &format!("{name}.log"), text)).collect();
+    leaks.sort_by(|a, b| a.place.cmp(&b.place));
+    let core_log = logs.get("greengrass").map_or("", String::as_str);
+    // What followed the logs may have missed their last lines.
+    let ending = log::unsupported(core_log).map_or(ending, |what| Ending::Unsupported { what });
+    for text in logs.values_mut() {
+        *text = plan.redactor.apply(text);
+    }
+    Evidence {
+        scenario: plan.scenario.name.clone(),
+        environment: plan.environment.clone(),
+        account: plan.account.clone(),
+        thing: plan.thing.clone(),
+        certificate: plan.certificate_id.clone(),
+        steps,
+        ending,
+        restarts: environment.restarts(),
+        events: evidence::redacted(&plan.redactor, &environment.journal.events()),
+        core_log: logs.remove("greengrass").unwrap_or_default(),
+        component_logs: logs,
+        packages,
+        heads: plan.repositories.iter().map(|(name, bare)| (name.clone(), bare.head.clone())).collect(),
+        leaks,
+        timings,
+    }
+}
+
+/// What `pip3 show` reports to the component's user for each package that the scenario expects.
+async fn packages(environment: &Environment) -> BTreeMap<String, Installed> {
+    const SHOW: &str = r#"shown=$(pip3 show "$0" 2>/dev/null) || exit 0
+printf '%s\n' "$shown"
+location=$(printf '%s\n' "$shown" | sed -n 's/^Location: //p')
+for file in "$location"/*.dist-info/direct_url.json; do
+  case "$file" in "$location/$1"-*) printf 'direct_url: '; cat "$file";; esac
+done"#;
+    let mut packages = BTreeMap::new();
+    for package in &environment.plan.scenario.expect.packages {
+        let folder = package.name.replace('-', "_");
+        let shown = environment.by_hand(&["sh", "-c", SHOW, &package.name, &folder]).await;
+        packages.insert(package.name.clone(), shown.map(|output| installed(&output.stdout)).unwrap_or_default());
+    }
+    packages
+}
+
+/// Reads `pip3 show` and the `direct_url.json` behind it.
+fn installed(text: &str) -> Installed {
+    let fields: BTreeMap<_, _> = text
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+        .collect();
+    let commit = fields
+        .get("direct_url")
+        .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok())
+        .and_then(|url| url["vcs_info"]["commit_id"].as_str().map(str::to_owned));
+    Installed { fields: fields.into_iter().filter(|(name, _)| name != "direct_url").collect(), commit }
+}

@@ -1,0 +1,116 @@
+//! What the three containers of an environment are made of.
+
+use super::{CA, ROOT, TRUST_STORE};
+use crate::{
+    docker::{ContainerSpec, Lease, LocalStack, Network, Tree, Upload},
+    plan::{Addresses, Plan},
+    scenario::{self, Timing},
+    stage::{Error, Stage},
+};
+use cloud::world;
+use std::net::Ipv4Addr;
+
+const INIT_CONFIG: &str = "/etc/greengrass/init-config.yaml";
+
+/// Puts Debian's PEP 668 marker back, which the device image diverts.
+const RESTORE_MARKER: &str = "for marker in $(dpkg-divert --list '*/EXTERNALLY-MANAGED' | cut -d' ' -f4); do \
+dpkg-divert --quiet --local --rename --remove \"$marker\"; done";
+
+/// What all containers of an environment have in common.
+pub(crate) fn container(
+    network: &Network,
+    lease: &Lease,
+    role: &str,
+    address: Ipv4Addr,
+    command: &[&str],
+) -> ContainerSpec {
+    ContainerSpec {
+        name: format!("greenproof-{}-{role}", lease.id()),
+        command: command.iter().map(|&word| word.to_owned()).collect(),
+        labels: lease.labels(role),
+        network: network.name.clone(),
+        address: Some(address),
+        hostname: role.into(),
+        ..ContainerSpec::default()
+    }
+}
+
+pub(super) fn aws(
+    stage: &Stage,
+    plan: &Plan,
+    network: &Network,
+    lease: &Lease,
+    localstack: &LocalStack,
+    at: Addresses,
+) -> ContainerSpec {
+    let world = serde_json::to_vec(&plan.world(&localstack.url, at)).expect("a world always serialises");
+    ContainerSpec {
+        image: stage.images.cloud.clone(),
+        files: vec![Upload::file(world::PATH, world, 0o600)],
+        extra_networks: vec![localstack.network.clone()],
+        ..container(network, lease, "aws", at.aws, &["greenproof", "cloud", "aws"])
+    }
+}
+
+pub(super) fn github(
+    stage: &Stage,
+    plan: &Plan,
+    network: &Network,
+    lease: &Lease,
+    at: Addresses,
+) -> Result<ContainerSpec, Error> {
+    let hub = plan.hub(at).map_err(|error| Error::surrounding("planning", error, ""))?;
+    let hub = serde_json::to_vec(&hub).expect("a hub always serialises");
+    let mut files = vec![Upload::file(world::PATH, hub, 0o600)];
+    let mut trees = Vec::new();
+    for (name, bare) in &plan.repositories {
+        let path = format!("{}/{name}.git", world::REPOSITORIES);
+        files.push(Upload::folder(&path, 0o755));
+        trees.push(Tree { path, tar: bare.tar.clone().into() });
+    }
+    Ok(ContainerSpec {
+        image: stage.images.cloud.clone(),
+        files,
+        trees,
+        ..container(network, lease, "github", at.github, &["greenproof", "cloud", "github"])
+    })
+}
+
+/// The device. The CA variables are what a site with TLS inspection sets for the core, since the AWS CLI carries its
+/// own bundle; they reach components through the core's environment.
+pub(super) fn device(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease) -> ContainerSpec {
+    let scenario::Device { trust_ca, clock, timing, pep668, .. } = plan.scenario.device;
+    let (nameserver, speed) = (network.aws().to_string(), clock.to_string());
+    let mut command = vec!["greenproof", "device", "--nameserver", &nameserver, "--gateway", &nameserver];
+    command.extend(["--init-config", INIT_CONFIG, "--root", ROOT, "--speed", &speed]);
+    if timing == Timing::Real {
+        command.extend(["--timing", "real"]);
+    }
+    if trust_ca {
+        command.extend(["--trust", CA]);
+    }
+    let script = format!("{RESTORE_MARKER} && exec {}", command.join(" "));
+    if pep668 {
+        command = vec!["sh", "-c", &script];
+    }
+    let trusting = ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO"];
+    ContainerSpec {
+        image: stage.images.device.clone(),
+        capabilities: vec!["NET_ADMIN".into()],
+        env: trusting.into_iter().filter(|_| trust_ca).map(|name| (name.into(), TRUST_STORE.into())).collect(),
+        files: vec![
+            Upload::file(CA, plan.ca.clone(), 0o644),
+            Upload::file(INIT_CONFIG, plan.init_config(ROOT), 0o644),
+            Upload::file(&format!("{ROOT}/AmazonRootCA1.pem"), plan.ca.clone(), 0o644),
+            Upload::file(&format!("{ROOT}/device.pem.crt"), plan.identity.certificate.clone(), 0o644),
+            Upload::file(&format!("{ROOT}/private.pem.key"), plan.identity.key.clone(), 0o600),
+            Upload::file("/etc/pip.conf", pip_conf(), 0o644),
+        ],
+        hostname: plan.thing.clone(),
+        ..container(network, lease, "device", network.device(), &command)
+    }
+}
+
+fn pip_conf() -> String {
+    format!("[global]\nindex-url = https://{}/simple/\n", world::INDEX_HOST)
+}

@@ -1,0 +1,144 @@
+//! How far a deployment has come, as the device told the cloud: in its job, in the thing's shadow, or, for a local one,
+//! in a fleet status message.
+
+use cloud::event::{Event, What};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Statuses that no other follows.
+const TERMINAL: [&str; 5] = ["SUCCEEDED", "FAILED", "REJECTED", "CANCELED", "TIMED_OUT"];
+
+/// How far a deployment has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The deployment's id.
+    pub deployment: String,
+    /// The id of its job; absent for one that no job carries.
+    pub job: Option<String>,
+    /// Its status.
+    pub status: String,
+    /// Its detailed status; empty until there is one.
+    pub detailed: String,
+    /// Its error stack.
+    pub stack: Vec<String>,
+    /// Its error types.
+    pub types: Vec<String>,
+    /// Why it failed; empty unless it did.
+    pub cause: String,
+}
+
+impl Progress {
+    /// What these events say of a deployment last; nothing when they don't mention it.
+    #[must_use]
+    pub fn of(deployment: &str, events: &[Event]) -> Option<Self> {
+        events.iter().rev().find_map(|event| match &event.what {
+            What::Job { deployment: named, job, status, details, .. } if named == deployment => {
+                Some(Self::told(deployment, job.clone(), status, details))
+            }
+            What::Fleet { message } => {
+                let information = &message["deploymentInformation"];
+                // A deployment of the cloud has a better witness.
+                let local = message["trigger"] == "LOCAL_DEPLOYMENT" && information["deploymentId"] == deployment;
+                local.then(|| {
+                    let status = information["status"].as_str().unwrap_or_default();
+                    Self::told(deployment, None, status, &information["statusDetails"])
+                })
+            }
+            _ => None,
+        })
+    }
+
+    /// Reads status details, which jobs spell differently from shadows and fleet status messages.
+    fn told(deployment: &str, job: Option<String>, status: &str, details: &Value) -> Self {
+        let field =
+            |of_job: &str, other: &str| details.get(of_job).or_else(|| details.get(other)).cloned().unwrap_or_default();
+        let text = |value: Value| value.as_str().unwrap_or_default().to_owned();
+        Self {
+            deployment: deployment.to_owned(),
+            job,
+            status: status.to_owned(),
+            detailed: text(field("detailed-deployment-status", "detailedStatus")),
+            stack: list(field("deployment-error-stack", "errorStack")),
+            types: list(field("deployment-error-types", "errorTypes")),
+            cause: text(field("deployment-failure-cause", "failureCause")),
+        }
+    }
+
+    /// Whether no other status can follow.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        Self::is_end(&self.status)
+    }
+
+    /// Whether no other status can follow this one.
+    #[must_use]
+    pub fn is_end(status: &str) -> bool {
+        TERMINAL.contains(&status)
+    }
+}
+
+/// A list of texts, which jobs carry as the text of a JSON array.
+fn list(value: Value) -> Vec<String> {
+    match value {
+        Value::String(text) => serde_json::from_str(&text).unwrap_or_default(),
+        other => serde_json::from_value(other).unwrap_or_default(),
+    }
+}
+
+impl std::fmt::Display for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.status)?;
+        if !self.detailed.is_empty() {
+            write!(f, " {}", self.detailed)?;
+        }
+        if !self.stack.is_empty() {
+            write!(f, " [{}]", self.stack.join(", "))?;
+        }
+        if !self.types.is_empty() {
+            write!(f, " of {}", self.types.join(", "))?;
+        }
+        if !self.cause.is_empty() {
+            write!(f, ": {}", self.cause)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn event(what: Value) -> Event {
+        let mut event = what;
+        event["time"] = "2022-03-23T10:53:25Z".into();
+        serde_json::from_value(event).expect("the event is one of the cloud's")
+    }
+
+    #[test]
+    fn a_job_a_shadow_and_a_local_deployment_tell_the_same() {
+        let details = json!({
+            "detailedStatus": "FAILED_NO_STATE_CHANGE", "failureCause": "none", "errorStack": ["DEPLOYMENT_FAILURE"],
+            "errorTypes": ["REQUEST_ERROR"],
+        });
+        let flat = json!({
+            "detailed-deployment-status": "FAILED_NO_STATE_CHANGE", "deployment-failure-cause": "none",
+            "deployment-error-stack": "[\"DEPLOYMENT_FAILURE\"]", "deployment-error-types": "[\"REQUEST_ERROR\"]",
+        });
+        let information = json!({"deploymentId": "d", "status": "FAILED", "statusDetails": details});
+        let events = [
+            json!({"kind": "job", "deployment": "d", "job": "j", "status": "FAILED", "details": flat}),
+            json!({"kind": "job", "deployment": "d", "status": "FAILED", "details": details}),
+            json!({"kind": "fleet", "message": {
+                "trigger": "LOCAL_DEPLOYMENT", "deploymentInformation": information,
+            }}),
+        ];
+        for what in events {
+            let progress = Progress::of("d", &[event(what)]).expect("it is mentioned");
+            let expected = "FAILED FAILED_NO_STATE_CHANGE [DEPLOYMENT_FAILURE] of REQUEST_ERROR: none";
+            assert_eq!(progress.to_string(), expected);
+            assert!(progress.is_terminal());
+        }
+        assert_eq!(Progress::of("other", &[]), None);
+    }
+}

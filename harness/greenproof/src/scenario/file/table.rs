@@ -1,0 +1,200 @@
+//! The tables of a scenario file as they are written; [`super`] makes a scenario of them.
+
+use super::super::{Call, Line, MustFail, Package, Timing};
+use serde::Deserialize;
+use std::{collections::BTreeMap, path::PathBuf};
+use toml::{Spanned, Value};
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) base: Option<Spanned<PathBuf>>,
+    pub(super) summary: Option<String>,
+    /// Where the expected values come from; for a reader alone.
+    #[serde(rename = "reference")]
+    _reference: Option<String>,
+    #[serde(default)]
+    pub(super) fidelity: Vec<String>,
+    #[serde(default)]
+    pub(super) device: Device,
+    #[serde(default)]
+    pub(super) aws: Aws,
+    #[serde(default)]
+    pub(super) github: GitHub,
+    pub(super) component: Option<Vec<Component>>,
+    pub(super) deployment: Option<BTreeMap<Spanned<String>, Spanned<Value>>>,
+    pub(super) step: Option<Vec<Spanned<Step>>>,
+    #[serde(default)]
+    pub(super) expect: Expect,
+    pub(super) must_fail: Option<MustFail>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Device {
+    pub(super) core: Option<Spanned<String>>,
+    pub(super) thing: Option<String>,
+    pub(super) pep668: Option<bool>,
+    pub(super) trust_ca: Option<bool>,
+    pub(super) clock: Option<Spanned<f64>>,
+    pub(super) timing: Option<Timing>,
+    pub(super) cli: Option<bool>,
+    pub(super) nucleus: Option<toml::Table>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Aws {
+    pub(super) account: Option<Spanned<String>>,
+    pub(super) region: Option<String>,
+    #[serde(default)]
+    pub(super) role: Role,
+    pub(super) thing_policies: Option<Vec<Spanned<PathBuf>>>,
+    pub(super) secrets: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Role {
+    pub(super) name: Option<String>,
+    pub(super) trust: Option<Spanned<PathBuf>>,
+    pub(super) policies: Option<Vec<Spanned<PathBuf>>>,
+    pub(super) alias: Option<String>,
+    pub(super) alias_exists: Option<bool>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GitHub {
+    pub(super) repositories: Option<BTreeMap<String, Repository>>,
+    pub(super) tokens: Option<BTreeMap<String, Token>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Repository {
+    pub(super) source: Spanned<PathBuf>,
+    #[serde(default = "yes")]
+    pub(super) private: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Token {
+    pub(super) login: String,
+    #[serde(default)]
+    pub(super) repositories: Vec<String>,
+    #[serde(default = "yes")]
+    pub(super) contents: bool,
+    #[serde(default = "yes")]
+    pub(super) known: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Component {
+    pub(super) recipe: Option<Spanned<PathBuf>>,
+    pub(super) recipe_text: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) artifacts: BTreeMap<String, Spanned<PathBuf>>,
+}
+
+/// A step has exactly one action.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Step {
+    pub(super) deploy: Option<Deploy>,
+    pub(super) cancel: Option<Spanned<bool>>,
+    pub(super) run: Option<Spanned<Vec<String>>>,
+    #[serde(rename = "as")]
+    pub(super) user: Option<Spanned<String>>,
+    pub(super) cli: Option<Spanned<Vec<String>>>,
+    pub(super) kill: Option<Spanned<String>>,
+    #[serde(rename = "await")]
+    pub(super) awaited: Option<Spanned<Condition>>,
+    #[serde(default)]
+    pub(super) expect: Expect,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Deploy {
+    pub(super) target: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) components: BTreeMap<Spanned<String>, Spanned<Value>>,
+    pub(super) failure: Option<Spanned<String>>,
+    pub(super) until: Option<Spanned<Condition>>,
+}
+
+/// A component of a deployment in its long form.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    pub(super) version: String,
+    pub(super) merge: Option<serde_json::Value>,
+    #[serde(default)]
+    pub(super) reset: Vec<String>,
+    pub(super) user: Option<String>,
+}
+
+/// One of three forms: component and state, log, line.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Condition {
+    pub(super) component: Option<String>,
+    pub(super) state: Option<Spanned<String>>,
+    pub(super) log: Option<String>,
+    pub(super) line: Option<Line>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Expect {
+    pub(super) deployment: Option<Spanned<String>>,
+    pub(super) detailed: Option<String>,
+    pub(super) stack: Option<Vec<String>>,
+    pub(super) types: Option<Vec<String>>,
+    pub(super) cause: Option<String>,
+    pub(super) components: Option<BTreeMap<String, Spanned<String>>>,
+    pub(super) states: Option<BTreeMap<String, Vec<Spanned<String>>>>,
+    pub(super) log: Option<Vec<LogLine>>,
+    pub(super) line: Option<Vec<Line>>,
+    pub(super) exit: Option<Spanned<i64>>,
+    pub(super) prints: Option<Spanned<Vec<String>>>,
+    pub(super) says: Option<Spanned<Value>>,
+    pub(super) call: Option<Vec<Call>>,
+    pub(super) package: Option<Vec<Package>>,
+}
+
+impl Expect {
+    /// Whether it says something of a step, beyond what is held against the whole run.
+    pub(super) const fn is_of_a_step(&self) -> bool {
+        let Self {
+            deployment, detailed, stack, types, cause, components, states, log, line, exit, prints, says, ..
+        } = self;
+        deployment.is_some()
+            || detailed.is_some()
+            || stack.is_some()
+            || types.is_some()
+            || cause.is_some()
+            || components.is_some()
+            || states.is_some()
+            || log.is_some()
+            || line.is_some()
+            || exit.is_some()
+            || prints.is_some()
+            || says.is_some()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogLine {
+    pub(super) file: String,
+    pub(super) has: String,
+    pub(super) times: Option<usize>,
+}
+
+const fn yes() -> bool {
+    true
+}
