@@ -1,12 +1,15 @@
 //! Processes of component scripts: start, output by line, end and kill.
 
-use crate::clock::Clock;
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
+mod family;
+mod lines;
+
+use crate::{
+    clock::Clock,
+    log::{Line, Logs},
 };
+use lines::Lines;
 use std::{
-    collections::BTreeMap, fs, io, os::unix::process::ExitStatusExt, path::PathBuf, process::Stdio, sync::Arc,
+    collections::BTreeMap, io, os::unix::process::ExitStatusExt, path::PathBuf, process::Stdio, sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -15,9 +18,10 @@ use tokio::{
     sync::watch,
 };
 
-/// How long a process may go on after SIGTERM, and its pipes after SIGKILL.
+/// Logger of what is done to processes.
+const LOGGER: &str = "com.aws.greengrass.util.platforms.Platform";
+/// How long a process may go on after SIGTERM, and its pipes after its end.
 const GRACE: Duration = Duration::from_secs(5);
-
 /// How often the end of descendants is looked for.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -34,8 +38,10 @@ pub(crate) type Sink = Arc<dyn Fn(Stream, &str) + Send + Sync>;
 /// What to start.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
+    /// What the command is put behind so that another user runs it.
+    pub(crate) sudo: Vec<String>,
     /// Program and arguments.
-    pub(crate) argv: Vec<String>,
+    pub(crate) command: Vec<String>,
     pub(crate) folder: PathBuf,
     /// Laid over the core's own environment.
     pub(crate) environment: BTreeMap<String, String>,
@@ -45,7 +51,18 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug)]
 pub(crate) struct Process {
     pid: u32,
+    sudo: Vec<String>,
+    /// The exit code of the process.
     exit: watch::Receiver<Option<i32>>,
+    /// Whether standard error and standard output have ended.
+    ended: [watch::Receiver<bool>; 2],
+}
+
+/// What ending a process needs.
+#[derive(Clone, Copy)]
+pub(crate) struct Killer<'a> {
+    pub(crate) clock: Clock,
+    pub(crate) logs: &'a Logs,
 }
 
 impl Plan {
@@ -54,9 +71,10 @@ impl Plan {
     /// # Errors
     /// If it can't be started.
     pub(crate) fn spawn(&self, sink: Sink) -> io::Result<Process> {
-        let (program, arguments) = self.argv.split_first().ok_or_else(|| io::Error::other("no program"))?;
+        let mut argv = self.sudo.iter().chain(&self.command);
+        let program = argv.next().ok_or_else(|| io::Error::other("no program"))?;
         let mut child = Command::new(program)
-            .args(arguments)
+            .args(argv)
             .current_dir(&self.folder)
             .envs(&self.environment)
             .stdin(Stdio::piped())
@@ -64,13 +82,12 @@ impl Plan {
             .stderr(Stdio::piped())
             .spawn()?;
         let pid = child.id().unwrap_or_default();
-        let out = copy(child.stdout.take(), Stream::Stdout, sink.clone());
-        let err = copy(child.stderr.take(), Stream::Stderr, sink);
+        let ended =
+            [copy(child.stderr.take(), Stream::Stderr, sink.clone()), copy(child.stdout.take(), Stream::Stdout, sink)];
         let (done, exit) = watch::channel(None);
         tokio::spawn(async move {
             // The pipe to standard input stays open as long as the process lives, as the JVM's does.
             let input = child.stdin.take();
-            tokio::join!(out, err);
             let code = match child.wait().await {
                 Ok(status) => status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(-1),
                 Err(_) => -1,
@@ -78,186 +95,162 @@ impl Plan {
             drop(input);
             _ = done.send(Some(code));
         });
-        Ok(Process { pid, exit })
+        Ok(Process { pid, sudo: self.sudo.clone(), exit, ended })
+    }
+
+    /// What Java says if it can't start the process.
+    pub(crate) fn failure(&self, error: &io::Error) -> (String, String) {
+        let number = error.raw_os_error().unwrap_or_default();
+        let text = error.to_string();
+        let text = text.split(" (os error").next().unwrap_or_default();
+        let program = self.sudo.first().or(self.command.first()).map_or("", String::as_str);
+        let reason = format!("error={number}, {text}");
+        (format!("Cannot run program \"{program}\" (in directory \"{}\"): {reason}", self.folder.display()), reason)
     }
 }
 
 impl Process {
     /// Waits for the exit code; a process that a signal ended has 128 plus its number.
-    pub(crate) async fn wait(&self) -> i32 {
+    pub(crate) async fn exited(&self) -> i32 {
         let mut exit = self.exit.clone();
         exit.wait_for(Option::is_some).await.ok().and_then(|code| *code).unwrap_or(-1)
     }
 
-    /// Whether it still runs.
+    /// Waits for the exit code and for the end of both pipes, which a child in the background may hold open.
+    pub(crate) async fn finished(&self) -> i32 {
+        for ended in &self.ended {
+            // A sender that is gone has ended too.
+            _ = ended.clone().wait_for(|ended| *ended).await;
+        }
+        self.exited().await
+    }
+
+    /// Waits for the exit code, and then for each pipe for a limited time.
+    pub(crate) async fn waited_for(&self, clock: Clock) -> i32 {
+        let code = self.exited().await;
+        for ended in &self.ended {
+            _ = clock.timeout(GRACE, ended.clone().wait_for(|ended| *ended)).await;
+        }
+        code
+    }
+
+    /// Whether the process itself still runs.
     pub(crate) fn is_alive(&self) -> bool {
         self.exit.borrow().is_none()
     }
 
-    /// Ends the process and its descendants: SIGTERM, after 5 s SIGKILL. Returns false if something survived.
-    pub(crate) async fn kill(&self, clock: Clock) -> bool {
-        let family = settled_family(self.pid);
-        signal(&family, Signal::SIGTERM);
-        if clock.timeout(GRACE, self.gone(&family)).await.is_ok() {
-            return true;
-        }
-        let family: Vec<u32> = family.into_iter().chain(crate::exec::family(self.pid)).collect();
-        signal(&family, Signal::SIGKILL);
-        clock.timeout(GRACE, self.wait()).await.is_ok()
+    /// Whether the process has exited and both its pipes have ended.
+    pub(crate) fn is_finished(&self) -> bool {
+        !self.is_alive() && self.ended.iter().all(|ended| *ended.borrow())
     }
 
-    /// Waits until the process and every member of its family has ended.
-    async fn gone(&self, family: &[u32]) {
-        self.wait().await;
+    /// Gives the process the time that the nucleus gives an interrupted one, then kills it alone. Returns whether that
+    /// was needed.
+    pub(crate) async fn interrupt(&self, clock: Clock) -> bool {
+        if clock.timeout(GRACE, self.exited()).await.is_ok() {
+            return false;
+        }
+        _ = Command::new("kill").args(["-9", &self.pid.to_string()]).output().await;
+        self.exited().await;
+        true
+    }
+
+    /// Ends the process and its descendants: SIGTERM, and after 5 s for each that stays, SIGKILL. The signals are sent
+    /// as the user of the process. Calls `stubborn` before SIGKILL; returns false if the process is still there 5 s later.
+    pub(crate) async fn close(&self, killer: Killer<'_>, stubborn: impl FnOnce()) -> bool {
+        if !self.is_alive() {
+            return true;
+        }
+        let mut family = family::descendants(self.pid);
+        self.signal_all(&family, false, killer).await;
+        let mut survivors = false;
+        for pid in family.iter().copied().chain([self.pid]) {
+            survivors |= killer.clock.timeout(GRACE, self.gone(pid)).await.is_err();
+        }
+        if survivors {
+            stubborn();
+            family.extend(family::descendants(self.pid));
+            self.kill(&family, killer).await;
+        }
+        killer.clock.timeout(GRACE, self.exited()).await.is_ok()
+    }
+
+    /// Ends the process and its descendants with SIGKILL at once.
+    pub(crate) async fn force(&self, killer: Killer<'_>) {
+        if self.is_alive() {
+            self.kill(&family::descendants(self.pid), killer).await;
+            _ = killer.clock.timeout(GRACE, self.exited()).await;
+        }
+    }
+
+    async fn kill(&self, family: &[u32], killer: Killer<'_>) {
+        self.signal_all(family, true, killer).await;
+        if self.is_alive() {
+            // The core itself may kill its own child, even one that is another user's sudo.
+            _ = Command::new("kill").args(["-9", &self.pid.to_string()]).output().await;
+        }
+    }
+
+    async fn signal_all(&self, family: &[u32], force: bool, killer: Killer<'_>) {
+        let pid = self.pid;
+        let tell = |text: String| killer.logs.nucleus(&Line::info(LOGGER).message(text));
+        tell(format!("Killing child processes of pid {pid}, force is {force}"));
+        for pid in family.iter().copied().filter(|pid| family::lives(*pid)) {
+            self.signal(pid, force, killer.logs).await;
+        }
+        tell(format!("Killing parent process {pid}, force is {force}"));
+        if self.is_alive() {
+            self.signal(pid, force, killer.logs).await;
+        }
+    }
+
+    async fn signal(&self, pid: u32, force: bool, logs: &Logs) {
+        let number = pid.to_string();
+        let kill = ["kill", if force { "-9" } else { "-15" }, &number];
+        let mut argv = self.sudo.iter().map(String::as_str).chain(kill);
+        let Some(program) = argv.next() else { return };
+        match Command::new(program).args(argv).stdin(Stdio::null()).output().await {
+            Ok(output) if output.status.success() => {}
+            Ok(output) => {
+                let line = Line::warn(LOGGER).message("kill exited non-zero (process not found or other error)");
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+                let line = line.with("pid", number).with("exit-code", output.status.code().unwrap_or(-1).to_string());
+                logs.nucleus(&line.with("stdout", text(&output.stdout)).with("stderr", text(&output.stderr)));
+            }
+            Err(error) => tracing::warn!(%error, pid, "running kill"),
+        }
+    }
+
+    /// Waits until a member of the family has ended.
+    async fn gone(&self, pid: u32) {
+        if pid == self.pid {
+            self.exited().await;
+            return;
+        }
         // Looking again is no period of the nucleus: it keeps the world's pace.
         let mut look = Clock::default().interval(LOOK);
-        while family.iter().any(|pid| *pid != self.pid && lives(*pid)) {
+        while family::lives(pid) {
             look.tick().await;
         }
     }
 }
 
-fn signal(pids: &[u32], signal: Signal) {
-    for pid in pids {
-        if let Ok(pid) = i32::try_from(*pid) {
-            // It may have ended by itself.
-            _ = kill(Pid::from_raw(pid), signal);
-        }
-    }
-}
-
-fn lives(pid: u32) -> bool {
-    status(pid).is_some_and(|(_, state)| state != 'Z')
-}
-
-/// Parent and state of a process.
-fn status(pid: u32) -> Option<(u32, char)> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?.chars().next()?;
-    Some((fields.next()?.parse().ok()?, state))
-}
-
-/// A process and all its descendants, the process first.
-fn family(root: u32) -> Vec<u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let processes: Vec<(u32, u32)> = entries
-        .filter_map(|entry| {
-            let pid = entry.file_name().to_str()?.parse().ok()?;
-            Some((pid, status(pid)?.0))
-        })
-        .collect();
-    let mut family = vec![root];
-    let mut index = 0;
-    while let Some(parent) = family.get(index).copied() {
-        family.extend(processes.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
-        index += 1;
-    }
-    family
-}
-
-/// The family once it has stopped growing: a shell that has only just started forks while its family is looked up, and
-/// the orphan of a killed shell isn't found any more.
-fn settled_family(root: u32) -> Vec<u32> {
-    let mut known = family(root);
-    for _ in 0..10 {
-        let again = family(root);
-        if again == known {
-            break;
-        }
-        known = again;
-    }
-    known
-}
-
-async fn copy(pipe: Option<impl AsyncRead + Unpin>, stream: Stream, sink: Sink) {
-    let Some(mut pipe) = pipe else { return };
-    let mut lines = Lines::default();
-    let mut buffer = [0; 8192];
-    loop {
-        match pipe.read(&mut buffer).await {
-            Ok(0) | Err(_) => break,
-            Ok(length) => lines.push(&buffer[..length], |line| sink(stream, line)),
-        }
-    }
-    lines.finish(|line| sink(stream, line));
-}
-
-/// Splits bytes at `\n`, `\r` and `\r\n`, and trims each line as Java does: of everything up to U+0020, and of nothing
-/// else. Newlines that follow a `\r` belong to it, however many they are.
-#[derive(Debug, Default)]
-struct Lines {
-    line: Vec<u8>,
-    after_return: bool,
-}
-
-impl Lines {
-    fn push(&mut self, bytes: &[u8], mut take: impl FnMut(&str)) {
-        for byte in bytes {
-            match byte {
-                b'\n' if self.after_return => {}
-                b'\n' | b'\r' => {
-                    self.after_return = *byte == b'\r';
-                    take(trim(&String::from_utf8_lossy(&std::mem::take(&mut self.line))));
-                }
-                _ => {
-                    self.after_return = false;
-                    self.line.push(*byte);
-                }
+/// Gives the lines of a pipe to `sink`; tells when the pipe has ended.
+fn copy(pipe: Option<impl AsyncRead + Unpin + Send + 'static>, stream: Stream, sink: Sink) -> watch::Receiver<bool> {
+    let (done, ended) = watch::channel(false);
+    tokio::spawn(async move {
+        let mut lines = Lines::default();
+        let mut buffer = [0; 8192];
+        if let Some(mut pipe) = pipe {
+            while let Ok(length @ 1..) = pipe.read(&mut buffer).await {
+                lines.push(&buffer[..length], |line| sink(stream, line));
             }
         }
-    }
-
-    fn finish(self, mut take: impl FnMut(&str)) {
-        if !self.line.is_empty() {
-            take(trim(&String::from_utf8_lossy(&self.line)));
-        }
-    }
-}
-
-fn trim(line: &str) -> &str {
-    line.trim_matches(|character| character <= ' ')
+        lines.finish(|line| sink(stream, line));
+        _ = done.send(true);
+    });
+    ended
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use fidelity::fidelity;
-    use std::sync::Mutex;
-
-    #[test]
-    fn lines_end_at_returns_and_are_trimmed() {
-        fidelity!("core-exec-3");
-        let mut found = Vec::new();
-        let mut lines = Lines::default();
-        lines.push(b"  a \r\n10%\r20%\r", |line| found.push(line.to_owned()));
-        lines.push(b"\n\nb\n\n\x1b \xc2\xa0c\xff\t\nlast", |line| found.push(line.to_owned()));
-        lines.finish(|line| found.push(line.to_owned()));
-        assert_eq!(found, ["a", "10%", "20%", "b", "", "\u{a0}c\u{fffd}", "last"]);
-    }
-
-    #[tokio::test]
-    async fn a_process_is_killed_with_its_children() {
-        fidelity!("core-exec-4");
-        let said = Arc::new(Mutex::new(Vec::new()));
-        let (ready, mut is_ready) = watch::channel(false);
-        let sink: Sink = {
-            let said = said.clone();
-            Arc::new(move |stream, line: &str| {
-                said.lock().unwrap().push((stream, line.to_owned()));
-                _ = ready.send(true);
-            })
-        };
-        let plan = Plan {
-            argv: ["sh", "-c", "sh -c 'echo up; exec sleep 60' & wait"].map(Into::into).into(),
-            folder: std::env::temp_dir(),
-            environment: BTreeMap::new(),
-        };
-        let process = plan.spawn(sink).unwrap();
-        is_ready.wait_for(|ready| *ready).await.unwrap();
-        assert_eq!(family(process.pid).len(), 2);
-        assert!(process.kill(Clock::default()).await);
-        assert_eq!(process.wait().await, 143);
-        assert_eq!(*said.lock().unwrap(), [(Stream::Stdout, "up".to_owned())]);
-    }
-}
+mod tests;

@@ -3,23 +3,24 @@
 use crate::{
     config::{Config, VERSION},
     credentials::Provider,
-    fleet, lifecycle,
-    local::Local,
-    log::Logs,
+    fleet,
+    lifecycle::{self, Lifecycle},
+    log::{Cause, Line, Logs},
     service::{Effect, Request, Service, Spec, State},
     store::Store,
     tes::{self, Tokens},
+    user::Own,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     os::unix::fs::MetadataExt,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinHandle,
+    task::JoinSet,
 };
 
 /// How long the nucleus gives its services to stop.
@@ -33,21 +34,14 @@ pub(crate) struct Kernel {
     pub(crate) logs: Arc<Logs>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) tokens: Tokens,
-    /// Our own user and group id.
-    pub(crate) own: (u32, u32),
+    /// Who the core runs as.
+    pub(crate) own: Own,
     pub(crate) home: PathBuf,
     path: String,
-    services: Mutex<BTreeMap<String, Entry>>,
+    services: Mutex<BTreeMap<String, Lifecycle>>,
     variables: Mutex<BTreeMap<String, String>>,
     fleet: mpsc::UnboundedSender<fleet::Event>,
-    local: OnceLock<Arc<Local>>,
     tick: watch::Sender<u64>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    service: Arc<Service>,
-    task: JoinHandle<()>,
 }
 
 impl Kernel {
@@ -62,7 +56,7 @@ impl Kernel {
         let inherited: BTreeMap<String, String> = std::env::vars().collect();
         let path = search_path(inherited.get("PATH").map(String::as_str).unwrap_or_default());
         let home = inherited.get("HOME").map_or_else(|| "/root".into(), PathBuf::from);
-        let own = std::fs::metadata("/proc/self").map_or((0, 0), |own| (own.uid(), own.gid()));
+        let (uid, gid) = std::fs::metadata("/proc/self").map_or((0, 0), |own| (own.uid(), own.gid()));
         let socket = config.root.join("ipc.socket").to_string_lossy().into_owned();
         let variables = [
             ("PATH", path.clone()),
@@ -81,13 +75,12 @@ impl Kernel {
             logs,
             provider,
             tokens: Tokens::default(),
-            own,
+            own: Own::new(uid, gid),
             home,
             path,
             services: Mutex::default(),
             variables: Mutex::new(variables.map(|(key, value)| (key.into(), value)).into()),
             fleet,
-            local: OnceLock::new(),
             tick: watch::Sender::new(0),
         })
     }
@@ -108,88 +101,93 @@ impl Kernel {
     }
 
     pub(crate) fn service(&self, name: &str) -> Option<Arc<Service>> {
-        self.services().get(name).map(|entry| entry.service.clone())
+        self.services().get(name).map(|lifecycle| lifecycle.service().clone())
     }
 
     /// All services by name.
     pub(crate) fn all(&self) -> Vec<Arc<Service>> {
-        self.services().values().map(|entry| entry.service.clone()).collect()
+        self.services().values().map(|lifecycle| lifecycle.service().clone()).collect()
     }
 
     /// Adds a service, or redefines it and asks for what the change needs. Returns what that is; `None` for a new one.
     pub(crate) fn define(self: &Arc<Self>, name: &str, spec: Spec) -> Option<Effect> {
         if let Some(service) = self.service(name) {
             let old = service.spec();
-            let mut effect = old.effect(&spec, service.state());
-            service.define(spec);
+            let mut effect = lifecycle::redefine(self, &service, spec);
             if name == tes::NAME && tes::changed(self, &service, &old.configuration) && effect == Effect::Nothing {
+                service.request(Request::Restart);
                 effect = Effect::Restart;
-            }
-            match effect {
-                Effect::Nothing => {}
-                Effect::Restart => service.request(Request::Restart),
-                Effect::Reinstall => service.request(Request::Reinstall),
             }
             return Some(effect);
         }
         if name != tes::NAME {
             self.logs.open(name);
         }
-        let (service, requests) = Service::new(name, spec);
+        let (service, inbox) = Service::new(name, spec);
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(service.token.clone());
         // The map is locked over the start, so that the new service can't look for itself too early.
         let mut services = self.services();
-        let task = tokio::spawn(lifecycle::drive(self.clone(), service.clone(), requests));
-        services.insert(name.into(), Entry { service, task });
+        services.insert(name.into(), Lifecycle::start(self, &service, inbox));
         None
     }
 
-    /// Stops a service and forgets it.
-    pub(crate) async fn remove(&self, name: &str) {
-        let Some(entry) = self.services().remove(name) else { return };
-        entry.service.request(Request::Close);
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).remove(&entry.service.token);
-        if let Err(error) = entry.task.await {
-            tracing::error!(%error, name, "lifecycle ended badly");
-        }
+    /// Stops a component for good, with its `uninstall` step, and forgets it.
+    pub(crate) async fn remove(self: &Arc<Self>, name: &str) {
+        let Some(service) = self.service(name) else { return };
+        service.request(Request::Uninstall);
+        let Some(close) = self.services().get_mut(name).map(|lifecycle| lifecycle.close(self)) else { return };
+        close.await;
+        self.services().remove(name);
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).remove(&service.token);
     }
 
     /// Stops every service, dependers before what they depend on.
-    pub(crate) async fn shut_down(&self) {
-        let stop = async {
-            loop {
-                let services = self.all();
-                let needed = |name: &str| {
-                    services.iter().any(|other| other.spec().dependencies.iter().any(|(on, hard)| *hard && on == name))
-                };
-                let free: Vec<String> =
-                    services.iter().map(|service| service.name.clone()).filter(|name| !needed(name)).collect();
-                // A circle can't be resolved by order; then any order does.
-                let Some(next) = free.first().or(services.first().map(|service| &service.name)) else { return };
-                self.remove(next).await;
+    pub(crate) async fn shut_down(self: &Arc<Self>) {
+        let line = |line: fn(&'static str) -> Line| line("com.aws.greengrass.lifecyclemanager.KernelLifecycle");
+        let mut closing = JoinSet::new();
+        for name in self.dependers_first() {
+            if let Some(lifecycle) = self.services().get_mut(&name) {
+                let close = lifecycle.close(self);
+                closing.spawn(async move {
+                    close.await;
+                    name
+                });
+            }
+        }
+        self.logs.nucleus(&line(Line::info).message("Waiting for services to shutdown"));
+        let mut unclosed: BTreeSet<String> = self.services().keys().cloned().collect();
+        let closed = async {
+            while let Some(closed) = closing.join_next().await {
+                unclosed.remove(&closed.unwrap_or_default());
             }
         };
-        if self.config.clock.timeout(SHUTDOWN, stop).await.is_err() {
-            tracing::warn!("services did not stop in time");
+        if self.config.clock.timeout(SHUTDOWN, closed).await.is_err() {
+            let names = unclosed.iter().cloned().collect::<Vec<_>>().join(", ");
+            let line = line(Line::error).event("services-shutdown-errored").message("Force closing services");
+            let line = line.cause(Cause::new("java.util.concurrent.TimeoutException", ""));
+            self.logs.nucleus(&line.with("unclosedServices", format!("[{names}]")));
+            for name in unclosed {
+                let lifecycle = self.services().remove(&name);
+                if let Some(lifecycle) = lifecycle {
+                    lifecycle.force().await;
+                }
+            }
         }
+        self.services().clear();
     }
 
-    /// Whether every hard dependency of `service` is ready.
-    pub(crate) fn dependencies_ready(&self, service: &Service) -> bool {
-        self.bad_dependency(service).is_none()
-    }
-
-    /// The first hard dependency that isn't ready.
-    pub(crate) fn bad_dependency(&self, service: &Service) -> Option<String> {
-        let ready = |name: &str| {
-            let state = self.service(name).map(|dependency| dependency.state());
-            matches!(state, Some(State::Running | State::Finished | State::Stopping))
-        };
-        let spec = service.spec();
-        spec.dependencies
-            .iter()
-            .find(|(name, hard)| *hard && name != crate::config::NUCLEUS && !ready(name))
-            .map(|(name, _)| name.clone())
+    /// The names of all services, each before those that it needs.
+    fn dependers_first(&self) -> Vec<String> {
+        let mut services = self.all();
+        let mut ordered = Vec::new();
+        while !services.is_empty() {
+            let needs = |other: &Service, name: &str| other.spec().dependencies.iter().any(|(on, _)| on == name);
+            let free = |service: &Arc<Service>| !services.iter().any(|other| needs(other, &service.name));
+            // A circle can't be resolved by order; then any order does.
+            let next = services.iter().position(free).unwrap_or_default();
+            ordered.push(services.remove(next).name.clone());
+        }
+        ordered
     }
 
     /// Tells everybody who waits that the state of `service` is now `new`.
@@ -197,17 +195,6 @@ impl Kernel {
         let trouble = service.trouble();
         _ = self.fleet.send(fleet::Event::State { service: service.clone(), state: new, trouble });
         self.tick.send_modify(|count| *count = count.wrapping_add(1));
-    }
-
-    /// Gives the command line its queue; once.
-    pub(crate) fn offer_locally(&self, local: Arc<Local>) {
-        // A second one would come too late.
-        _ = self.local.set(local);
-    }
-
-    /// The local channel.
-    pub(crate) fn local(&self) -> Option<&Arc<Local>> {
-        self.local.get()
     }
 
     /// Tells the fleet status service something.
@@ -221,7 +208,7 @@ impl Kernel {
         self.tick.subscribe()
     }
 
-    fn services(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+    fn services(&self) -> MutexGuard<'_, BTreeMap<String, Lifecycle>> {
         self.services.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

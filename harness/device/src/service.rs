@@ -1,13 +1,18 @@
 //! A component as the kernel knows it: its definition, its state and the requests to its lifecycle.
 
-use crate::{recipe::Dependency, tree};
+mod desired;
+
+pub(crate) use desired::Request;
+
+use crate::recipe::Dependency;
+use desired::Desired;
 use semver::Version;
 use serde_json::{Value, json};
 use std::{
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 use tokio::sync::{mpsc, watch};
@@ -23,6 +28,25 @@ pub(crate) enum State {
     Errored,
     Broken,
     Finished,
+    Uninstalling,
+    Uninstalled,
+}
+
+impl State {
+    /// Whether a component in this state may report that it is now in `new`.
+    pub(crate) fn accepts(self, new: Self) -> bool {
+        match self {
+            Self::New => new == Self::Errored,
+            Self::Starting => matches!(new, Self::Running | Self::Errored | Self::Finished),
+            Self::Running | Self::Stopping => matches!(new, Self::Errored | Self::Finished),
+            _ => false,
+        }
+    }
+
+    /// Whether a lifecycle may end in this state.
+    pub(crate) fn is_closable(self) -> bool {
+        matches!(self, Self::Errored | Self::Broken | Self::Finished | Self::New | Self::Uninstalled)
+    }
 }
 
 impl fmt::Display for State {
@@ -36,6 +60,8 @@ impl fmt::Display for State {
             Self::Errored => "ERRORED",
             Self::Broken => "BROKEN",
             Self::Finished => "FINISHED",
+            Self::Uninstalling => "UNINSTALLING",
+            Self::Uninstalled => "UNINSTALLED",
         })
     }
 }
@@ -54,23 +80,12 @@ pub(crate) struct Spec {
     pub(crate) user: Option<String>,
 }
 
-/// What a changed definition asks of a running component.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a changed definition asks of a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Effect {
     Nothing,
     Restart,
     Reinstall,
-}
-
-/// A request to the lifecycle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Request {
-    Restart,
-    Reinstall,
-    /// Stop, until something else is asked for.
-    Stop,
-    /// Stop and don't come back.
-    Close,
 }
 
 /// Why a component is in an error state.
@@ -82,6 +97,21 @@ pub(crate) struct Trouble {
     pub(crate) reason: String,
 }
 
+/// A state that a component is to be in now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) state: State,
+    pub(crate) trouble: Trouble,
+}
+
+/// What the lifecycle of a component listens to.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(crate) reports: mpsc::UnboundedReceiver<Report>,
+    /// Changes with the desired states.
+    pub(crate) desired: watch::Receiver<Desired>,
+}
+
 /// A component.
 #[derive(Debug)]
 pub(crate) struct Service {
@@ -89,34 +119,19 @@ pub(crate) struct Service {
     /// SVCUID: names the component to the token exchange service.
     pub(crate) token: String,
     spec: Mutex<Arc<Spec>>,
-    state: watch::Sender<State>,
+    /// The state, and the one last reported, which may be on its way.
+    state: Mutex<(State, State)>,
     trouble: Mutex<Trouble>,
-    requests: mpsc::UnboundedSender<Request>,
-    pending: AtomicUsize,
+    desired: watch::Sender<Desired>,
+    reports: mpsc::UnboundedSender<Report>,
+    may_still_exit: AtomicBool,
+    startup_errored: AtomicBool,
 }
 
 impl Spec {
     /// Makes the dependency list of a recipe.
     pub(crate) fn dependencies(of: &[Dependency]) -> Vec<(String, bool)> {
         of.iter().map(|dependency| (dependency.name.clone(), dependency.hard)).collect()
-    }
-
-    /// What the step from `self` to `new` asks of the component in `state`.
-    pub(crate) fn effect(&self, new: &Self, state: State) -> Effect {
-        let step = |spec: &Self, name| tree::get(&spec.lifecycle, name).cloned();
-        if self.version != new.version || self.user != new.user || step(self, "install") != step(new, "install") {
-            return Effect::Reinstall;
-        }
-        let rest = |spec: &Self| {
-            let mut lifecycle = spec.lifecycle.clone();
-            _ = tree::reset(&mut lifecycle, "/shutdown");
-            lifecycle
-        };
-        match rest(self) == rest(new) {
-            true => Effect::Nothing,
-            false if state == State::Broken => Effect::Reinstall,
-            false => Effect::Restart,
-        }
     }
 
     /// The component's section of the nucleus's configuration.
@@ -140,21 +155,30 @@ impl Spec {
     }
 }
 
+impl From<State> for Report {
+    fn from(state: State) -> Self {
+        Self { state, trouble: Trouble::default() }
+    }
+}
+
 impl Service {
-    /// A component in state NEW, and the receiving end of its requests.
-    pub(crate) fn new(name: &str, spec: Spec) -> (Arc<Self>, mpsc::UnboundedReceiver<Request>) {
-        let (requests, receiver) = mpsc::unbounded_channel();
-        let token = uuid::Uuid::new_v4().simple().to_string()[..16].to_ascii_uppercase();
+    /// A component in state NEW that is to run, and what its lifecycle listens to.
+    pub(crate) fn new(name: &str, spec: Spec) -> (Arc<Self>, Inbox) {
+        let (reports, received) = mpsc::unbounded_channel();
+        let (desired, changes) = watch::channel(Desired::default());
         let service = Self {
             name: name.into(),
-            token,
+            token: uuid::Uuid::new_v4().simple().to_string()[..16].to_ascii_uppercase(),
             spec: Mutex::new(Arc::new(spec)),
-            state: watch::Sender::new(State::New),
+            state: Mutex::new((State::New, State::New)),
             trouble: Mutex::default(),
-            requests,
-            pending: AtomicUsize::new(0),
+            desired,
+            reports,
+            may_still_exit: AtomicBool::new(false),
+            startup_errored: AtomicBool::new(false),
         };
-        (Arc::new(service), receiver)
+        service.request(Request::Start);
+        (Arc::new(service), Inbox { reports: received, desired: changes })
     }
 
     pub(crate) fn spec(&self) -> Arc<Spec> {
@@ -166,69 +190,126 @@ impl Service {
     }
 
     pub(crate) fn state(&self) -> State {
-        *self.state.borrow()
+        self.states().0
+    }
+
+    /// Whether the state is `state`, or will be.
+    pub(crate) fn is_or_will_be(&self, state: State) -> bool {
+        let states = self.states();
+        states.0 == state || states.1 == state
+    }
+
+    fn states(&self) -> (State, State) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets the state; the lifecycle alone calls this.
-    pub(crate) fn set_state(&self, state: State) {
-        self.state.send_replace(state);
+    pub(crate) fn set(&self, state: State, trouble: Trouble) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = (state, state);
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     pub(crate) fn trouble(&self) -> Trouble {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn set_trouble(&self, trouble: Trouble) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-    }
-
-    /// Asks the lifecycle for something.
-    pub(crate) fn request(&self, request: Request) {
-        self.pending.fetch_add(1, Ordering::SeqCst);
-        if self.requests.send(request).is_err() {
-            // The lifecycle has ended.
-            self.served();
+    /// Reports a new state to the lifecycle; false if the present one doesn't allow it.
+    #[must_use = "a report that isn't accepted is logged"]
+    pub(crate) fn report(&self, report: Report) -> bool {
+        let mut states = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !states.1.accepts(report.state) {
+            return false;
         }
+        states.1 = report.state;
+        // The lifecycle may have ended.
+        _ = self.reports.send(report);
+        true
     }
 
-    /// Notes that a request has taken effect on the state.
-    pub(crate) fn served(&self) {
-        self.pending.fetch_sub(1, Ordering::SeqCst);
+    /// Asks the lifecycle for something; false if it doesn't take it.
+    pub(crate) fn request(&self, request: Request) -> bool {
+        let state = self.state();
+        let mut taken = false;
+        self.desired.send_if_modified(|desired| {
+            let outcome = desired.request(request, state);
+            taken = outcome.taken;
+            outcome.news
+        });
+        taken
     }
 
-    /// Whether the state is the answer to every request made so far.
+    /// The next state to reach; the lifecycle alone calls this.
+    pub(crate) fn next_desired(&self, current: State) -> Option<State> {
+        self.change_desired(|desired| desired.next(current))
+    }
+
+    /// Takes `state` off the desired states if it is the first; tells which is the first.
+    pub(crate) fn take_desired(&self, state: State) -> Option<State> {
+        self.change_desired(|desired| desired.take(state))
+    }
+
+    fn change_desired<T>(&self, change: impl FnOnce(&mut Desired) -> Option<T>) -> Option<T> {
+        let mut result = None;
+        self.desired.send_if_modified(|desired| {
+            result = change(desired);
+            false
+        });
+        result
+    }
+
+    /// Whether the component is where every request made so far wants it, or broken for good.
     pub(crate) fn is_settled(&self) -> bool {
-        self.pending.load(Ordering::SeqCst) == 0
+        self.desired.borrow().is_reached(self.state())
+    }
+
+    /// Whether it is to be closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.desired.borrow().is_closed()
+    }
+
+    /// Whether it is to be uninstalled.
+    pub(crate) fn is_uninstall(&self) -> bool {
+        self.desired.borrow().is_uninstall()
+    }
+
+    /// Whether it is RUNNING because of a `run` process, which may yet fail.
+    pub(crate) fn may_still_exit(&self) -> bool {
+        self.may_still_exit.load(Ordering::SeqCst)
+    }
+
+    /// Notes whether a `run` process makes it RUNNING.
+    pub(crate) fn set_may_still_exit(&self, may: bool) {
+        self.may_still_exit.store(may, Ordering::SeqCst);
+    }
+
+    /// Whether it is stopping because it couldn't start.
+    pub(crate) fn startup_errored(&self) -> bool {
+        self.startup_errored.load(Ordering::SeqCst)
+    }
+
+    /// Notes whether it is stopping because it couldn't start.
+    pub(crate) fn set_startup_errored(&self, errored: bool) {
+        self.startup_errored.store(errored, Ordering::SeqCst);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use State::*;
+    use fidelity::fidelity;
 
-    // [core-lifecycle-9]
     #[test]
-    fn what_a_change_restarts() {
-        let old = Spec {
-            version: Version::new(1, 0, 0),
-            arn: String::new(),
-            lifecycle: json!({"Install": {"Script": "i"}, "Run": "r", "Shutdown": "s"}),
-            configuration: json!({}),
-            dependencies: vec![],
-            user: None,
-        };
-        let with = |change: &dyn Fn(&mut Spec)| {
-            let mut new = old.clone();
-            change(&mut new);
-            new
-        };
-        let running = |new: &Spec| old.effect(new, State::Running);
-        assert_eq!(running(&with(&|new| new.configuration = json!({"a": 1}))), Effect::Nothing);
-        assert_eq!(running(&with(&|new| new.lifecycle["Shutdown"] = json!("t"))), Effect::Nothing);
-        assert_eq!(running(&with(&|new| new.lifecycle["Install"] = json!("j"))), Effect::Reinstall);
-        assert_eq!(running(&with(&|new| new.version = Version::new(1, 0, 1))), Effect::Reinstall);
-        let run = with(&|new| new.lifecycle["Run"] = json!("q"));
-        assert_eq!(running(&run), Effect::Restart);
-        assert_eq!(old.effect(&run, State::Broken), Effect::Reinstall);
+    fn accepted_reports() {
+        fidelity!("core-lifecycle-11");
+        let every = [New, Installed, Starting, Running, Stopping, Errored, Broken, Finished, Uninstalling, Uninstalled];
+        let accepted = |from: State| every.into_iter().filter(move |new| from.accepts(*new)).collect::<Vec<_>>();
+        assert_eq!(accepted(New), [Errored]);
+        assert_eq!(accepted(Starting), [Running, Errored, Finished]);
+        assert_eq!(accepted(Running), [Errored, Finished]);
+        assert_eq!(accepted(Stopping), [Errored, Finished]);
+        for state in [Installed, Errored, Broken, Finished, Uninstalling, Uninstalled] {
+            assert_eq!(accepted(state), [], "{state}");
+        }
     }
 }

@@ -156,12 +156,7 @@ impl Keeper {
                     self.shadow.update(&report);
                     true
                 }
-                Kind::Local => {
-                    if let Some(local) = self.kernel.local() {
-                        local.update(&report);
-                    }
-                    true
-                }
+                Kind::Local => true,
             };
             if !taken {
                 return;

@@ -17,7 +17,6 @@
 //! ```
 
 pub mod bench;
-pub mod check;
 pub mod component;
 pub mod course;
 pub mod docker;

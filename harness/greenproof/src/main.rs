@@ -1,7 +1,5 @@
 //! The `greenproof` program: the harness on the host, and each part that a container plays.
 
-#[path = "main/check.rs"]
-mod check;
 #[path = "main/command.rs"]
 mod command;
 
@@ -11,15 +9,6 @@ use futures_util::FutureExt;
 use std::{io::Write, panic::AssertUnwindSafe, process::ExitCode};
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().collect();
-    // The device's own command line has another grammar.
-    if let [_, command, arguments @ ..] = words.as_slice()
-        && command == "greengrass-cli"
-    {
-        #[expect(clippy::disallowed_methods, reason = "this is the edge at which configuration is read")]
-        let root = std::env::var("GGC_ROOT_PATH").ok();
-        return ExitCode::from(device::greengrass_cli(arguments, root));
-    }
     let arguments = Arguments::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
@@ -44,7 +33,6 @@ fn main() -> ExitCode {
 async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
     match arguments.command {
         Command::Run(run) => command::run(run).await,
-        Command::Check(arguments) => check::check(&arguments),
         Command::Sweep { all } => command::sweep(all).await,
         Command::Bench { runs } => command::bench(runs).await,
         Command::Cloud { role } => command::cloud(role).await,

@@ -7,7 +7,7 @@ use crate::{
     kernel::Kernel,
     log::Line,
     service::{Effect, Request, Service, Spec, State},
-    step, tes, tree,
+    tes, tree,
 };
 use serde_json::Value;
 use std::{
@@ -206,7 +206,7 @@ async fn settle(kernel: &Arc<Kernel>, names: &BTreeSet<String>) -> Result<(), St
         }
         let done = |service: &Arc<Service>| match settled(service) {
             Some(State::Finished) => true,
-            Some(State::Running) => polled || !may_still_exit(kernel, service),
+            Some(State::Running) => polled || !service.may_still_exit(),
             _ => false,
         };
         if services.iter().all(done) {
@@ -217,9 +217,4 @@ async fn settle(kernel: &Arc<Kernel>, names: &BTreeSet<String>) -> Result<(), St
             _ = poll.tick() => polled = true,
         }
     }
-}
-
-/// Whether RUNNING means that a `run` process is alive.
-fn may_still_exit(kernel: &Kernel, service: &Service) -> bool {
-    service.name != tes::NAME && !matches!(step::prepare(kernel, service, "startup"), Ok(Some(_)))
 }
