@@ -1,12 +1,15 @@
 //! TLS and HTTP clients of the core.
+//!
+//! Their time-outs (`httpClient.*`) are the network's own and not those of the core's clock. Proxies aren't emulated.
 
-use crate::config::Config;
+use crate::{config::Config, tree};
 use reqwest::Client;
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
+use serde_json::Value;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -15,9 +18,32 @@ use std::{
 
 /// The trust store of a Debian system.
 pub(crate) const SYSTEM_TRUST: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// Connect and socket time-outs of the nucleus's HTTP clients (`httpClient.*`).
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const SOCKET_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client waits: `httpClient` of the nucleus's configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timeouts {
+    connection: Duration,
+    socket: Duration,
+}
+
+impl Timeouts {
+    /// Reads the configuration; what isn't a positive number is the default.
+    pub(crate) fn of(nucleus: &Value) -> Self {
+        let given = |key, default| {
+            let text = tree::get(nucleus, "httpClient").and_then(|section| tree::text(section, key));
+            let milliseconds = text.and_then(|text| text.trim_end_matches(".0").parse().ok());
+            Duration::from_millis(milliseconds.filter(|milliseconds| *milliseconds > 0).unwrap_or(default))
+        };
+        Self { connection: given("connectionTimeoutMs", 2_000), socket: given("socketTimeoutMs", 30_000) }
+    }
+}
+
+/// What of the configuration isn't emulated here, if anything is.
+pub(crate) fn unsupported(nucleus: &Value) -> Option<&'static str> {
+    let proxy = tree::get(nucleus, "networkProxy").and_then(|section| tree::get(section, "proxy"));
+    let url = proxy.and_then(|proxy| tree::text(proxy, "url"));
+    url.is_some_and(|url| !url.is_empty()).then_some("network proxies are not emulated")
+}
 
 /// A client that can't be made.
 #[derive(Debug, thiserror::Error)]
@@ -47,36 +73,36 @@ pub(crate) fn iot_tls(config: &Config) -> Result<ClientConfig, Error> {
 ///
 /// # Errors
 /// If a file can't be read.
-pub(crate) fn iot_client(config: &Config) -> Result<Client, Error> {
-    client(iot_tls(config)?)
+pub(crate) fn iot_client(config: &Config, timeouts: Timeouts) -> Result<Client, Error> {
+    client(iot_tls(config)?, timeouts)
 }
 
 /// The HTTP client for S3: trust in the system's store and `rootCaPath`.
 ///
 /// # Errors
 /// If `rootCaPath` can't be read.
-pub(crate) fn s3_client(config: &Config) -> Result<Client, Error> {
+pub(crate) fn s3_client(config: &Config, timeouts: Timeouts) -> Result<Client, Error> {
     let mut roots = RootCertStore::empty();
     if let Err(error) = trust(&mut roots, Path::new(SYSTEM_TRUST)) {
         tracing::warn!(%error, "no system trust store");
     }
     trust(&mut roots, &config.root_ca)?;
-    client(builder()?.with_root_certificates(roots).with_no_client_auth())
+    client(builder()?.with_root_certificates(roots).with_no_client_auth(), timeouts)
 }
 
 fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, rustls::Error> {
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions()
 }
 
-fn client(tls: ClientConfig) -> Result<Client, Error> {
+fn client(tls: ClientConfig, timeouts: Timeouts) -> Result<Client, Error> {
     let client = Client::builder()
         .tls_backend_preconfigured(tls)
         .http1_only()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("aws-sdk-java/2.46 greengrass-nucleus-emulated/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(SOCKET_TIMEOUT);
+        .connect_timeout(timeouts.connection)
+        .read_timeout(timeouts.socket);
     Ok(client.build()?)
 }
 
@@ -89,4 +115,33 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
         .map_err(|error| Error::Pem { path: path.into(), message: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fidelity::fidelity;
+    use serde_json::json;
+
+    #[test]
+    fn time_outs_are_those_of_the_configuration() {
+        fidelity!("core-http-1");
+        let of = |section: Value| Timeouts::of(&json!({"httpClient": section}));
+        let both = |connection, socket| Timeouts {
+            connection: Duration::from_millis(connection),
+            socket: Duration::from_millis(socket),
+        };
+        assert_eq!(Timeouts::of(&json!({})), both(2_000, 30_000));
+        assert_eq!(of(json!({"connectionTimeoutMs": 5.0, "socketTimeoutMs": "7"})), both(5, 7));
+        assert_eq!(of(json!({"connectionTimeoutMs": 0, "socketTimeoutMs": -1})), both(2_000, 30_000));
+    }
+
+    #[test]
+    fn a_proxy_is_unsupported() {
+        fidelity!("core-unsupported-1");
+        let with = |url: &str| unsupported(&json!({"networkProxy": {"proxy": {"url": url}}}));
+        assert_eq!(with("http://proxy:8080"), Some("network proxies are not emulated"));
+        assert_eq!(with(""), None);
+        assert_eq!(unsupported(&json!({"networkProxy": {"noProxyAddresses": "x"}})), None);
+    }
 }

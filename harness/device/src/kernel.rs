@@ -3,7 +3,7 @@
 use crate::{
     config::{Config, VERSION},
     credentials::Provider,
-    fleet,
+    fleet, http,
     lifecycle::{self, Lifecycle},
     log::{Cause, Line, Logs},
     service::{Effect, Request, Service, Spec, State},
@@ -11,6 +11,7 @@ use crate::{
     tes::{self, Tokens},
     user::Own,
 };
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     os::unix::fs::MetadataExt,
@@ -83,6 +84,17 @@ impl Kernel {
             fleet,
             tick: watch::Sender::new(0),
         })
+    }
+
+    /// Follows the nucleus's own configuration, at the start and whenever it changes, in what can change while it runs:
+    /// logging, role alias and credentials endpoint. What isn't emulated is told.
+    pub(crate) fn configure(&self, nucleus: &Value) {
+        self.logs.configure(nucleus);
+        self.provider.configure(nucleus);
+        if let Some(what) = http::unsupported(nucleus) {
+            let line = Line::error("com.aws.greengrass.deployment.DeviceConfiguration");
+            self.logs.nucleus(&line.event("greenproof-unsupported").message(what));
+        }
     }
 
     /// The environment that every component gets.

@@ -128,11 +128,11 @@ fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
     let line = line.message("Launch Nucleus").with("configPath", options.root.join("config").to_string_lossy());
     logs.nucleus(&line.with("rootPath", options.root.to_string_lossy()).with("version", config::VERSION));
 
-    let iot = http::iot_client(&config).map_err(configuration)?;
+    let timeouts = http::Timeouts::of(&config.nucleus);
+    let iot = http::iot_client(&config, timeouts).map_err(configuration)?;
     let provider = Arc::new(Provider::new(&config, iot.clone(), logs.clone()));
-    provider.configure(&config.nucleus);
     let s3 = S3 {
-        client: http::s3_client(&config).map_err(configuration)?,
+        client: http::s3_client(&config, timeouts).map_err(configuration)?,
         provider: provider.clone(),
         region: config.region.clone(),
         base: None,
@@ -143,6 +143,7 @@ fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
     let data_plane = DataPlane::new(&config, iot);
     let (clock, nucleus) = (config.clock, config.nucleus.clone());
     let kernel = Kernel::new(config, store.clone(), logs.clone(), provider, events);
+    kernel.configure(&kernel.config.nucleus);
     ipc::watch(kernel.clone())?;
 
     tokio::spawn(fleet::Fleet::new(kernel.clone(), mqtt.clone()).run(fleet_events));

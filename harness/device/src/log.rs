@@ -50,6 +50,8 @@ pub(crate) struct Logs {
 
 #[derive(Debug, Default)]
 struct State {
+    /// The section that was applied last.
+    section: Option<Value>,
     settings: Settings,
     appenders: HashMap<String, Appender>,
 }
@@ -60,9 +62,13 @@ impl Logs {
         Self { folder: folder.into(), state: Mutex::default(), pool: AtomicU32::new(0) }
     }
 
-    /// Applies the `logging` section of the nucleus's configuration; one that isn't valid is told and changes nothing.
+    /// Follows the `logging` section of the nucleus's configuration, at the start and whenever it changes; one that isn't
+    /// valid is told and changes nothing.
     pub(crate) fn configure(&self, nucleus: &Value) {
         let section = tree::get(nucleus, "logging");
+        if std::mem::replace(&mut self.state().section, section.cloned()).as_ref() == section {
+            return;
+        }
         let settings = match Settings::read(section) {
             Ok(settings) => settings,
             Err(cause) => {
@@ -126,7 +132,7 @@ impl Logs {
     }
 
     fn appender<'a>(&self, state: &'a mut State, name: &str) -> &'a mut Appender {
-        let State { settings, appenders } = state;
+        let State { settings, appenders, .. } = state;
         if !appenders.contains_key(name) {
             let folder = settings.directory.as_deref().map_or(self.folder.clone(), |folder| self.folder_of(folder));
             appenders.insert(name.into(), Appender::new(folder, name, settings.file_size, settings.total_size));

@@ -133,6 +133,8 @@ pub(crate) fn connect(
         .set_clean_start(true)
         .set_session_expiry_interval(Some(SESSION))
         .set_receive_maximum(Some(100))
+        // Its table of messages on their way is made for this many at once: 13 MB for the 65,535 that MQTT allows.
+        .set_outgoing_inflight_upper_limit(u16::try_from(limits.in_flight).unwrap_or(u16::MAX).max(100))
         .set_max_packet_size(Some(u32::try_from(limits.message).unwrap_or(u32::MAX).saturating_add(OVERHEAD)));
     // Without this, Nagle's algorithm delays every small packet that follows another one by some 40 ms.
     let mut network = NetworkOptions::new();
