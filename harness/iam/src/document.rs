@@ -1,84 +1,104 @@
-//! The policy document: its grammar, and what of it is understood.
+//! The policy document: what AWS takes as one, and what it says.
 //!
-//! One parser reads every kind of policy: statements without `Principal` are those of identity and IoT policies,
-//! statements with it those of trust and resource policies. A trust policy is one that names no resource.
+//! Two steps that know nothing of each other: [`validate`] refuses what AWS would refuse, for the kind of policy it is;
+//! compiling takes whatever it gets, and what makes no sense matches nothing.
 
-mod fault;
+mod error;
+mod principals;
 mod statement;
+mod validate;
 
-pub(crate) use fault::Fault;
-pub(crate) use statement::{Effect, Statement};
+pub use error::Error;
+pub(crate) use principals::Grant;
+pub use statement::Effect;
+pub(crate) use statement::Statement;
 
+use crate::json::{Node, Position};
+use error::Fault;
 use serde_json::Value;
-use std::collections::BTreeSet;
 
-/// A parsed policy, ready to be asked.
+/// What a policy is for. AWS takes different documents for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A managed policy of a user, group or role (`iam:CreatePolicy`).
+    Managed,
+    /// An inline policy of a user, group or role, where the older `Version` is taken too.
+    Inline,
+    /// A permissions boundary.
+    Boundary,
+    /// A session policy.
+    Session,
+    /// A service control policy.
+    Scp,
+    /// A resource control policy.
+    Rcp,
+    /// The policy of a resource, such as a bucket, a secret or a key.
+    Resource,
+    /// The policy of a VPC endpoint.
+    Vpce,
+    /// The trust policy of a role.
+    Trust,
+    /// A policy of AWS IoT, attached to a certificate.
+    Iot,
+}
+
+/// A compiled policy, ready to be asked.
 #[derive(Clone, Debug)]
 pub struct Document {
     pub(crate) statements: Vec<Statement>,
 }
 
-/// Why a document can't be used: AWS would refuse it, or this crate can't decide it as AWS does.
-///
-/// The text names the statement (from 0) and what is wrong with it, and says in brackets what IAM says, where known.
-#[derive(Debug, thiserror::Error)]
-#[error("{}{fault}", place(*statement))]
-pub struct Error {
-    statement: Option<usize>,
-    fault: Fault,
-}
-
-fn place(statement: Option<usize>) -> String {
-    statement.map(|index| format!("statement {index}: ")).unwrap_or_default()
-}
-
 impl Document {
-    /// Reads an identity, IoT, trust or resource policy.
+    /// Reads the text of a policy of a kind.
     ///
     /// # Errors
-    /// If AWS would refuse the document, or if it holds something that this crate can't decide as AWS does.
+    /// If AWS would refuse the document; with line and column.
+    pub fn read(text: &str, kind: Kind) -> Result<Self, Error> {
+        let node = Node::read(text).map_err(|error| broken(&error))?;
+        validate::check(&node, kind)?;
+        Ok(Self::compile(&node))
+    }
+
+    /// Takes an identity, IoT, trust or resource policy; which of these it is is told from its statements.
+    ///
+    /// # Errors
+    /// If AWS would refuse the document.
     pub fn parse(value: &Value) -> Result<Self, Error> {
-        let whole = |fault| Error { statement: None, fault };
-        let (list, variables) = outline(value).map_err(whole)?;
-        let mut sids = BTreeSet::new();
-        let mut statements: Vec<Statement> = Vec::with_capacity(list.len());
-        for (index, value) in list.iter().enumerate() {
-            let at = |fault| Error { statement: Some(index), fault };
-            let statement = Statement::parse(value, variables).map_err(at)?;
-            if let Some(sid) = statement.sid.clone().filter(|sid| !sids.insert(sid.clone())) {
-                return Err(at(Fault::said(
-                    format!("`Sid` `{sid}` occurs twice"),
-                    "Statement IDs (SID) in a single policy must be unique.",
-                )));
-            }
-            if statements.first().is_some_and(|first| first.principal.is_some() != statement.principal.is_some()) {
-                return Err(at(Fault::said(
-                    "`Principal` must be in every statement or in none",
-                    "Policy document should not specify a principal.",
-                )));
-            }
-            statements.push(statement);
-        }
-        Ok(Self { statements })
+        let node = Node::from(value);
+        validate::check(&node, validate::guess(&node))?;
+        Ok(Self::compile(&node))
+    }
+
+    /// Takes a policy of a kind.
+    ///
+    /// # Errors
+    /// If AWS would refuse the document.
+    pub fn parse_as(value: &Value, kind: Kind) -> Result<Self, Error> {
+        let node = Node::from(value);
+        validate::check(&node, kind)?;
+        Ok(Self::compile(&node))
+    }
+
+    /// Takes a policy as it is, without asking whether AWS would. What AWS would refuse matches nothing.
+    #[must_use]
+    pub fn unchecked(value: &Value) -> Self {
+        Self::compile(&Node::from(value))
+    }
+
+    fn compile(node: &Node) -> Self {
+        let variables = node.get("Version").and_then(Node::text) == Some("2012-10-17");
+        let statements = node.get("Statement").map(Node::listed).unwrap_or_default();
+        Self { statements: statements.iter().map(|node| Statement::compile(node, variables)).collect() }
     }
 }
 
-/// The statements, and whether `${…}` is a variable in them.
-fn outline(value: &Value) -> Result<(&[Value], bool), Fault> {
-    let object = value.as_object().ok_or_else(|| Fault::syntax("a policy must be an object"))?;
-    if let Some(key) = object.keys().find(|key| !["Version", "Id", "Statement"].contains(&key.as_str())) {
-        return Err(Fault::syntax(format!("`{key}` is no element of a policy")));
-    }
-    let variables = match object.get("Version").map(Value::as_str) {
-        Some(Some("2012-10-17")) => true,
-        None | Some(Some("2008-10-17")) => false,
-        _ => return Err(Fault::syntax("`Version` must be `2012-10-17` or `2008-10-17`")),
-    };
-    match object.get("Statement") {
-        Some(Value::Array(list)) if !list.is_empty() => Ok((list, variables)),
-        Some(one @ Value::Object(_)) => Ok((std::slice::from_ref(one), variables)),
-        _ => Err(Fault::syntax("`Statement` must be a statement or a list of them")),
-    }
+/// The error of a text that is no JSON.
+fn broken(error: &serde_json::Error) -> Error {
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let place = Position { line: number(error.line()), column: number(error.column()) };
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or_default();
+    Error { place: Some(place), statement: None, fault: Fault::syntax(format!("no JSON: {what}")) }
 }
 
 #[cfg(test)]
@@ -86,7 +106,6 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// `[iam-11]`
     #[test]
     fn an_error_names_the_place_the_fault_and_what_iam_says() {
         let good = json!({"Effect": "Allow", "Action": "s3:*", "Resource": "*"});
@@ -96,5 +115,17 @@ mod tests {
             error.to_string(),
             "statement 1: `Effect` is `allow`, neither `Allow` nor `Deny` (IAM says: The policy failed legacy parsing)"
         );
+        assert_eq!(error.position(), None);
+    }
+
+    #[test]
+    fn a_text_gives_line_and_column() {
+        let text = "{\"Version\": \"2012-10-17\",\n \"Statement\": {\"Effect\": \"Allow\",\n  \"Action\": [\"s3:Get*\", \"s3\"], \"Resource\": \"*\"}}";
+        let error = Document::read(text, Kind::Managed).unwrap_err();
+        assert_eq!(error.position().unwrap().to_string(), "3:25");
+        let error = Document::read(text.split("low").next().unwrap(), Kind::Managed).unwrap_err();
+        assert_eq!(error.to_string(), "2:28: no JSON: EOF while parsing a string (IAM says: Syntax errors in policy.)");
+        let document = Document::read(&text.replace("\"s3\"", "\"s3:List*\""), Kind::Managed).unwrap();
+        assert_eq!(document.statements[0].place.unwrap().to_string(), "2:15");
     }
 }

@@ -4,7 +4,7 @@
 //! The caller puts the policy variables into the context (`iot:clientid`, `iot:connection.thing.thingname`, …); a
 //! resource with a variable that has no value matches nothing.
 
-use crate::{Decision, Document, Request, evaluate::by_policies};
+use crate::{Decision, Document, Request, decision::by_policies};
 use std::borrow::Borrow;
 
 /// Decides a request of a certificate by the IoT policies attached to it, each with its name.
@@ -12,8 +12,11 @@ use std::borrow::Borrow;
 /// A variable `iot:Certificate.*` whose value holds one of `* $ + ? #` or is longer than 1,024 characters is not
 /// substituted: its text stays.
 #[must_use]
-pub fn evaluate<'a>(policies: impl IntoIterator<Item: Borrow<(&'a str, &'a Document)>>, request: &Request) -> Decision {
-    by_policies(policies, request)
+pub fn evaluate<'p>(
+    policies: impl IntoIterator<Item: Borrow<(&'p str, &'p Document)>>,
+    request: &Request,
+) -> Decision<'p> {
+    by_policies(policies, &request.asked())
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! IAM policies and decisions: pure, synchronous, no I/O and no clock.
 //!
-//! A [`Document`] is parsed once and then asked with [`evaluate()`] (identity policies), [`iot::evaluate`] (IoT policies)
-//! or [`trusts_service`] (role trust policies). What this crate can't decide as AWS does is refused by the parser with an
-//! error that names it; nothing is guessed.
+//! A [`Document`] is read once, which refuses what AWS would refuse. [`decide()`] decides a [`Request`] by all the
+//! [`Policies`] that bear on it, and [`explain()`] says why; [`evaluate()`] asks identity policies alone, [`iot::evaluate`]
+//! those of a certificate.
 //!
 //! ```
 //! let policy = iam::Document::parse(&serde_json::json!({
@@ -15,11 +15,21 @@
 //! ```
 
 mod condition;
+mod decision;
 mod document;
-mod evaluate;
+mod explanation;
 pub mod iot;
+mod json;
 mod pattern;
+mod policies;
+mod principal;
+mod request;
 mod variable;
 
-pub use document::{Document, Error};
-pub use evaluate::{Decision, Outcome, Request, StatementRef, evaluate, trusts_service};
+pub use decision::{Decision, Outcome, StatementRef, decide, evaluate, trusts_service};
+pub use document::{Document, Effect, Error, Kind};
+pub use explanation::{ConditionReport, Explanation, LayerReport, StatementReport, explain};
+pub use json::Position;
+pub use policies::{Layer, Policies, Policy};
+pub use principal::{Identity, Principal};
+pub use request::Request;

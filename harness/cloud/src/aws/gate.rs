@@ -209,7 +209,7 @@ impl Gate {
         })
     }
 
-    fn decide(&self, session: &Session, request: &iam::Request) -> iam::Decision {
+    fn decide(&self, session: &Session, request: &iam::Request) -> iam::Decision<'_> {
         let policies = self.roles.get(&session.role).map(Vec::as_slice).unwrap_or_default();
         let policies: Vec<_> = policies.iter().map(|(name, document)| (name.as_str(), document)).collect();
         iam::evaluate(&policies, request)
@@ -222,7 +222,7 @@ impl Gate {
         operation: &Operation,
         caller: &Caller,
         target: &Target,
-        (request, decided): (&iam::Request, &iam::Decision),
+        (request, decided): (&iam::Request, &iam::Decision<'_>),
         request_id: &str,
     ) -> Result<Answer, Refusal> {
         let principal = self.session_arn(&caller.session);
@@ -253,11 +253,7 @@ impl Gate {
     /// S3 says 403 instead of 404 for a missing object to those who may not list the bucket.
     fn may_list(&self, operation: &Operation, caller: &Caller, request: &iam::Request) -> Result<(), Refusal> {
         let listing = operation.listing();
-        let request = iam::Request {
-            action: listing.action.clone(),
-            resource: listing.resource.clone(),
-            context: request.context.clone(),
-        };
+        let request = request.instead(&listing.action, &listing.resource);
         let decided = self.decide(&caller.session, &request);
         if decided.is_allowed() {
             return Ok(());

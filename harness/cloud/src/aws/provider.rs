@@ -104,12 +104,11 @@ impl Provider {
         let role = self.world.roles.get(&alias.role).ok_or_else(refused)?;
         let trust = self.trusts.get(&alias.role).ok_or_else(refused)?;
         // The first two are what AWS's guide against the confused deputy tells trust policies to ask for.
-        let context = BTreeMap::from([
-            ("aws:sourcearn".to_owned(), vec![resource]),
-            ("aws:sourceaccount".to_owned(), vec![account.clone()]),
-            ("credentials-iot:awscertificateid".to_owned(), vec![self.registered.clone()]),
-        ]);
-        if !iam::trusts_service(trust, "credentials.iot.amazonaws.com", "sts:AssumeRole", &context) {
+        let request = iam::Request::new("sts:AssumeRole", &alias.role)
+            .with("aws:SourceArn", resource)
+            .with("aws:SourceAccount", account.as_str())
+            .with("credentials-iot:AwsCertificateId", self.registered.as_str());
+        if !iam::trusts_service(trust, "credentials.iot.amazonaws.com", &request) {
             return Err(refused());
         }
         if alias.duration_seconds > role.max_session_seconds {

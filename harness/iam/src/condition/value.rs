@@ -8,37 +8,47 @@ pub(super) fn number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite() && !text.contains(['e', 'E']))
 }
 
-/// A date as nanoseconds since 1970: epoch seconds, a day, or a W3C ISO 8601 time with a zone.
+/// A date as nanoseconds since 1970: epoch seconds, a month, a day, or an ISO 8601 time; without a zone it is UTC.
 pub(super) fn date(text: &str) -> Option<i128> {
     if let Ok(seconds) = text.parse::<i64>() {
         return Some(i128::from(seconds) * 1_000_000_000);
     }
-    let full = match text.split_once('T') {
-        None => format!("{text}T00:00:00Z"),
-        // W3C's form may leave the seconds out.
-        Some((day, clock)) => match clock.split_at_checked(5) {
-            Some((minutes, zone)) if zone.starts_with(['Z', '+', '-']) => format!("{day}T{minutes}:00{zone}"),
-            _ => text.to_owned(),
-        },
+    let at =
+        OffsetDateTime::parse(text, &Rfc3339).ok().or_else(|| OffsetDateTime::parse(&full(text)?, &Rfc3339).ok())?;
+    Some(at.unix_timestamp_nanos())
+}
+
+/// Completes what W3C's profile of ISO 8601 lets out.
+fn full(text: &str) -> Option<String> {
+    let Some((day, clock)) = text.split_once(['T', 't']) else {
+        let month = text.len() == "2025-03".len();
+        return Some(format!("{text}{}T00:00:00Z", if month { "-01" } else { "" }));
     };
-    OffsetDateTime::parse(&full, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp_nanos)
+    let (minutes, rest) = clock.split_at_checked(5)?;
+    let (seconds, zone) = rest.split_at(rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len()));
+    let seconds = if seconds.is_empty() { ":00" } else { seconds };
+    let zone = if zone.is_empty() { "Z" } else { zone };
+    Some(format!("{day}T{minutes}{seconds}{zone}"))
 }
 
 /// `true` or `false` in any letter case.
-pub(super) fn truth(text: &str) -> Option<bool> {
-    text.to_ascii_lowercase().parse().ok()
+pub(crate) fn truth(text: &str) -> Option<bool> {
+    [("true", true), ("false", false)]
+        .into_iter()
+        .find(|(name, _)| text.eq_ignore_ascii_case(name))
+        .map(|(_, truth)| truth)
 }
 
 /// An address or a range of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Network {
+pub(crate) struct Network {
     address: IpAddr,
     prefix: u32,
 }
 
 impl Network {
     /// Reads `ADDRESS` or `ADDRESS/BITS`.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix.parse::<u32>().ok()?)),
             None => (text, None),
@@ -71,7 +81,13 @@ mod tests {
         assert_eq!(date("2025-03-14"), date("2025-03-14T01:00:00+01:00"));
         assert_eq!(date("2025-03-14T00:00Z"), date("2025-03-14"));
         assert_eq!(date("2025-03-14T05:00:00.500Z"), Some(1_741_928_400_500_000_000));
-        assert_eq!(date("2025-03-14T05:00:00"), None);
+        assert_eq!(date("2025-03-14T05:00:00"), date("2025-03-14T05:00:00Z"));
+        assert_eq!(date("2025-03-14T05:00"), date("2025-03-14t05:00:00Z"));
+        assert_eq!(date("2025-03"), date("2025-03-01"));
+        assert_eq!(date("2025-03-14T"), None);
+        assert_eq!(date("2025-13-14"), None);
+        assert_eq!(truth("TRUE"), Some(true));
+        assert_eq!(truth("yes"), None);
         assert_eq!(date("soon"), None);
         assert_eq!(number("007"), number("7.0"));
         assert_eq!(number("10abc"), None);
