@@ -168,3 +168,36 @@ fn alone_after_a_kill_a_sweep_removes_what_was_left() -> Result<()> {
     assert_eq!(standing()?, "");
     Ok(())
 }
+
+/// Recipes are judged without Docker: text for a person, JSON for a program, and an exit code for both.
+#[test]
+fn a_recipe_is_checked_without_docker() -> Result<()> {
+    fidelity!("check-3");
+    let recipe = fixture("components/com.example.GithubCustomPack/recipe.yaml");
+    let path = recipe.to_str().context("the fixture's path is UTF-8")?;
+    let run = |arguments: &[&str]| {
+        let mut command = greenproof();
+        command.arg("check").args(arguments).env("DOCKER_HOST", "unix:///nowhere");
+        let output = command.output().expect("the program can be run");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, text) = run(&[path]);
+    assert_eq!(code, Some(1), "{text}");
+    for rule in ["style[secret-in-url]", "style[no-token-exchange]", "style[hidden-failure]", "lite[lite-key-case]"] {
+        assert!(text.contains(rule), "{rule}: {text}");
+    }
+    assert!(text.contains(&format!("{path}: classic nucleus: takes manifest 1 on aarch64")), "{text}");
+    let (code, text) = run(&["--json", path]);
+    let json: serde_json::Value = serde_json::from_str(&text)?;
+    assert_eq!((code, json["classic"]["accepts"].as_bool()), (Some(1), Some(true)));
+    let folder = tempfile::tempdir()?;
+    let good = folder.path().join("good.json");
+    let text = r#"{"RecipeFormatVersion": "2020-01-25", "ComponentName": "a.B", "ComponentVersion": "1.0.0",
+                   "Manifests": [{"Platform": {"os": "linux"}, "Artifacts": [], "Lifecycle": {"run": "exec sleep 5"}}]}"#;
+    std::fs::write(&good, text)?;
+    let good = good.to_str().context("a temporary path is UTF-8")?;
+    assert_eq!(run(&[good]).0, Some(0));
+    assert_eq!(run(&["--lite", good]).0, Some(1));
+    assert_eq!(run(&["nowhere.yaml"]).0, Some(2));
+    Ok(())
+}

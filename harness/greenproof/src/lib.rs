@@ -17,6 +17,7 @@
 //! ```
 
 pub mod bench;
+pub mod check;
 pub mod component;
 pub mod course;
 pub mod docker;

@@ -1,5 +1,7 @@
 //! The `greenproof` program: the harness on the host, and each part that a container plays.
 
+#[path = "main/check.rs"]
+mod check;
 #[path = "main/command.rs"]
 mod command;
 
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
 async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
     match arguments.command {
         Command::Run(run) => command::run(run).await,
+        Command::Check(arguments) => check::check(&arguments),
         Command::Sweep { all } => command::sweep(all).await,
         Command::Bench { runs } => command::bench(runs).await,
         Command::Cloud { role } => command::cloud(role).await,

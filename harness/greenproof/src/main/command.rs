@@ -1,5 +1,6 @@
 //! The subcommands: arguments in, exit code out.
 
+use crate::check::Check;
 use clap::{Args, Parser, Subcommand};
 use greenproof::{
     Options, Scenario, Stage,
@@ -33,6 +34,8 @@ not raisable, 4 nothing ran, 5 only leaks found, 6 our own fault or something no
 pub(crate) enum Command {
     /// Run scenarios and judge them; without any, the built-in reference scenario.
     Run(Run),
+    /// Say what a recipe is worth: what the classic nucleus and nucleus lite make of it, and what is bad style.
+    Check(Check),
     /// Remove what dead runs left.
     Sweep {
         /// Stop the shared LocalStack too.
@@ -133,7 +136,7 @@ impl From<docker::Error> for Failure {
 }
 
 impl Failure {
-    fn new(code: u8, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn new(code: u8, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { code, message: message.into(), hint: hint.into() }
     }
 }
