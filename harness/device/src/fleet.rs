@@ -25,7 +25,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 const LOGGER: &str = "com.aws.greengrass.status.FleetStatusService";
 /// The nucleus's own services, which complete messages list too.
-const BUILT_IN: [&str; 4] = ["DeploymentService", "FleetStatusService", "TelemetryAgent", "UpdateSystemPolicyService"];
+pub(crate) const BUILT_IN: [&str; 4] =
+    ["DeploymentService", "FleetStatusService", "TelemetryAgent", "UpdateSystemPolicyService"];
 /// The shortest and usual time between complete messages.
 const CADENCE: u64 = 86_400;
 /// The shortest time between messages of reconnections that have nothing to tell.
@@ -126,17 +127,17 @@ impl Fleet {
     fn complete(&mut self, trigger: &str) {
         let services = self.kernel.all();
         let arns: BTreeSet<&String> = self.roots.values().flatten().collect();
-        let built_in = |name: &str, status| Component {
+        let built_in = |name: &str, version: &str, status| Component {
             name: name.into(),
-            version: VERSION.into(),
+            version: version.into(),
             arns: arns.iter().map(ToString::to_string).collect(),
             details: None,
             root: false,
             status,
         };
         let mut components: Vec<Component> = services.iter().map(|service| self.component(service)).collect();
-        components.extend(BUILT_IN.map(|name| built_in(name, State::Running)));
-        components.push(built_in(NUCLEUS, State::Finished));
+        components.extend(BUILT_IN.map(|name| built_in(name, "0.0.0", State::Running)));
+        components.push(built_in(NUCLEUS, VERSION, State::Finished));
         self.publish("COMPLETE", trigger, &components, None);
     }
 

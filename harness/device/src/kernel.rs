@@ -5,6 +5,7 @@ use crate::{
     credentials::Provider,
     fleet, http,
     lifecycle::{self, Lifecycle},
+    local::Local,
     log::{Cause, Line, Logs},
     service::{Effect, Request, Service, Spec, State},
     store::Store,
@@ -16,7 +17,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     os::unix::fs::MetadataExt,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -42,6 +43,7 @@ pub(crate) struct Kernel {
     services: Mutex<BTreeMap<String, Lifecycle>>,
     variables: Mutex<BTreeMap<String, String>>,
     fleet: mpsc::UnboundedSender<fleet::Event>,
+    local: OnceLock<Arc<Local>>,
     tick: watch::Sender<u64>,
 }
 
@@ -82,6 +84,7 @@ impl Kernel {
             services: Mutex::default(),
             variables: Mutex::new(variables.map(|(key, value)| (key.into(), value)).into()),
             fleet,
+            local: OnceLock::new(),
             tick: watch::Sender::new(0),
         })
     }
@@ -207,6 +210,17 @@ impl Kernel {
         let trouble = service.trouble();
         _ = self.fleet.send(fleet::Event::State { service: service.clone(), state: new, trouble });
         self.tick.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Gives the command line its queue; once.
+    pub(crate) fn offer_locally(&self, local: Arc<Local>) {
+        // A second one would come too late.
+        _ = self.local.set(local);
+    }
+
+    /// The local channel.
+    pub(crate) fn local(&self) -> Option<&Arc<Local>> {
+        self.local.get()
     }
 
     /// Tells the fleet status service something.

@@ -141,6 +141,23 @@ impl Queue {
         true
     }
 
+    /// Cancels the local deployment with this id: the waiting one goes; else the one under way, if it is local, ends.
+    pub(crate) fn cancel_local(&self, id: &str) {
+        let mut inner = self.inner();
+        let same = |entry: &Entry| matches!(entry, Entry::Deployment(item) if item.id == id);
+        match inner.waiting.iter().position(same) {
+            Some(place) => _ = inner.waiting.remove(place),
+            None => inner.waiting.push_back(Entry::Cancellation(Kind::Local)),
+        }
+        self.attend(&mut inner);
+        self.arrived.notify_one();
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inner().waiting.is_empty()
+    }
+
     /// The next deployment, once there is one; the one before it is over.
     pub(crate) async fn next(&self) -> Item {
         self.inner().current = None;

@@ -156,7 +156,12 @@ impl Keeper {
                     self.shadow.update(&report);
                     true
                 }
-                Kind::Local => true,
+                Kind::Local => {
+                    if let Some(local) = self.kernel.local() {
+                        local.update(&report);
+                    }
+                    true
+                }
             };
             if !taken {
                 return;

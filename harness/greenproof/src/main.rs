@@ -11,6 +11,15 @@ use futures_util::FutureExt;
 use std::{io::Write, panic::AssertUnwindSafe, process::ExitCode};
 
 fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().collect();
+    // The device's own command line has another grammar.
+    if let [_, command, arguments @ ..] = words.as_slice()
+        && command == "greengrass-cli"
+    {
+        #[expect(clippy::disallowed_methods, reason = "this is the edge at which configuration is read")]
+        let root = std::env::var("GGC_ROOT_PATH").ok();
+        return ExitCode::from(device::greengrass_cli(arguments, root));
+    }
     let arguments = Arguments::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)

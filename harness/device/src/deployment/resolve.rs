@@ -7,6 +7,7 @@ use crate::{
     credentials::chain,
     dataplane,
     failure::Failure,
+    local,
     log::Line,
     recipe::{self, Recipe, Selected},
     requirement::Requirement,
@@ -35,7 +36,8 @@ impl Component {
     /// What of this component isn't emulated, if anything.
     pub(super) fn unsupported(&self) -> Option<String> {
         let recipe = &self.recipe;
-        if recipe.kind != "aws.greengrass.generic" && recipe.name != tes::NAME {
+        let own = recipe.name == tes::NAME || recipe.name == local::NAME;
+        if recipe.kind != "aws.greengrass.generic" && !own {
             return Some(format!("the component type `{}`", recipe.kind));
         }
         if tree::get(&self.selected.lifecycle, "bootstrap").is_some() {
@@ -47,7 +49,7 @@ impl Component {
 
 /// Whether AWS provides the component and it is not emulated.
 fn is_foreign(name: &str) -> bool {
-    name.starts_with("aws.greengrass.") && name != tes::NAME
+    name.starts_with("aws.greengrass.") && name != tes::NAME && name != local::NAME
 }
 
 impl Deployer {

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     clock::Clock,
     kernel::Kernel,
+    local,
     log::Line,
     service::{Inbox, Report, Request, Service, State, Trouble},
     step::{self, LOGGER, context, thread},
@@ -33,6 +34,8 @@ pub(super) struct Machine {
     /// The state before the current one.
     previous: State,
     endpoint: Option<tes::Endpoint>,
+    /// The socket of the command line.
+    command_line: Option<local::Endpoint>,
 }
 
 /// The logger of a component's lifecycle.
@@ -43,7 +46,7 @@ pub(super) fn logger(service: &Service) -> &'static str {
 impl Machine {
     pub(super) fn new(kernel: Arc<Kernel>, service: Arc<Service>, scripts: Arc<Scripts>, inbox: Inbox) -> Self {
         let (errors, previous) = (Errors::default(), State::New);
-        Self { kernel, service, scripts, inbox, errors, previous, endpoint: None }
+        Self { kernel, service, scripts, inbox, errors, previous, endpoint: None, command_line: None }
     }
 
     /// Goes from state to state until the component is closed.
@@ -146,6 +149,9 @@ impl Machine {
         if self.service.name == tes::NAME {
             return Some(self.start_token_exchange().await);
         }
+        if self.service.name == local::NAME {
+            return Some(self.start_command_line());
+        }
         match self.scripts.startup().await {
             Err(wrong) => return Some(self.wrong(wrong)),
             Ok(Started::Nothing) => {
@@ -192,6 +198,20 @@ impl Machine {
         }
     }
 
+    fn start_command_line(&mut self) -> Report {
+        match local::start(&self.kernel, &self.service) {
+            Ok(endpoint) => {
+                self.command_line = Some(endpoint);
+                State::Running.into()
+            }
+            Err(error) => {
+                let line = Line::error(LOGGER).event("cli-ipc-info-generation-error");
+                self.log(line.message("Failed to create cli_ipc_info file").cause(error.to_string()));
+                Report { state: State::Errored, trouble: Phase::Startup.error(None) }
+            }
+        }
+    }
+
     async fn stop(&mut self) -> Report {
         let limit = self.limit("shutdown", SHUTDOWN);
         if self.clock().timeout(limit, self.shut_down()).await.is_err() {
@@ -213,6 +233,8 @@ impl Machine {
     async fn shut_down(&mut self) {
         if self.service.name == tes::NAME {
             tes::stop(&self.kernel, &self.service, self.endpoint.take());
+        } else if self.service.name == local::NAME {
+            self.command_line = None;
         } else {
             self.scripts.shutdown().await;
         }
