@@ -34,6 +34,23 @@ fn every_scenario_of_ours_is_valid_and_every_twin_says_how_it_fails() {
 }
 
 #[test]
+fn every_conformance_case_is_valid_and_says_where_its_values_come_from() {
+    let mut cases = 0;
+    let folder = fixture("../conformance");
+    for area in folder.read_dir().expect("the folder is there").flatten().filter(|entry| entry.path().is_dir()) {
+        for case in area.path().read_dir().expect("the folder can be read").flatten() {
+            let (path, text) = (case.path(), std::fs::read_to_string(case.path()).expect("a case is a text"));
+            let scenario = load(&path).unwrap_or_else(|error| panic!("{error}\n{}", error.hint));
+            let place = path.display();
+            assert!(text.contains("\nreference = \""), "{place} cites the reference");
+            assert!(!scenario.summary.is_empty() && !scenario.fidelity.is_empty(), "{place}");
+            cases += 1;
+        }
+    }
+    assert!(cases > 0);
+}
+
+#[test]
 fn a_place_is_counted_from_one() {
     let layer = Layer { path: Path::new("a.toml"), text: "one\ntwo".into() };
     assert_eq!(layer.error(Some(5..6), "x", "y").place, "a.toml:2:2");
