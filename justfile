@@ -1,5 +1,7 @@
 # What CI runs is what a person runs.
 
+junit := "target/nextest/default/junit.xml target/nextest/e2e/junit.xml"
+
 # Formatting, lints and documentation.
 check:
     cargo fmt --all --check
@@ -18,10 +20,17 @@ unit:
 e2e: build
     cargo nextest run --workspace --profile e2e
 
+# What ran: no test is skipped, the slowest are told, and every promise of docs/FIDELITY.md is proven.
+ran:
+    cargo nextest list --workspace --message-format json > target/nextest/list.json
+    cargo run --quiet --package fidelity --bin ran -- target/nextest/list.json tests/optional.toml {{junit}}
+    cargo run --quiet --package fidelity --bin promises -- docs/FIDELITY.md {{junit}}
+
 # The reference scenario against the bare script in a plain container.
 bench: build
     target/x86_64-unknown-linux-gnu/debug/greenproof bench
 
-# What takes longer than a gate may: `just soak runs --seed 1`, `just soak kills --seed 1 --rounds 100`.
+# What takes longer than a gate may: `just soak runs --seed 1`, `just soak kills --seed 1 --rounds 100`,
+# `just soak conformance --seed 1 --rounds 5`.
 soak *ARGUMENTS: build
     target/x86_64-unknown-linux-gnu/debug/soak {{ARGUMENTS}}

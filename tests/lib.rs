@@ -1,6 +1,6 @@
 //! What the tests share: the stage with the program under test, and where the fixtures are.
 
-use greenproof::{Environment, Evidence, Options, Plan, Scenario, Stage, report::Silent};
+use greenproof::{Environment, Evidence, Options, Plan, Scenario, Stage, Verdict, judge, report::Silent};
 use std::path::{Path, PathBuf};
 
 /// The program under test, as `cargo build` leaves it.
@@ -57,6 +57,28 @@ pub async fn run(scenario: &Scenario, patience: f64) -> anyhow::Result<Evidence>
     let evidence = environment.deploy(stage.patience()).await;
     environment.remove().await?;
     Ok(evidence)
+}
+
+/// The conformance cases by their names as trials. What stands in the folder itself is what cases start from.
+#[must_use]
+pub fn conformance_cases() -> Vec<(String, PathBuf)> {
+    scenario_files(&fixture("conformance")).into_iter().filter(|(name, _)| name.contains("::")).collect()
+}
+
+/// Runs a conformance case, which must pass, and without an end of the core that nobody asked for.
+///
+/// # Errors
+/// When it does not, with the findings and the logs.
+pub async fn conforms(file: &Path) -> anyhow::Result<Scenario> {
+    // Each case takes seconds.
+    const PATIENCE: f64 = 0.25;
+    let scenario = Scenario::load(file).map_err(|error| anyhow::anyhow!("{error}\n  hint: {}", error.hint))?;
+    let evidence = run(&scenario, PATIENCE).await?;
+    let verdict = judge(&scenario, &evidence);
+    anyhow::ensure!(matches!(verdict, Verdict::Passed), "{verdict:#?}\n{}", logs(&evidence));
+    let fault = evidence.restarts.iter().find(|restart| restart.is_fault());
+    anyhow::ensure!(fault.is_none(), "the core ended by itself: {fault:?}\n{}", logs(&evidence));
+    Ok(scenario)
 }
 
 /// What was seen of the steps and the logs, which tell most when a trial fails.

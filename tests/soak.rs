@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `runs` | runs the reference scenario, which must pass |
 //! | `kills` | runs it, kills it after a while that the seed chooses, and sweeps: nothing may be left |
+//! | `conformance` | runs every conformance case, two at a time, in an order that the seed chooses |
 //!
 //! The number of rounds done is kept in `target/soak/NAME-SEED`, so that a run that was stopped goes on.
 
@@ -14,7 +15,7 @@ use std::{
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
-use tests::program;
+use tests::{block_on, conformance_cases, conforms, program};
 
 fn main() -> Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -22,12 +23,13 @@ fn main() -> Result<()> {
     let (name, seed, rounds) = match words.as_slice() {
         [name, "--seed", seed] => (*name, seed.parse::<u64>()?, 20),
         [name, "--seed", seed, "--rounds", rounds] => (*name, seed.parse()?, rounds.parse::<u64>()?),
-        _ => bail!("usage: soak runs|kills --seed N [--rounds N]"),
+        _ => bail!("usage: soak runs|kills|conformance --seed N [--rounds N]"),
     };
     let soak: fn(u64) -> Result<()> = match name {
         "runs" => |_| run(),
         "kills" => kill,
-        other => bail!("no soak is called `{other}`; there are `runs` and `kills`"),
+        "conformance" => conformance,
+        other => bail!("no soak is called `{other}`; there are `runs`, `kills` and `conformance`"),
     };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/soak");
     std::fs::create_dir_all(&folder)?;
@@ -61,6 +63,25 @@ fn kill(number: u64) -> Result<()> {
     run.wait()?;
     let swept = Command::new(program()).arg("sweep").output()?;
     ensure!(swept.status.success(), "the sweep failed: {}", String::from_utf8_lossy(&swept.stderr));
+    nothing_stands()
+}
+
+/// Runs all cases in an order that the number chooses; every case that fails is told.
+fn conformance(number: u64) -> Result<()> {
+    let mut cases = conformance_cases();
+    cases.sort_by_cached_key(|(name, _)| name.bytes().fold(number, |sum, byte| random(sum, byte.into())));
+    let mut failed = Vec::new();
+    block_on(async {
+        for pair in cases.chunks(2) {
+            let [first, second] = [pair.first(), pair.get(1)].map(|case| async move {
+                let (name, file) = case?;
+                conforms(file).await.err().map(|error| format!("{name}: {error}"))
+            });
+            let (first, second) = tokio::join!(first, second);
+            failed.extend([first, second].into_iter().flatten());
+        }
+    });
+    ensure!(failed.is_empty(), "{} of {} cases failed\n{}", failed.len(), cases.len(), failed.join("\n"));
     nothing_stands()
 }
 

@@ -7,6 +7,8 @@
 //! fidelity::fidelity!("core-lifecycle-3", "core-exec-1");
 //! ```
 
+pub mod junit;
+
 /// What stands before an id in a test's output.
 pub const MARK: &str = "proves promise ";
 

@@ -3,8 +3,10 @@
 //! Fails when a promise was proven by no test that passed, is listed twice, or is named by a test and not listed.
 
 use anyhow::{Context, Result, ensure};
-use fidelity::{MARK, is_well_formed};
-use quick_junit::{Report, TestCase, TestCaseStatus};
+use fidelity::{
+    MARK, is_well_formed,
+    junit::{self, Case},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -15,11 +17,7 @@ fn main() -> Result<()> {
     let mut paths = std::env::args().skip(1);
     let list = paths.next().context("usage: promises FIDELITY.md JUNIT.xml…")?;
     let mut account = Account::of(&fs::read_to_string(&list).with_context(|| format!("reading `{list}`"))?);
-    for path in paths {
-        let report = fs::read_to_string(&path).with_context(|| format!("reading `{path}`: run its tests first"))?;
-        let report = Report::deserialize_from_str(&report).with_context(|| format!("`{path}` is no JUnit file"))?;
-        report.test_suites.iter().flat_map(|suite| &suite.test_cases).for_each(|case| account.take(case));
-    }
+    junit::cases(paths)?.iter().for_each(|case| account.take(case));
     let faults = account.faults();
     let mut out = std::io::stdout().lock();
     for fault in &faults {
@@ -52,13 +50,12 @@ impl Account {
         account
     }
 
-    fn take(&mut self, case: &TestCase) {
-        let output = case.system_out.as_ref().map_or("", |text| text.as_str());
-        for id in output.lines().filter_map(|line| line.strip_prefix(MARK)) {
-            if matches!(case.status, TestCaseStatus::Success { .. }) {
+    fn take(&mut self, case: &Case) {
+        for id in case.output.lines().filter_map(|line| line.strip_prefix(MARK)) {
+            if case.passed {
                 self.proven.insert(id.to_owned());
             }
-            self.named.entry(id.to_owned()).or_insert_with(|| case.name.as_str().to_owned());
+            self.named.entry(id.to_owned()).or_insert_with(|| case.name.clone());
         }
     }
 
@@ -84,19 +81,16 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quick_junit::NonSuccessKind;
 
-    fn case(name: &str, status: TestCaseStatus, output: &str) -> TestCase {
-        let mut case = TestCase::new(name, status);
-        case.set_system_out(output);
-        case
+    fn case(name: &str, passed: bool, output: &str) -> Case {
+        Case { name: name.into(), passed, output: output.into(), ..Case::default() }
     }
 
     #[test]
     fn a_promise_counts_when_a_test_that_names_it_passed() {
         let mut account = Account::of("# Fidelity\n- [dns-1] Names.\n- [dns-2] Others.\n- [ ] no promise\n");
-        account.take(&case("names", TestCaseStatus::success(), "running 1 test\n\nproves promise dns-1\nok"));
-        account.take(&case("others", TestCaseStatus::non_success(NonSuccessKind::Failure), "proves promise dns-2\n"));
+        account.take(&case("names", true, "running 1 test\n\nproves promise dns-1\nok"));
+        account.take(&case("others", false, "proves promise dns-2\n"));
         assert_eq!((account.promises.len(), account.passed()), (2, 1));
         assert_eq!(account.faults(), ["[dns-2] is not proven: `others` names it and did not pass"]);
     }
@@ -104,7 +98,7 @@ mod tests {
     #[test]
     fn every_disagreement_is_told() {
         let mut account = Account::of("- [dns-1] Names.\n- [dns-1] Names again.\n- [dns-2] Others.\n");
-        let proving = case("names", TestCaseStatus::success(), "proves promise dns-1\nproves promise dns-3\n");
+        let proving = case("names", true, "proves promise dns-1\nproves promise dns-3\n");
         account.take(&proving);
         let faults = [
             "[dns-1] is listed 2 times",
