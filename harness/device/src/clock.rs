@@ -43,10 +43,48 @@ impl FromStr for Speed {
     }
 }
 
+/// Whether the core waits where the nucleus does only so as to spare resources: for its queue's poll, between messages
+/// and between attempts to connect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Timing {
+    /// It goes on as soon as it can.
+    #[default]
+    Prompt,
+    /// It waits as the real one.
+    Real,
+}
+
+/// A timing that isn't known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no timing of the core, which is `prompt` or `real`")]
+pub struct InvalidTiming(String);
+
+impl fmt::Display for Timing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Prompt => "prompt",
+            Self::Real => "real",
+        })
+    }
+}
+
+impl FromStr for Timing {
+    type Err = InvalidTiming;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTiming> {
+        match text {
+            "prompt" => Ok(Self::Prompt),
+            "real" => Ok(Self::Real),
+            _ => Err(InvalidTiming(text.into())),
+        }
+    }
+}
+
 /// A clock that runs at some speed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     speed: f64,
+    timing: Timing,
 }
 
 /// A point in a clock's time.
@@ -65,7 +103,17 @@ impl Default for Clock {
 
 impl Clock {
     pub(crate) fn new(speed: Speed) -> Self {
-        Self { speed: speed.0 }
+        Self { speed: speed.0, timing: Timing::default() }
+    }
+
+    /// The same clock with that timing.
+    pub(crate) fn timed(self, timing: Timing) -> Self {
+        Self { timing, ..self }
+    }
+
+    /// Whether the core waits where the nucleus does.
+    pub(crate) fn is_real(self) -> bool {
+        self.timing == Timing::Real
     }
 
     /// The present moment.
@@ -82,6 +130,11 @@ impl Clock {
     /// The moment after `period` from now.
     pub(crate) fn after(self, period: Duration) -> Moment {
         Moment(Instant::now() + self.real(period))
+    }
+
+    /// The moment `period` after another one.
+    pub(crate) fn later(self, moment: Moment, period: Duration) -> Moment {
+        Moment(moment.0 + self.real(period))
     }
 
     /// Waits for `period`.

@@ -108,7 +108,7 @@ impl Deployer {
             self.kernel.logs.nucleus(&about(Line::info(LOGGER).message("Deployment was cancelled")));
             return;
         }
-        item.over();
+        item.over().await;
         match &outcome.failure {
             None => self.kernel.logs.nucleus(&about(Line::info(LOGGER).message("Current deployment finished"))),
             Some(failure) => {

@@ -29,6 +29,8 @@ pub(crate) const BUILT_IN: [&str; 4] =
     ["DeploymentService", "FleetStatusService", "TelemetryAgent", "UpdateSystemPolicyService"];
 /// The shortest and usual time between complete messages.
 const CADENCE: u64 = 86_400;
+/// The shortest time between messages.
+const SPACING: Duration = Duration::from_secs(3);
 /// The shortest time between messages of reconnections that have nothing to tell.
 const RECONNECTION: Duration = Duration::from_mins(1);
 
@@ -65,6 +67,8 @@ pub(crate) struct Fleet {
     changed: BTreeSet<String>,
     /// Until when a reconnection without news is not told.
     quiet: Option<Moment>,
+    /// From when on the next message may go out.
+    last: Option<Moment>,
 }
 
 impl Fleet {
@@ -80,6 +84,7 @@ impl Fleet {
             known: BTreeMap::new(),
             changed: BTreeSet::new(),
             quiet: None,
+            last: None,
         }
     }
 
@@ -278,11 +283,34 @@ impl Fleet {
             common["deploymentInformation"] = information;
         }
         let topic = format!("$aws/things/{}/greengrassv2/health/json", config.thing);
-        for message in message::chunks(&common, components.iter().map(Component::value).collect()) {
-            self.mqtt.publish(&topic, &message);
-        }
+        let messages = message::chunks(&common, components.iter().map(Component::value).collect());
         let line = Line::info(LOGGER).event("fss-status-update-published");
-        self.kernel.logs.nucleus(&line.message("Status update published to FSS").with("trigger", trigger));
+        let line = line.message("Status update published to FSS").with("trigger", trigger);
+        let (mqtt, logs, clock) = (self.mqtt.clone(), self.kernel.logs.clone(), config.clock);
+        let publish = move || {
+            for message in messages {
+                mqtt.publish(&topic, &message);
+            }
+            logs.nucleus(&line);
+        };
+        let due = self.due(trigger);
+        match due {
+            None => publish(),
+            Some(due) => {
+                tokio::spawn(async move {
+                    clock.sleep_until(due).await;
+                    publish();
+                });
+            }
+        }
+    }
+
+    /// When a message may go out, if it is to wait for that: with real timing, changes of state keep apart.
+    fn due(&mut self, trigger: &str) -> Option<Moment> {
+        let clock = self.kernel.config.clock;
+        let earliest = self.last.filter(|earliest| clock.is_real() && clock.now() < *earliest);
+        self.last = Some(earliest.map_or_else(|| clock.after(SPACING), |earliest| clock.later(earliest, SPACING)));
+        earliest.filter(|_| trigger == "COMPONENT_STATUS_CHANGE")
     }
 }
 

@@ -43,7 +43,7 @@ mod tes;
 mod tree;
 mod user;
 
-pub use clock::{InvalidSpeed, Speed};
+pub use clock::{InvalidSpeed, InvalidTiming, Speed, Timing};
 
 use artifact::{Artifacts, s3::S3};
 use clock::Clock;
@@ -75,6 +75,8 @@ pub struct Options {
     pub root: PathBuf,
     /// How many times as fast as the world the core's periods pass.
     pub speed: Speed,
+    /// Whether it waits where the nucleus does.
+    pub timing: Timing,
 }
 
 /// Why the core can't start.
@@ -121,7 +123,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
 /// Starts everything; the tasks run on by themselves.
 fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
     let config = Config::load(&options.init_config, &options.root).map_err(configuration)?;
-    let config = Config { clock: Clock::new(options.speed), ..config };
+    let config = Config { clock: Clock::new(options.speed).timed(options.timing), ..config };
     let store = Store::open(&options.root)?;
     let logs = Arc::new(Logs::new(&store.logs()));
     logs.configure(&config.nucleus);
@@ -150,6 +152,9 @@ fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
 
     tokio::spawn(fleet::Fleet::new(kernel.clone(), mqtt.clone()).run(fleet_events));
     let queue = queue::Queue::new(logs.clone());
+    if clock.is_real() {
+        queue.poll_every(queue::period(&kernel.config.nucleus), clock);
+    }
     let jobs = jobs::Jobs::new(kernel.clone(), mqtt.clone(), queue.clone());
     let shadow = shadow::Shadow::new(kernel.clone(), mqtt.clone(), queue.clone());
     let keeper = status::Keeper::new(kernel.clone(), jobs.clone(), shadow.clone());

@@ -1,15 +1,20 @@
 //! The queue of deployments: IoT jobs, the thing's shadow and the local command line share it, and one at a time is
 //! carried out.
 
-use crate::log::{Line, Logs};
+use crate::{
+    clock::Clock,
+    log::{Line, Logs},
+    tree,
+};
 use serde_json::Value;
 use std::{
     collections::VecDeque,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::{Notify, watch};
 
@@ -49,18 +54,26 @@ pub(crate) struct Item {
     pub(crate) cancelled: watch::Receiver<bool>,
     cancel: watch::Sender<bool>,
     over: Arc<AtomicBool>,
+    /// The queue's polls, if it is polled.
+    polls: Option<watch::Receiver<u64>>,
 }
 
 impl Item {
     /// An item that nobody has cancelled.
     pub(crate) fn new(kind: Kind, id: impl Into<String>, document: Value) -> Self {
         let (cancel, cancelled) = watch::channel(false);
-        Self { kind, id: id.into(), document, cancelled, cancel, over: Arc::default() }
+        Self { kind, id: id.into(), document, cancelled, cancel, over: Arc::default(), polls: None }
     }
 
-    /// Notes that only its report is left to do, so that it can't be cancelled any more.
-    pub(crate) fn over(&self) {
+    /// Notes that only its report is left to do, so that it can't be cancelled any more. A polled queue finds that out
+    /// at its next poll, for which this waits.
+    pub(crate) async fn over(&self) {
         self.over.store(true, Ordering::SeqCst);
+        if let Some(mut polls) = self.polls.clone() {
+            polls.mark_unchanged();
+            // The queue lives as long as the core.
+            _ = polls.changed().await;
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -74,6 +87,8 @@ pub(crate) struct Queue {
     logs: Arc<Logs>,
     inner: Mutex<Inner>,
     arrived: Notify,
+    /// Counts the polls, if it is polled.
+    polls: OnceLock<watch::Sender<u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -100,7 +115,21 @@ impl Entry {
 
 impl Queue {
     pub(crate) fn new(logs: Arc<Logs>) -> Arc<Self> {
-        Arc::new(Self { logs, inner: Mutex::default(), arrived: Notify::new() })
+        Arc::new(Self { logs, inner: Mutex::default(), arrived: Notify::new(), polls: OnceLock::new() })
+    }
+
+    /// Has the queue looked at every `period` only, as the real nucleus does.
+    pub(crate) fn poll_every(self: &Arc<Self>, period: Duration, clock: Clock) {
+        let queue = self.clone();
+        let polls = self.polls.get_or_init(|| watch::Sender::new(0)).clone();
+        tokio::spawn(async move {
+            let mut ticks = clock.interval(period);
+            loop {
+                ticks.tick().await;
+                queue.look();
+                polls.send_modify(|count| *count += 1);
+            }
+        });
     }
 
     /// Puts a deployment at the end; a newer one of the shadow takes the waiting one's place. Returns whether it was
@@ -118,8 +147,8 @@ impl Queue {
             }
             inner.waiting.push_back(Entry::Deployment(item));
         }
-        self.attend(&mut inner);
-        self.arrived.notify_one();
+        drop(inner);
+        self.changed();
         true
     }
 
@@ -136,8 +165,8 @@ impl Queue {
             }
             inner.waiting.push_back(Entry::Cancellation(kind));
         }
-        self.attend(&mut inner);
-        self.arrived.notify_one();
+        drop(inner);
+        self.changed();
         true
     }
 
@@ -149,8 +178,8 @@ impl Queue {
             Some(place) => _ = inner.waiting.remove(place),
             None => inner.waiting.push_back(Entry::Cancellation(Kind::Local)),
         }
-        self.attend(&mut inner);
-        self.arrived.notify_one();
+        drop(inner);
+        self.changed();
     }
 
     /// Whether nothing waits.
@@ -160,20 +189,44 @@ impl Queue {
 
     /// The next deployment, once there is one; the one before it is over.
     pub(crate) async fn next(&self) -> Item {
-        self.inner().current = None;
+        let first = self.inner().current.take().is_none();
+        let mut polls = self.polls.get().map(watch::Sender::subscribe);
+        // After a deployment, the poll that found it over goes on to the next one.
+        let mut looking = polls.is_none() || !first;
         loop {
-            let arrived = self.arrived.notified();
-            {
-                let mut inner = self.inner();
-                self.attend(&mut inner);
-                if let Some(Entry::Deployment(item)) = inner.waiting.pop_front() {
-                    inner.current = Some(item.clone());
-                    self.attend(&mut inner);
-                    return item;
-                }
+            if looking && let Some(item) = self.take() {
+                return Item { polls, ..item };
             }
-            arrived.await;
+            match &mut polls {
+                // The queue lives as long as the core.
+                Some(polls) => _ = polls.changed().await,
+                None => self.arrived.notified().await,
+            }
+            looking = true;
         }
+    }
+
+    fn take(&self) -> Option<Item> {
+        let mut inner = self.inner();
+        self.attend(&mut inner);
+        let Some(Entry::Deployment(item)) = inner.waiting.pop_front() else { return None };
+        inner.current = Some(item.clone());
+        if self.polls.get().is_none() {
+            self.attend(&mut inner);
+        }
+        Some(item)
+    }
+
+    /// Something arrived; a polled queue is looked at later.
+    fn changed(&self) {
+        if self.polls.get().is_none() {
+            self.look();
+            self.arrived.notify_one();
+        }
+    }
+
+    fn look(&self) {
+        self.attend(&mut self.inner());
     }
 
     /// Kind and id of the deployment under way.
@@ -249,9 +302,16 @@ impl Queue {
     }
 }
 
+/// How often the nucleus looks at its queue.
+pub(crate) fn period(nucleus: &Value) -> Duration {
+    let seconds = tree::text(nucleus, "deploymentPollingFrequencySeconds").and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(15))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Speed;
     use serde_json::json;
 
     fn queue() -> (tempfile::TempDir, Arc<Queue>) {
@@ -309,11 +369,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_polled_queue_takes_a_deployment_at_its_poll() {
+        let (_folder, queue) = queue();
+        let clock = Clock::new(Speed::try_from(100.0).unwrap());
+        queue.poll_every(Duration::from_secs(15), clock);
+        let began = clock.now();
+        queue.offer(item(Kind::Job, "a"));
+        queue.offer(item(Kind::Job, "b"));
+        let job = queue.next().await;
+        let waited = clock.since(began);
+        assert!(waited >= Duration::from_secs(14), "{waited:?}");
+        job.over().await;
+        assert!(clock.since(began) >= waited + Duration::from_secs(10), "its end is found at a poll too");
+        let before = clock.now();
+        assert_eq!(queue.next().await.id, "b");
+        assert!(clock.since(before) < Duration::from_secs(10), "the next one follows at the same poll");
+    }
+
+    #[tokio::test]
     async fn one_that_is_over_is_not_cancelled() {
         let (folder, queue) = queue();
         queue.offer(item(Kind::Job, "a"));
         let job = queue.next().await;
-        job.over();
+        job.over().await;
         assert!(queue.cancel(Kind::Job), "it is under way until it is reported");
         assert!(!*job.cancelled.borrow());
         let log = std::fs::read_to_string(folder.path().join("greengrass.log")).unwrap_or_default();

@@ -27,8 +27,9 @@ use tokio::sync::{mpsc, oneshot};
 const LOGGER: &str = "com.aws.greengrass.mqttclient.AwsIotMqtt5Client";
 const CLIENT: &str = "com.aws.greengrass.mqttclient.MqttClient";
 const SPOOL: &str = "com.aws.greengrass.mqttclient.spool.Spool";
-/// Least time between attempts to connect.
+/// Least time between attempts to connect, and what the nucleus's own limit comes to.
 const BACK_OFF: Duration = Duration::from_secs(2);
+const REAL_BACK_OFF: Duration = Duration::from_secs(11);
 /// After what time a refused subscription is made again.
 const RESUBSCRIBE: Duration = Duration::from_mins(2);
 
@@ -126,7 +127,8 @@ impl Driver {
     async fn pause(&mut self) -> bool {
         let incoming = self.channels.incoming.clone();
         let clock = self.clock;
-        let pause = clock.timeout(BACK_OFF, async move { incoming.closed().await });
+        let back_off = if clock.is_real() { REAL_BACK_OFF } else { BACK_OFF };
+        let pause = clock.timeout(back_off, async move { incoming.closed().await });
         tokio::pin!(pause);
         loop {
             tokio::select! {

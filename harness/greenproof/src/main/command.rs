@@ -106,6 +106,9 @@ pub(crate) struct Device {
     /// How many times as fast as the world the core's periods pass.
     #[arg(long, default_value_t)]
     speed: ::device::Speed,
+    /// Whether it waits where the nucleus does: `prompt` or `real`.
+    #[arg(long, default_value_t)]
+    timing: ::device::Timing,
 }
 
 /// Why a command ended without an outcome.
@@ -265,8 +268,8 @@ async fn control(order: &str) -> Result<u8, Failure> {
 }
 
 pub(crate) async fn device(arguments: Device) -> Result<u8, Failure> {
-    let Device { nameserver, gateway, trust, init_config, root, speed } = arguments;
-    let options = ::device::Options { nameserver, gateway, trust, init_config, root, speed };
+    let Device { nameserver, gateway, trust, init_config, root, speed, timing } = arguments;
+    let options = ::device::Options { nameserver, gateway, trust, init_config, root, speed, timing };
     ::device::run(options).await.map_err(|error| Failure::new(exit::FAULT, error.to_string(), ""))?;
     Ok(exit::PASSED)
 }
