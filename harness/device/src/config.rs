@@ -1,10 +1,11 @@
-//! The nucleus's initial configuration, as `--init-config` takes it.
+//! What the core needs to know at its start, out of the nucleus's configuration.
 
-use crate::{clock::Clock, platform, tree};
-use serde_json::Value;
+use crate::{clock::Clock, configuration::Configuration, platform, tree};
+use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Version that the emulated nucleus says it has.
@@ -12,7 +13,7 @@ pub(crate) const VERSION: &str = "2.15.0";
 /// Name of the component that the nucleus is.
 pub(crate) const NUCLEUS: &str = "aws.greengrass.Nucleus";
 
-/// What the core needs from its configuration file.
+/// What the core takes from its configuration when it starts.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     /// The clock of every period.
@@ -32,10 +33,8 @@ pub(crate) struct Config {
     /// `runWithDefault.posixShell`.
     pub(crate) shell: String,
     pub(crate) platform: platform::Attributes,
-    /// The nucleus's own configuration tree.
-    pub(crate) nucleus: Value,
-    /// The `system` section.
-    pub(crate) system: Value,
+    /// All of the configuration, with what changes while the core runs.
+    pub(crate) configuration: Arc<Configuration>,
 }
 
 /// A configuration file that can't be used.
@@ -47,27 +46,38 @@ pub(crate) enum Error {
     Yaml { path: PathBuf, source: serde_yaml_ng::Error },
     #[error("`{0}` is missing in the configuration; a core without cloud isn't emulated")]
     Missing(&'static str),
+    #[error("keeping the configuration")]
+    Keep(#[from] std::io::Error),
 }
 
 impl Config {
-    /// Reads the file.
+    /// Takes up the configuration that is kept under `root`; the file at `path` counts at the first start only.
     ///
     /// # Errors
-    /// If it can't be read, or lacks what a core needs to talk to the cloud.
+    /// If the file is needed and can't be read, or the configuration lacks what a core needs to talk to the cloud.
     pub(crate) fn load(path: &Path, root: &Path) -> Result<Self, Error> {
-        let text = fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
-        let file: Value = serde_yaml_ng::from_str(&text).map_err(|source| Error::Yaml { path: path.into(), source })?;
-        Self::from_tree(&file, root)
+        let configuration = Configuration::open(&root.join("config"), || {
+            let text = fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
+            serde_yaml_ng::from_str(&text).map_err(|source| Error::Yaml { path: path.into(), source })
+        })?;
+        let nucleus = json!({"componentType": "NUCLEUS", "configuration": {}, "dependencies": [], "lifecycle": {}});
+        configuration.change(|tree| {
+            tree.fill(&["services"], &json!({(NUCLEUS): nucleus, "main": {"dependencies": [], "lifecycle": {}}}));
+            tree.merge(&["services", NUCLEUS, "version"], &VERSION.into(), crate::configuration::now());
+        });
+        Self::new(configuration, root)
     }
 
-    fn from_tree(file: &Value, root: &Path) -> Result<Self, Error> {
-        let empty = Value::Object(serde_json::Map::new());
-        let system = tree::get(file, "system").unwrap_or(&empty).clone();
-        let nucleus = tree::get(file, "services")
-            .and_then(|services| tree::get(services, NUCLEUS))
-            .and_then(|nucleus| tree::get(nucleus, "configuration"))
-            .unwrap_or(&empty)
-            .clone();
+    /// The nucleus's own configuration as it is now.
+    pub(crate) fn nucleus(&self) -> Value {
+        self.configuration.read(|tree| tree.get(&["services", NUCLEUS, "configuration"])).unwrap_or_default()
+    }
+
+    fn new(configuration: Configuration, root: &Path) -> Result<Self, Error> {
+        let at = |path: &[&str]| configuration.read(|tree| tree.get(path)).unwrap_or_else(|| json!({}));
+        let system = at(&["system"]);
+        let nucleus = at(&["services", NUCLEUS, "configuration"]);
+        let empty = json!({});
         let required = |of: &Value, key| tree::text(of, key).filter(|text| !text.is_empty()).ok_or(Error::Missing(key));
         let region = required(&nucleus, "awsRegion")?;
         let data_endpoint = required(&nucleus, "iotDataEndpoint")?;
@@ -88,8 +98,7 @@ impl Config {
             platform: platform::attributes(tree::get(&nucleus, "platformOverride")),
             region,
             data_endpoint,
-            nucleus,
-            system,
+            configuration: Arc::new(configuration),
         })
     }
 }

@@ -1,18 +1,27 @@
 //! Why a deployment failed, with the codes and types that are reported to the cloud.
 
+use std::borrow::Cow;
+
 /// A failed deployment: the messages of the cause chain and the codes that it collected.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}", messages.join(". "))]
 pub(crate) struct Failure {
     messages: Vec<String>,
-    codes: Vec<&'static str>,
-    kinds: Vec<&'static str>,
+    codes: Vec<Cow<'static, str>>,
+    kinds: Vec<Cow<'static, str>>,
 }
 
 impl Failure {
     /// A failure with its outermost message.
     pub(crate) fn new(message: impl Into<String>, codes: &[&'static str]) -> Self {
-        Self { messages: vec![message.into()], codes: codes.into(), kinds: Vec::new() }
+        let codes = codes.iter().map(|code| Cow::Borrowed(*code)).collect();
+        Self { messages: vec![message.into()], codes, kinds: Vec::new() }
+    }
+
+    /// A failure that was kept over a restart.
+    pub(crate) fn kept(message: String, stack: Vec<String>, kinds: Vec<String>) -> Self {
+        let owned = |texts: Vec<String>| texts.into_iter().map(Cow::Owned).collect();
+        Self { messages: vec![message], codes: owned(stack), kinds: owned(kinds) }
     }
 
     /// Adds the message of the next cause.
@@ -29,7 +38,7 @@ impl Failure {
 
     /// Adds a type that doesn't follow from the codes.
     pub(crate) fn kind(mut self, kind: &'static str) -> Self {
-        self.kinds.push(kind);
+        self.kinds.push(Cow::Borrowed(kind));
         self
     }
 
@@ -39,10 +48,10 @@ impl Failure {
     }
 
     /// The error stack, outermost first.
-    pub(crate) fn stack(&self) -> Vec<&'static str> {
+    pub(crate) fn stack(&self) -> Vec<&str> {
         let mut stack = vec!["DEPLOYMENT_FAILURE"];
         for code in &self.codes {
-            if !stack.contains(code) {
+            if !stack.contains(&code.as_ref()) {
                 stack.push(code);
             }
         }
@@ -50,9 +59,9 @@ impl Failure {
     }
 
     /// The error types without repetition.
-    pub(crate) fn kinds(&self) -> Vec<&'static str> {
+    pub(crate) fn kinds(&self) -> Vec<&str> {
         let mut kinds = Vec::new();
-        for kind in self.kinds.iter().copied().chain(self.codes.iter().filter_map(|code| kind_of(code))) {
+        for kind in self.kinds.iter().map(AsRef::as_ref).chain(self.codes.iter().filter_map(|code| kind_of(code))) {
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }

@@ -91,7 +91,7 @@ impl Fleet {
     /// Publishes what comes until the core ends.
     pub(crate) async fn run(mut self, mut events: UnboundedReceiver<Event>) {
         let clock = self.kernel.config.clock;
-        let cadence = Duration::from_secs(cadence(&self.kernel.config.nucleus));
+        let cadence = Duration::from_secs(cadence(&self.kernel.config.nucleus()));
         // The devices of a fleet shall not all report at the same time.
         let mut due = clock.after(rand::random_range(Duration::ZERO..=cadence));
         loop {

@@ -2,6 +2,7 @@
 
 use crate::{
     config::{Config, VERSION},
+    configuration::is_built_in,
     credentials::Provider,
     fleet, http,
     lifecycle::{self, Lifecycle},
@@ -10,8 +11,10 @@ use crate::{
     service::{Effect, Request, Service, Spec, State},
     store::Store,
     tes::{self, Tokens},
+    tree,
     user::Own,
 };
+use semver::Version;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -45,6 +48,7 @@ pub(crate) struct Kernel {
     fleet: mpsc::UnboundedSender<fleet::Event>,
     local: OnceLock<Arc<Local>>,
     tick: watch::Sender<u64>,
+    exit: watch::Sender<Option<i32>>,
 }
 
 impl Kernel {
@@ -86,6 +90,7 @@ impl Kernel {
             fleet,
             local: OnceLock::new(),
             tick: watch::Sender::new(0),
+            exit: watch::Sender::new(None),
         })
     }
 
@@ -144,6 +149,96 @@ impl Kernel {
         let mut services = self.services();
         services.insert(name.into(), Lifecycle::start(self, &service, inbox));
         None
+    }
+
+    /// Makes components what the configuration says they are; a broken one that stays the same is installed anew.
+    ///
+    /// The token exchange service comes first. In the real nucleus it starts in the same process, long before the first
+    /// script of another component is spawned with the environment that it sets.
+    pub(crate) async fn take_up(self: &Arc<Self>, names: &BTreeSet<String>) {
+        let specs = self.specs().into_iter().filter(|(name, _)| names.contains(name));
+        let (built_in, others): (Vec<_>, Vec<_>) = specs.partition(|(name, _)| name == tes::NAME);
+        for (name, spec) in built_in.into_iter().chain(others) {
+            let broken = self.service(&name).filter(|service| service.state() == State::Broken);
+            let effect = self.define(&name, spec);
+            if let Some(service) = broken.filter(|_| effect == Some(Effect::Nothing)) {
+                service.request(Request::Reinstall);
+            }
+            if name == tes::NAME {
+                self.started(&name).await;
+            }
+        }
+    }
+
+    /// Waits until a service is up or broken.
+    async fn started(&self, name: &str) {
+        let mut ticks = self.ticks();
+        let up = |service: Arc<Service>| matches!(service.state(), State::Running | State::Broken);
+        while !self.service(name).is_none_or(up) {
+            // The sender lives as long as the kernel.
+            _ = ticks.changed().await;
+        }
+    }
+
+    /// The definitions of all components, as the configuration has them.
+    pub(crate) fn specs(&self) -> BTreeMap<String, Spec> {
+        let services = self.config.configuration.read(|tree| tree.get(&["services"])).unwrap_or_default();
+        let services = services.as_object().into_iter().flatten().filter(|(name, _)| !is_built_in(name));
+        let spec = |(name, section): (&String, &Value)| {
+            let version = Version::parse(&tree::text(section, "version")?).ok()?;
+            let arn = self.store.arn(name, &version).unwrap_or_default();
+            Some((name.clone(), Spec::read(section, arn)?))
+        };
+        services.filter_map(spec).collect()
+    }
+
+    /// The named components and all that depend on them.
+    pub(crate) fn with_dependers(&self, mut names: BTreeSet<String>) -> BTreeSet<String> {
+        let services = self.all();
+        loop {
+            let depends = |service: &&Arc<Service>| {
+                service.spec().dependencies.iter().any(|(on, hard)| *hard && names.contains(on))
+            };
+            let more: Vec<String> = services.iter().filter(depends).map(|service| service.name.clone()).collect();
+            let before = names.len();
+            names.extend(more);
+            if names.len() == before {
+                return names;
+            }
+        }
+    }
+
+    /// The error type of what a component did wrong.
+    pub(crate) fn component_error(&self, name: &str) -> &'static str {
+        let arn = self.specs().remove(name).map(|spec| spec.arn).unwrap_or_default();
+        match arn.split(':').nth(4) {
+            Some("aws") => "AWS_COMPONENT_ERROR",
+            Some(account) if !account.is_empty() => "USER_COMPONENT_ERROR",
+            _ => "COMPONENT_ERROR",
+        }
+    }
+
+    /// Asks the core to end with this exit code of the nucleus.
+    pub(crate) fn exit(&self, code: i32) {
+        self.exit.send_replace(Some(code));
+    }
+
+    /// Waits until somebody asks the core to end.
+    pub(crate) async fn exiting(&self) -> i32 {
+        let mut exit = self.exit.subscribe();
+        exit.wait_for(Option::is_some).await.ok().and_then(|code| *code).unwrap_or_default()
+    }
+
+    /// Writes `config/effectiveConfig.yaml`.
+    pub(crate) fn dump_configuration(&self) {
+        match self.config.configuration.dump() {
+            Ok(file) => {
+                let line =
+                    Line::info("com.aws.greengrass.lifecyclemanager.Kernel").event("effective-config-dump-complete");
+                self.logs.nucleus(&line.with("file", file.to_string_lossy()));
+            }
+            Err(error) => tracing::warn!(%error, "writing the effective configuration"),
+        }
     }
 
     /// Stops a component for good, with its `uninstall` step, and forgets it.

@@ -10,6 +10,7 @@ mod artifact;
 mod channel;
 mod clock;
 mod config;
+mod configuration;
 mod credentials;
 mod dataplane;
 mod deployment;
@@ -50,10 +51,11 @@ use clock::Clock;
 use config::Config;
 use credentials::Provider;
 use dataplane::DataPlane;
+use deployment::{Deployer, Resumed};
 use kernel::Kernel;
 pub use local::client::run as greengrass_cli;
 use log::{Line, Logs};
-use std::{io, net::Ipv4Addr, path::PathBuf, sync::Arc};
+use std::{io, net::Ipv4Addr, os::unix::process::CommandExt, path::PathBuf, sync::Arc};
 use store::Store;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -108,31 +110,51 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     entry::prepare(&options).await?;
     let kernel = start(&options)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let code = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        code = kernel.0.exiting() => Some(code),
+    };
     let line = |event| Line::info("com.aws.greengrass.lifecyclemanager.KernelLifecycle").event(event);
     kernel.0.logs.nucleus(&line("system-shutdown").with("main", "main"));
     kernel.0.shut_down().await;
     kernel.1.disconnect().await;
     kernel.0.logs.nucleus(&line("context-shutdown-complete"));
-    Ok(())
+    let Some(code) = code else { return Ok(()) };
+    kernel.0.logs.nucleus(&line("system-shutdown").with("exitCode", code.to_string()));
+    Err(launch_again(code).into())
+}
+
+/// Becomes a new core in the same process, as the nucleus's loader does it; returns only if that can't be done. A
+/// reboot ends every other process of the device before.
+fn launch_again(code: i32) -> io::Error {
+    if code == deployment::REBOOT && std::process::id() == 1 {
+        // Nobody may be left.
+        _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(-1), nix::sys::signal::Signal::SIGKILL);
+    }
+    match std::env::current_exe() {
+        Ok(program) => std::process::Command::new(program).args(std::env::args_os().skip(1)).exec(),
+        Err(error) => error,
+    }
 }
 
 /// Starts everything; the tasks run on by themselves.
 fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
-    let config = Config::load(&options.init_config, &options.root).map_err(configuration)?;
-    let config = Config { clock: Clock::new(options.speed).timed(options.timing), ..config };
+    let (config, resumed) = configure(options)?;
     let store = Store::open(&options.root)?;
     let logs = Arc::new(Logs::new(&store.logs()));
-    logs.configure(&config.nucleus);
+    logs.configure(&config.nucleus());
     logs.open("main");
     let line = Line::info("com.aws.greengrass.lifecyclemanager.KernelLifecycle").thread("main").event("system-start");
     let line = line.message("Launch Nucleus").with("configPath", options.root.join("config").to_string_lossy());
     logs.nucleus(&line.with("rootPath", options.root.to_string_lossy()).with("version", config::VERSION));
+    deployment::launch::Launch::new(&options.root).set_up()?;
 
-    let timeouts = http::Timeouts::of(&config.nucleus);
+    if resumed.is_none() {
+        let text = "No ongoing deployment detected. Proceed as default";
+        logs.nucleus(&Line::info("com.aws.greengrass.lifecyclemanager.Kernel").thread("main").message(text));
+    }
+    let timeouts = http::Timeouts::of(&config.nucleus());
     let iot = http::iot_client(&config, timeouts).map_err(configuration)?;
     let provider = Arc::new(Provider::new(&config, iot.clone(), logs.clone()));
     let s3 = S3 {
@@ -145,15 +167,15 @@ fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
     let (mqtt, incoming) = mqtt::connect(&config, tls, logs.clone());
     let (events, fleet_events) = mpsc::unbounded_channel();
     let data_plane = DataPlane::new(&config, iot);
-    let (clock, nucleus) = (config.clock, config.nucleus.clone());
+    let (clock, nucleus) = (config.clock, config.nucleus());
     let kernel = Kernel::new(config, store.clone(), logs.clone(), provider, events);
-    kernel.configure(&kernel.config.nucleus);
+    kernel.configure(&kernel.config.nucleus());
     ipc::watch(kernel.clone())?;
-
+    kernel.dump_configuration();
     tokio::spawn(fleet::Fleet::new(kernel.clone(), mqtt.clone()).run(fleet_events));
     let queue = queue::Queue::new(logs.clone());
     if clock.is_real() {
-        queue.poll_every(queue::period(&kernel.config.nucleus), clock);
+        queue.poll_every(queue::period(&kernel.config.nucleus()), clock);
     }
     let jobs = jobs::Jobs::new(kernel.clone(), mqtt.clone(), queue.clone());
     let shadow = shadow::Shadow::new(kernel.clone(), mqtt.clone(), queue.clone());
@@ -161,10 +183,48 @@ fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
     kernel.offer_locally(local::Local::new(queue.clone()));
     kernel.report(fleet::Event::Launch);
     let channel = channel::Channel { kernel: kernel.clone(), mqtt: mqtt.clone(), jobs, shadow, keeper: keeper.clone() };
-    tokio::spawn(channel.run(incoming));
     let artifacts = Artifacts { s3, store, logs, clock, nucleus };
-    tokio::spawn(deployment::Deployer::new(kernel.clone(), keeper, data_plane, artifacts).run(queue));
+    let deployer = Deployer::new(kernel.clone(), keeper, data_plane, artifacts);
+    let work = Work { kernel: kernel.clone(), deployer, queue, resumed };
+    tokio::spawn(work.begin(async { channel.run(incoming).await }));
     Ok((kernel, mqtt))
+}
+
+/// What the core does once it stands.
+struct Work {
+    kernel: Arc<Kernel>,
+    deployer: Deployer,
+    queue: Arc<queue::Queue>,
+    resumed: Option<Resumed>,
+}
+
+impl Work {
+    /// Goes on with what a restart interrupted, starts the components and talks to the cloud.
+    async fn begin(self, channel: impl Future<Output = ()> + Send + 'static) {
+        let Self { kernel, deployer, queue, resumed } = self;
+        let resumed = match resumed {
+            Some(resumed) => Some(deployer.bootstrap(resumed).await),
+            None => None,
+        };
+        // Before the cloud can offer it again.
+        if let Some(resumed) = &resumed {
+            queue.offer(resumed.item());
+        }
+        tokio::spawn(channel);
+        tokio::spawn(async move { kernel.take_up(&kernel.specs().into_keys().collect()).await });
+        deployer.run(queue, resumed).await;
+    }
+}
+
+/// The configuration, and the deployment that a restart interrupted, whose configuration it then is.
+fn configure(options: &Options) -> Result<(Config, Option<Resumed>), Error> {
+    let load = || Config::load(&options.init_config, &options.root).map_err(configuration);
+    let mut config = load()?;
+    let resumed = Resumed::find(&options.root, &config.configuration);
+    if resumed.is_some() {
+        config = load()?;
+    }
+    Ok((Config { clock: Clock::new(options.speed).timed(options.timing), ..config }, resumed))
 }
 
 fn configuration(error: impl std::error::Error + Send + Sync + 'static) -> Error {

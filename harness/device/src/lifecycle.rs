@@ -82,7 +82,6 @@ impl Lifecycle {
 ///
 /// # Errors
 /// If it takes too long.
-#[cfg_attr(not(test), expect(dead_code, reason = "deployments do not run it yet"))]
 pub(crate) async fn bootstrap(kernel: &Arc<Kernel>, name: &str, spec: Spec) -> Result<i32, BootstrapTimeout> {
     let (service, _inbox) = Service::new(name, spec);
     let limit = step::timeout(&service, "bootstrap").unwrap_or(BOOTSTRAP);

@@ -224,7 +224,7 @@ fn components(kernel: &Kernel) -> Value {
             "version": version, "state": state, "configuration": configuration})
     };
     let own = crate::fleet::BUILT_IN.map(|name| component(name, "0.0.0", "RUNNING".into(), Value::Null));
-    let nucleus = component(NUCLEUS, VERSION, "FINISHED".into(), kernel.config.nucleus.clone());
+    let nucleus = component(NUCLEUS, VERSION, "FINISHED".into(), kernel.config.nucleus());
     let services = kernel.all().into_iter().map(|service| {
         let (spec, state) = (service.spec(), service.state().to_string());
         let configuration = spec.configuration.as_object().filter(|tree| !tree.is_empty());

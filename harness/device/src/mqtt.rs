@@ -125,7 +125,7 @@ pub(crate) fn connect(
     tls: ClientConfig,
     logs: Arc<Logs>,
 ) -> (Mqtt, mpsc::UnboundedReceiver<Incoming>) {
-    let limits = Limits::of(&config.nucleus);
+    let limits = Limits::of(&config.nucleus());
     let mut options = MqttOptions::new(&config.thing, &config.data_endpoint, config.mqtt_port);
     options
         .set_transport(Transport::Tls(TlsConfiguration::Rustls(Arc::new(tls))))

@@ -4,7 +4,7 @@ mod desired;
 
 pub(crate) use desired::Request;
 
-use crate::recipe::Dependency;
+use crate::tree;
 use desired::Desired;
 use semver::Version;
 use serde_json::{Value, json};
@@ -129,29 +129,22 @@ pub(crate) struct Service {
 }
 
 impl Spec {
-    /// Makes the dependency list of a recipe.
-    pub(crate) fn dependencies(of: &[Dependency]) -> Vec<(String, bool)> {
-        of.iter().map(|dependency| (dependency.name.clone(), dependency.hard)).collect()
-    }
-
-    /// The component's section of the nucleus's configuration.
-    pub(crate) fn section(&self) -> Value {
-        let dependencies: Vec<String> = self
-            .dependencies
-            .iter()
-            .map(|(name, hard)| format!("{name}:{}", if *hard { "HARD" } else { "SOFT" }))
-            .collect();
-        let mut section = json!({
-            "componentType": "GENERIC",
-            "configuration": self.configuration,
-            "dependencies": dependencies,
-            "lifecycle": self.lifecycle,
-            "version": self.version.to_string(),
-        });
-        if let Some(user) = &self.user {
-            section["runWith"] = json!({"posixUser": user});
-        }
-        section
+    /// Reads the component's section of the nucleus's configuration.
+    pub(crate) fn read(section: &Value, arn: String) -> Option<Self> {
+        let part = |key: &str| tree::get(section, key).cloned().unwrap_or_else(|| json!({}));
+        let dependency = |text: &str| {
+            let (name, kind) = text.split_once(':').unwrap_or((text, "HARD"));
+            (name.to_owned(), !kind.eq_ignore_ascii_case("SOFT"))
+        };
+        let dependencies = part("dependencies");
+        Some(Self {
+            version: Version::parse(&tree::text(section, "version")?).ok()?,
+            arn,
+            lifecycle: part("lifecycle"),
+            configuration: part("configuration"),
+            dependencies: dependencies.as_array()?.iter().filter_map(Value::as_str).map(dependency).collect(),
+            user: tree::text(&part("runWith"), "posixUser"),
+        })
     }
 }
 

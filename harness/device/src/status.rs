@@ -81,7 +81,7 @@ pub(crate) struct Details {
 impl Details {
     /// The details of a deployment that is over.
     pub(crate) fn new(detailed: &str, failure: Option<&Failure>) -> Self {
-        let texts = |of: Vec<&'static str>| of.into_iter().map(str::to_owned).collect();
+        let texts = |of: Vec<&str>| of.into_iter().map(str::to_owned).collect();
         Self {
             detailed: Some(detailed.into()),
             cause: failure.map(Failure::cause),

@@ -80,18 +80,44 @@ impl Store {
         chown_tree(&self.work(name), uid, gid)
     }
 
-    /// Keeps a recipe from the cloud, as YAML, and the ARN that it came with.
+    /// Keeps a recipe, as YAML, and the ARN that it came with from the cloud.
     ///
     /// # Errors
     /// If a file can't be written.
-    pub(crate) fn keep_recipe(&self, recipe: &Recipe, arn: &str) -> io::Result<()> {
+    pub(crate) fn keep_recipe(&self, recipe: &Recipe, arn: Option<&str>) -> io::Result<()> {
         let text = recipe.to_yaml();
         let file = self.recipe_file(&recipe.name, &recipe.version.to_string(), "recipe.yaml");
         if fs::read_to_string(&file).ok().as_deref() != Some(&text) {
             fs::write(file, text)?;
         }
+        let Some(arn) = arn else { return Ok(()) };
         let metadata = json!({"componentVersionArn": arn}).to_string();
         fs::write(self.recipe_file(&recipe.name, &recipe.version.to_string(), "metadata.json"), metadata)
+    }
+
+    /// Takes in recipes and artifacts from folders of the device, as local deployments bring them.
+    ///
+    /// # Errors
+    /// If a file can't be copied, or a recipe is none.
+    pub(crate) fn bring(&self, recipes: Option<&Path>, artifacts: Option<&Path>) -> io::Result<()> {
+        for file in recipes.map(files).transpose()?.unwrap_or_default() {
+            let extension = file.extension().map(std::ffi::OsStr::to_ascii_lowercase);
+            if !matches!(extension.as_deref().and_then(|extension| extension.to_str()), Some("yaml" | "yml" | "json")) {
+                continue;
+            }
+            let recipe = Recipe::parse(&fs::read(&file)?).map_err(|error| {
+                io::Error::other(format!("Unable to parse {} as a recipe due to: {error}", file.display()))
+            })?;
+            self.keep_recipe(&recipe, None)?;
+        }
+        let Some(folder) = artifacts else { return Ok(()) };
+        for file in files(folder)? {
+            let inside = file.strip_prefix(folder).map_err(io::Error::other)?;
+            let target = self.root.join("packages/artifacts").join(inside);
+            target.parent().map_or(Ok(()), |parent| make(parent, 0o755))?;
+            fs::copy(&file, target)?;
+        }
+        Ok(())
     }
 
     /// A stored recipe.
@@ -151,6 +177,20 @@ fn hash(name: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(name))
 }
 
+/// The files below a folder.
+fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(self::files(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
 fn make(folder: &Path, mode: u32) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     fs::set_permissions(folder, fs::Permissions::from_mode(mode))
@@ -185,7 +225,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let text = br#"{"RecipeFormatVersion":"2020-01-25","ComponentName":"a.B","ComponentVersion":"1.0.0","Manifests":[{}]}"#;
-        store.keep_recipe(&Recipe::parse(text).unwrap(), "arn:x").unwrap();
+        store.keep_recipe(&Recipe::parse(text).unwrap(), Some("arn:x")).unwrap();
         let version = Version::new(1, 0, 0);
         store.make_folders("a.B", &version).unwrap();
         assert_eq!(store.versions("a.B"), [Version::new(1, 0, 0)]);

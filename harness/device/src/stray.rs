@@ -22,11 +22,15 @@ const PORT: u16 = 9;
 pub(crate) async fn catch(gateway: Ipv4Addr) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)).await?;
     let (network, port) = (format!("{gateway}/28"), PORT.to_string());
-    let rule = ["-w", "-t", "nat", "-A", "OUTPUT", "-p", "tcp", "-m", "addrtype", "!", "--dst-type", "LOCAL"];
+    let rule = ["OUTPUT", "-p", "tcp", "-m", "addrtype", "!", "--dst-type", "LOCAL"];
     let to = ["!", "-d", &network, "-j", "REDIRECT", "--to-ports", &port];
-    let output = Command::new("iptables").args(rule).args(to).output().await?;
-    if !output.status.success() {
-        return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    let iptables = |verb: &str| Command::new("iptables").args(["-w", "-t", "nat", verb]).args(rule).args(to).output();
+    // A core that was launched again finds its rule.
+    if !iptables("-C").await?.status.success() {
+        let output = iptables("-A").await?;
+        if !output.status.success() {
+            return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        }
     }
     tokio::spawn(async move {
         loop {

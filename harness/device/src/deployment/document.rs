@@ -1,9 +1,10 @@
-//! The deployment document that an IoT job carries.
+//! What a deployment asks for, from the document that its channel brings.
 
-use crate::{failure::Failure, tree};
+use super::groups::{self, LOCAL};
+use crate::{configuration::Node, failure::Failure, queue::Kind, tree};
 use semver::Version;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Capabilities that the nucleus has.
 const CAPABILITIES: [&str; 3] = ["LARGE_CONFIGURATION", "LINUX_RESOURCE_LIMITS", "SUB_DEPLOYMENTS"];
@@ -11,16 +12,21 @@ const CAPABILITIES: [&str; 3] = ["LARGE_CONFIGURATION", "LINUX_RESOURCE_LIMITS",
 /// A deployment as it was asked for.
 #[derive(Clone, Debug)]
 pub(super) struct Document {
+    pub(super) kind: Kind,
     pub(super) id: String,
-    /// The configuration's ARN with its revision.
+    /// The configuration's ARN with its revision; empty for a local deployment.
     pub(super) arn: String,
-    /// `thinggroup/NAME` or `thing/NAME`.
+    /// `thinggroup/NAME`, `thing/NAME` or `LOCAL_DEPLOYMENT`.
     pub(super) group: String,
     /// Milliseconds since 1970.
     pub(super) created: i64,
     pub(super) roots: BTreeMap<String, Root>,
     /// Whether a failure is rolled back.
     pub(super) rollback: bool,
+    /// Whether components may be asked before they are updated.
+    pub(super) notify: bool,
+    /// Where a local deployment brings recipes and artifacts from.
+    pub(super) folders: Option<(Option<PathBuf>, Option<PathBuf>)>,
     capabilities: Vec<String>,
 }
 
@@ -32,34 +38,88 @@ pub(super) struct Root {
     pub(super) merge: Option<Value>,
     /// JSON pointers to reset before.
     pub(super) reset: Vec<String>,
-    /// `runWith.posixUser`.
-    pub(super) user: Option<String>,
+    /// `runWith`, if it is given.
+    pub(super) run_with: Option<Value>,
 }
 
 impl Document {
-    /// Reads a document.
+    /// Reads a document as its channel has it; a local one changes the roots that `tree` keeps of its group.
     ///
     /// # Errors
     /// As the deployment fails with it.
-    pub(super) fn parse(document: &Value) -> Result<Self, Failure> {
+    pub(super) fn read(kind: Kind, document: &Value, tree: &Node) -> Result<Self, Failure> {
+        match kind {
+            // The parser of IoT job documents makes every number a floating one.
+            Kind::Job => Self::cloud(kind, &tree::doubles(document), document),
+            Kind::Shadow => Self::cloud(kind, document, document),
+            Kind::Local => Self::local(document, tree),
+        }
+    }
+
+    fn cloud(kind: Kind, document: &Value, exact: &Value) -> Result<Self, Failure> {
         let text = |key: &str| document[key].as_str().map(str::to_owned);
         let (Some(id), Some(arn)) = (text("deploymentId"), text("configurationArn")) else {
             let codes = ["DEPLOYMENT_DOCUMENT_NOT_VALID", "DEPLOYMENT_DOCUMENT_PARSE_ERROR"];
             return Err(Failure::new("Error parsing deployment document", &codes).kind("CLOUD_SERVICE_ERROR"));
         };
+        let parent = text("onBehalfOf").and_then(|arn| Some(arn.rsplit_once(":thinggroup/")?.1.to_owned()));
         let target = arn.split(":configuration:").nth(1).unwrap_or(&arn);
-        let group = target.rsplit_once(':').map_or(target, |(group, _)| group).to_owned();
+        let own = target.rsplit_once(':').map_or(target, |(group, _)| group);
+        let group = parent.map_or_else(|| own.to_owned(), |name| format!("thinggroup/{name}"));
         let components = document["components"].as_object().into_iter().flatten();
         Ok(Self {
+            kind,
             id,
             group,
             arn,
-            created: document["creationTimestamp"].as_i64().unwrap_or_default(),
+            created: exact["creationTimestamp"].as_i64().unwrap_or_default(),
             roots: components
                 .map(|(name, value)| Ok((name.clone(), Root::parse(name, value)?)))
                 .collect::<Result<_, _>>()?,
             rollback: text("failureHandlingPolicy").as_deref() != Some("DO_NOTHING"),
+            notify: document["componentUpdatePolicy"]["action"] != "SKIP_NOTIFY_COMPONENTS",
+            folders: None,
             capabilities: texts(&document["requiredCapabilities"]),
+        })
+    }
+
+    fn local(request: &Value, tree: &Node) -> Result<Self, Failure> {
+        let Some(id) = request["requestId"].as_str() else {
+            let codes = ["DEPLOYMENT_DOCUMENT_NOT_VALID", "DEPLOYMENT_DOCUMENT_PARSE_ERROR"];
+            let text = "Unable to parse the local deployment request - Invalid JSON";
+            return Err(Failure::new(text, &codes).kind("NUCLEUS_ERROR"));
+        };
+        let named = request["groupName"].as_str().filter(|name| !name.is_empty());
+        let group = named.map_or_else(|| LOCAL.to_owned(), |name| format!("thinggroup/{name}"));
+        let mut versions = groups::roots(tree).remove(&group).unwrap_or_default();
+        let removed = texts(&request["componentsToRemove"]);
+        versions.retain(|name, _| !removed.contains(name));
+        for (name, version) in request["componentsToMerge"].as_object().into_iter().flatten() {
+            versions.insert(name.clone(), parse_version(name, version.as_str().unwrap_or_default())?);
+        }
+        let root = |(name, version): (String, Version)| {
+            let update = &request["configurationUpdate"][&name];
+            let run_with = &request["componentToRunWithInfo"][&name];
+            let root = Root {
+                version,
+                merge: update.get("MERGE").filter(|merge| !merge.is_null()).cloned(),
+                reset: texts(&update["RESET"]),
+                run_with: (!run_with.is_null()).then(|| run_with.clone()),
+            };
+            (name, root)
+        };
+        let folder = |key: &str| request[key].as_str().filter(|path| !path.is_empty()).map(PathBuf::from);
+        Ok(Self {
+            kind: Kind::Local,
+            id: id.into(),
+            arn: String::new(),
+            group,
+            created: request["requestTimestamp"].as_i64().unwrap_or_default(),
+            roots: versions.into_iter().map(root).collect(),
+            rollback: request["failureHandlingPolicy"] == "ROLLBACK",
+            notify: false,
+            folders: Some((folder("recipeDirectoryPath"), folder("artifactsDirectoryPath"))),
+            capabilities: texts(&request["requiredCapabilities"]),
         })
     }
 
@@ -84,21 +144,21 @@ impl Document {
 
 impl Root {
     fn parse(name: &str, value: &Value) -> Result<Self, Failure> {
-        let version = value["version"].as_str().unwrap_or_default();
-        let version = Version::parse(version).map_err(|error| {
-            Failure::new(
-                format!("Unsupported component version {version} of {name}: {error}"),
-                &["COMPONENT_VERSION_NOT_VALID"],
-            )
-        })?;
         let update = &value["configurationUpdate"];
         Ok(Self {
-            version,
-            merge: update.get("merge").filter(|merge| !merge.is_null()).map(tree::doubles),
+            version: parse_version(name, value["version"].as_str().unwrap_or_default())?,
+            merge: update.get("merge").filter(|merge| !merge.is_null()).cloned(),
             reset: texts(&update["reset"]),
-            user: value["runWith"]["posixUser"].as_str().map(str::to_owned),
+            run_with: value.get("runWith").filter(|run_with| !run_with.is_null()).cloned(),
         })
     }
+}
+
+fn parse_version(name: &str, version: &str) -> Result<Version, Failure> {
+    Version::parse(version).map_err(|error| {
+        let text = format!("Unsupported component version {version} of {name}: {error}");
+        Failure::new(text, &["COMPONENT_VERSION_NOT_VALID"])
+    })
 }
 
 fn texts(list: &Value) -> Vec<String> {
@@ -110,18 +170,43 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    // [core-deploy-1]
     #[test]
     fn a_job_document() {
-        let document = Document::parse(&json!({
+        fidelity::fidelity!("core-deploy-1");
+        let document = json!({
             "deploymentId": "d", "configurationArn": "arn:aws:greengrass:r:1:configuration:thinggroup/G:3",
             "creationTimestamp": 5, "requiredCapabilities": ["X"],
             "components": {"a.B": {"version": "1.0.0", "configurationUpdate": {"merge": {"n": 5}, "reset": ["/o"]}}},
-        }))
-        .unwrap();
-        assert_eq!(document.group, "thinggroup/G");
+        });
+        let document = Document::read(Kind::Job, &document, &Node::empty()).unwrap();
+        assert_eq!((document.group.as_str(), document.created), ("thinggroup/G", 5));
         assert!(document.rollback);
         assert_eq!(document.roots["a.B"].merge, Some(json!({"n": 5.0})));
         assert_eq!(document.check_capabilities().unwrap_err().kinds(), ["REQUEST_ERROR"]);
+    }
+
+    #[test]
+    fn a_local_request_changes_the_roots_of_its_group() {
+        let mut tree = Node::empty();
+        let request = |merge: Value, remove: Value| {
+            json!({"requestId": "r", "requestTimestamp": 7, "componentsToMerge": merge, "componentsToRemove": remove,
+                "configurationUpdate": {"a": {"MERGE": {"n": 5}, "RESET": ["/o"]}},
+                "componentToRunWithInfo": {"a": {"posixUser": "u"}}})
+        };
+        let read = |tree: &Node, request: &Value| Document::read(Kind::Local, request, tree).unwrap();
+        let first = read(&tree, &request(json!({"a": "1.0.0", "b": "1.0.0"}), json!([])));
+        assert_eq!((first.group.as_str(), first.rollback, first.notify), (LOCAL, false, false));
+        assert_eq!(first.roots["a"].merge, Some(json!({"n": 5})), "numbers stay whole");
+        groups::record(&mut tree, &first);
+        let second = read(&tree, &request(json!({"a": "2.0.0"}), json!(["b"])));
+        assert_eq!(second.roots.keys().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(second.roots["a"].version, Version::new(2, 0, 0));
+    }
+
+    #[test]
+    fn documents_that_are_none() {
+        let failure = |kind| Document::read(kind, &json!({}), &Node::empty()).unwrap_err();
+        assert_eq!(failure(Kind::Job).kinds(), ["CLOUD_SERVICE_ERROR"]);
+        assert_eq!(failure(Kind::Local).kinds(), ["NUCLEUS_ERROR"]);
     }
 }

@@ -5,7 +5,6 @@ use crate::{
     failure::Failure,
     interpolate::{Complaint, Scope, Subject},
     log::{self, Line},
-    tree,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -26,10 +25,8 @@ impl Deployer {
         &self,
         mut subjects: BTreeMap<String, Subject>,
         components: &BTreeMap<String, Component>,
+        configurations: bool,
     ) -> Result<BTreeMap<String, Interpolated>, Failure> {
-        let nucleus = &self.kernel.config.nucleus;
-        let configurations =
-            tree::text(nucleus, "interpolateComponentConfiguration").is_some_and(|flag| flag == "true");
         let names: Vec<(String, String)> = components.keys().map(|name| (name.clone(), String::new())).collect();
         let mut done = BTreeMap::new();
         for (name, _) in log::java_order(&names) {

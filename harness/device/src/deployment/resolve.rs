@@ -1,6 +1,9 @@
 //! Which version of each component a deployment means.
 
-use super::{Deployer, Groups, RETRY};
+use super::{
+    Deployer, RETRY,
+    groups::{LOCAL, Roots},
+};
 use crate::{
     artifact::pause,
     config::{NUCLEUS, VERSION},
@@ -11,7 +14,7 @@ use crate::{
     log::Line,
     recipe::{self, Recipe, Selected},
     requirement::Requirement,
-    tes, tree,
+    tes,
 };
 use semver::Version;
 use std::collections::{BTreeMap, VecDeque};
@@ -25,8 +28,6 @@ const RESOLVER: &str = "com.aws.greengrass.componentmanager.DependencyResolver";
 pub(super) struct Component {
     pub(super) recipe: Recipe,
     pub(super) selected: Selected,
-    /// The ARN that the cloud gave.
-    pub(super) arn: String,
 }
 
 /// The requirements on one component by who has them.
@@ -39,9 +40,6 @@ impl Component {
         let own = recipe.name == tes::NAME || recipe.name == local::NAME;
         if recipe.kind != "aws.greengrass.generic" && !own {
             return Some(format!("the component type `{}`", recipe.kind));
-        }
-        if tree::get(&self.selected.lifecycle, "bootstrap").is_some() {
-            return Some("the lifecycle step `bootstrap`".into());
         }
         None
     }
@@ -56,7 +54,7 @@ impl Deployer {
     /// Resolves the roots of all groups and what they depend on, breadth first, one call per component.
     pub(super) async fn resolve(
         &self,
-        groups: &Groups,
+        roots: &Roots,
         cancelled: &watch::Receiver<bool>,
     ) -> Result<BTreeMap<String, Component>, Failure> {
         let logs = &self.kernel.logs;
@@ -64,13 +62,12 @@ impl Deployer {
         logs.nucleus(&line.message("Start to resolve all groups dependencies"));
         let mut requirements: BTreeMap<String, Requirements> = BTreeMap::new();
         let mut queue = VecDeque::new();
-        for (group, roots) in &groups.roots {
-            for (name, root) in roots {
-                let requirement = Requirement::exactly(&root.version).map_err(|_| {
+        for (group, roots) in roots {
+            for (name, version) in roots {
+                let requirement = Requirement::exactly(version).map_err(|_| {
                     let text = format!(
-                        "Unsupported component version '{}' for component '{name}'. For pre-release versions, please \
-                         start the version tag with a non-numeric character",
-                        root.version
+                        "Unsupported component version '{version}' for component '{name}'. For pre-release versions, please \
+                         start the version tag with a non-numeric character"
                     );
                     Failure::new(text, &["COMPONENT_VERSION_NOT_VALID"])
                 })?;
@@ -121,7 +118,7 @@ impl Deployer {
     }
 
     /// Says that something is not emulated, which is told apart from a component's own failure.
-    fn unsupported(&self, what: &str) -> Failure {
+    pub(super) fn unsupported(&self, what: &str) -> Failure {
         self.kernel.logs.nucleus(&Line::error(RESOLVER).event("greenproof-unsupported").message(what));
         Failure::new(format!("{what} is not emulated"), &[])
     }
@@ -137,6 +134,9 @@ impl Deployer {
         let rendered = requirements.iter().map(|(by, requirement)| (by.clone(), requirement.to_string())).collect();
         let candidate = local.as_ref().map(ToString::to_string);
         let answer = loop {
+            if local.is_some() && requirements.contains_key(LOCAL) {
+                break None;
+            }
             let error = match self.data_plane.resolve(name, &rendered, candidate.as_deref()).await {
                 Ok(answer) => break Some(answer),
                 Err(error) => error,
@@ -154,30 +154,24 @@ impl Deployer {
             logs.nucleus(&line.cause(chain(&error)));
             pause(self.kernel.config.clock, cancelled, RETRY, RETRY).await?;
         };
-        let (recipe, arn) = match (answer, local) {
+        let recipe = match (answer, local) {
             (Some(answer), _) => {
                 let recipe = Recipe::parse(&answer.recipe).map_err(|error| unusable(&error))?;
-                self.kernel.store.keep_recipe(&recipe, &answer.arn).map_err(|error| {
+                self.kernel.store.keep_recipe(&recipe, Some(&answer.arn)).map_err(|error| {
                     Failure::new("Failed to save recipe", &["IO_ERROR", "IO_WRITE_ERROR"]).because(error.to_string())
                 })?;
-                (recipe, answer.arn)
+                recipe
             }
-            (None, Some(version)) => {
-                let recipe = self.kernel.store.recipe(name, &version).ok_or_else(|| {
-                    Failure::new(
-                        "Failed to load recipe",
-                        &["COMPONENT_PACKAGE_LOADING_ERROR", "LOCAL_RECIPE_NOT_FOUND"],
-                    )
-                })?;
-                (recipe, self.kernel.store.arn(name, &version).unwrap_or_default())
-            }
+            (None, Some(version)) => self.kernel.store.recipe(name, &version).ok_or_else(|| {
+                Failure::new("Failed to load recipe", &["COMPONENT_PACKAGE_LOADING_ERROR", "LOCAL_RECIPE_NOT_FOUND"])
+            })?,
             (None, None) => return Err(Failure::new("No component version", &["NO_AVAILABLE_COMPONENT_VERSION"])),
         };
         let line = Line::info(LOGGER).event("resolve-component-version-end").message("Resolved component version");
         logs.nucleus(&line.with("ResolvedComponent", format!("{name}-v{}", recipe.version)));
         let selected = recipe.select(&self.kernel.config.platform).map_err(|error| unusable(&error))?;
         selected.complaints.iter().for_each(|line| logs.nucleus(line));
-        Ok(Component { recipe, selected, arn })
+        Ok(Component { recipe, selected })
     }
 
     /// The version that is there already: the running one, else the highest in the store.

@@ -300,7 +300,11 @@ mod greengrass {
     async fn world(content: &str) -> World {
         let world = World::new("greengrass:lib/a.zip", content).await;
         let recipe = Recipe::read(&world.recipe).unwrap();
-        world.artifacts.store.keep_recipe(&recipe, "arn:aws:greengrass:r:a:components:a.B:versions:1.0.0").unwrap();
+        world
+            .artifacts
+            .store
+            .keep_recipe(&recipe, Some("arn:aws:greengrass:r:a:components:a.B:versions:1.0.0"))
+            .unwrap();
         world
     }
 
