@@ -73,6 +73,7 @@ pub async fn run() -> Result<(), Error> {
     let localstack = LocalStack::new(&world);
     let sessions = Arc::new(Sessions::default());
     let faults = Arc::new(Faults::default());
+    world.faults.iter().cloned().for_each(|fault| faults.begin(fault));
     let front = Arc::new(tls::Front {
         iot: Iot::new(Arc::clone(&world), Arc::clone(&sessions), Arc::clone(&faults)).map_err(Error::Setup)?,
         provider: Provider::new(Arc::clone(&world), Arc::clone(&sessions)).map_err(Error::Setup)?,

@@ -175,6 +175,14 @@ fn read(text: &str) -> Result<Fault, String> {
     }
 }
 
+impl FromStr for Kind {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        kind(name).map_err(|why| Error { text: name.to_owned(), why })
+    }
+}
+
 fn kind(name: &str) -> Result<Kind, String> {
     match name {
         "mqtt.cut" => return Ok(Kind::Cut),

@@ -4,6 +4,7 @@
 //! They carry minted secrets and private keys; they exist only inside the container and in the harness's memory.
 //! This module only describes; it resolves and checks nothing.
 
+use crate::fault::Fault;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt, net::Ipv4Addr};
@@ -68,6 +69,9 @@ pub struct World {
     pub components: Vec<Component>,
     /// The deployments that wait for the device, in the order of their creation.
     pub deployments: Vec<Deployment>,
+    /// What goes wrong from the start.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
 }
 
 /// A certificate authority with its key, both PEM.

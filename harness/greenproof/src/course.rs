@@ -87,8 +87,8 @@ impl<'a> Course<'a> {
 
     /// Carries a step out; says whether all is as it expects.
     async fn step(&mut self, index: usize, mut beginning: Beginning) -> Result<bool, Ending> {
-        if index == 0 {
-            // Its deployment was there before the device was.
+        if index <= self.environment.plan.scenario.opening() {
+            // Its deployment or fault was there before the device was.
             beginning.time = self.environment.began;
         }
         let mut output = None;
@@ -142,6 +142,9 @@ impl<'a> Course<'a> {
             }
             Action::Kill(_) => self.kill(beginning).await?,
             Action::Await(condition) => self.await_condition(condition, beginning).await?,
+            Action::Fault(_) if index < self.environment.plan.scenario.opening() => {}
+            Action::Fault(fault) => self.order(&Control::Fault(fault.clone())).await?,
+            Action::FaultEnd(name) => self.order(&Control::FaultEnd(name.to_string())).await?,
         }
         // A step that expects how the deployment under way ends waits for its end.
         let ends = step.expect.deployment.as_deref().is_some_and(Progress::is_end);
@@ -153,16 +156,19 @@ impl<'a> Course<'a> {
         let deployment = self.environment.plan.deployments[&index].clone();
         let components = deployment.components.keys().filter(|name| !name.starts_with("aws.greengrass."));
         self.deployment = Some(Deployment { id: deployment.id.clone(), components: components.cloned().collect() });
-        if index == 0 {
+        if index == self.environment.plan.scenario.opening() {
             return Ok(());
         }
-        self.environment.order(&Control::Deploy(deployment)).await.map_err(|error| died(&error))
+        self.order(&Control::Deploy(deployment)).await
+    }
+
+    async fn order(&self, order: &Control) -> Result<(), Ending> {
+        self.environment.order(order).await.map_err(|error| died(&error))
     }
 
     async fn cancel(&self) -> Result<(), Ending> {
         let Some(deployment) = &self.deployment else { return Ok(()) };
-        let order = Control::Cancel { deployment: deployment.id.clone() };
-        self.environment.order(&order).await.map_err(|error| died(&error))
+        self.order(&Control::Cancel { deployment: deployment.id.clone() }).await
     }
 
     async fn command(&self, user: Option<&str>, command: &[String]) -> Result<Output, Ending> {

@@ -137,6 +137,7 @@ impl Plan {
     #[must_use]
     pub fn world(&self, localstack: &str, at: Addresses) -> World {
         let aws = &self.scenario.aws;
+        let opening = self.scenario.opening();
         let alias = RoleAlias { role: aws.role.name.clone(), duration_seconds: 3600 };
         let role = world::Role {
             path: "/".into(),
@@ -165,7 +166,8 @@ impl Plan {
             buckets: self.buckets.clone(),
             components: self.listed_components(),
             // What comes first waits for the device; what comes later is ordered when it is its turn.
-            deployments: self.deployments.get(&0).cloned().into_iter().collect(),
+            deployments: self.deployments.get(&opening).cloned().into_iter().collect(),
+            faults: self.scenario.steps[..opening].iter().filter_map(|step| step.action.fault()).cloned().collect(),
         }
     }
 

@@ -223,6 +223,13 @@ pub struct MustFail {
 }
 
 impl Scenario {
+    /// How many steps come before the device does anything: the faults at the beginning. What follows them, if it is a
+    /// deployment, waits for the device too.
+    #[must_use]
+    pub fn opening(&self) -> usize {
+        self.steps.iter().take_while(|step| matches!(step.action, Action::Fault(_))).count()
+    }
+
     /// Reads a scenario file and all that it names.
     ///
     /// # Errors

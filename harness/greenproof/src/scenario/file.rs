@@ -8,9 +8,10 @@ mod table;
 
 use super::{
     Aws, Device, Error, Expect, GitHub, Repository, Role, Scenario, Timing, Token,
-    step::{Deploy, Expect as Seen},
+    step::{Action, Deploy, Expect as Seen, Step},
 };
 use crate::component::{self, Component};
+use cloud::fault::Kind;
 use iam::Document;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -280,6 +281,20 @@ impl Layer<'_> {
             || deploys().any(|deploy| deploy.components.is_empty() && scenario.steps.len() == 1)
         {
             return missing("`[deployment]`", "name at least one component and its version, or state a `[[step]]`");
+        }
+        for (index, step) in scenario.steps.iter().enumerate() {
+            let begins =
+                |earlier: &Step, name: &Kind| matches!(&earlier.action, Action::Fault(fault) if fault.kind == *name);
+            if let Action::FaultEnd(name) = &step.action
+                && !scenario.steps[..index].iter().any(|earlier| begins(earlier, name))
+            {
+                let message = format!("no earlier step begins the fault `{name}`");
+                return Err(self.error(
+                    self.find("fault_end"),
+                    message,
+                    "name the fault as it began, without parameters",
+                ));
+            }
         }
         if scenario.aws.region.is_empty() {
             return missing("`aws.region`", "state the region that the recipe and the policies name");

@@ -1,7 +1,10 @@
 //! What happens in a run, step by step, and what must be seen of each step.
 
 use super::{Line, text};
-use cloud::world::{FailureHandling, Wanted};
+use cloud::{
+    fault::{Fault, Kind},
+    world::{FailureHandling, Wanted},
+};
 use std::{collections::BTreeMap, fmt};
 
 /// One step: something that is done to the world, and what must be seen of it.
@@ -33,6 +36,10 @@ pub enum Action {
     Kill(Victim),
     /// Waits for something to be seen.
     Await(Condition),
+    /// Makes something go wrong in the cloud, from now on or for some strikes.
+    Fault(Fault),
+    /// Ends a fault.
+    FaultEnd(Kind),
 }
 
 /// A deployment to create.
@@ -136,6 +143,14 @@ impl Action {
     }
 }
 
+impl Action {
+    /// The fault that the step begins.
+    #[must_use]
+    pub const fn fault(&self) -> Option<&Fault> {
+        if let Self::Fault(fault) = self { Some(fault) } else { None }
+    }
+}
+
 impl Step {
     /// Every component that the step names, once or more.
     pub(super) fn named_components(&self) -> Vec<String> {
@@ -207,6 +222,8 @@ impl fmt::Display for Action {
             Self::Kill(Victim::Core) => f.write_str("kill the core"),
             Self::Kill(Victim::Container) => f.write_str("kill the device's container"),
             Self::Await(condition) => write!(f, "await {condition}"),
+            Self::Fault(fault) => write!(f, "fault {fault}"),
+            Self::FaultEnd(name) => write!(f, "end of fault {name}"),
         }
     }
 }

@@ -5,8 +5,11 @@ use crate::scenario::{
     Error,
     step::{ABSENT, Action, Condition, Deploy, Expect, LogLine, Step, Target, Victim},
 };
-use cloud::world::{FailureHandling, Wanted};
-use std::collections::BTreeMap;
+use cloud::{
+    fault,
+    world::{FailureHandling, Wanted},
+};
+use std::{collections::BTreeMap, str::FromStr};
 use toml::{Spanned, Value};
 
 /// The final and passing statuses of a deployment.
@@ -19,7 +22,8 @@ impl Layer<'_> {
     /// A `[[step]]`.
     pub(super) fn step(&self, table: Spanned<table::Step>) -> Result<Step, Error> {
         let span = table.span();
-        let table::Step { deploy, cancel, run, user, cli, kill, awaited, expect } = table.into_inner();
+        let table::Step { deploy, cancel, run, user, cli, kill, awaited, fault, fault_end, expect } =
+            table.into_inner();
         let user_span = user.as_ref().map(Spanned::span);
         let mut actions = Vec::new();
         if let Some(deploy) = deploy {
@@ -40,6 +44,12 @@ impl Layer<'_> {
         if let Some(condition) = awaited {
             actions.push(Action::Await(self.condition(condition)?));
         }
+        if let Some(fault) = fault {
+            actions.push(Action::Fault(self.fault(&fault)?));
+        }
+        if let Some(name) = fault_end {
+            actions.push(Action::FaultEnd(self.fault(&name)?));
+        }
         match cancel {
             Some(cancel) if *cancel.get_ref() => actions.push(Action::Cancel),
             Some(cancel) => {
@@ -48,7 +58,7 @@ impl Layer<'_> {
             None => {}
         }
         let Ok([action]) = <[Action; 1]>::try_from(actions) else {
-            let hint = "state one of `deploy`, `run`, `cli`, `cancel`, `kill`, `await`";
+            let hint = "state one of `deploy`, `run`, `cli`, `cancel`, `kill`, `await`, `fault`, `fault_end`";
             return Err(self.error(Some(span), "a step has exactly one action", hint));
         };
         Ok(Step { expect: self.expect(expect, &action)?, action })
@@ -130,6 +140,12 @@ impl Layer<'_> {
                 Err(self.error(Some(victim.span()), message, "use `core` or `container`"))
             }
         }
+    }
+
+    /// A fault, or its name.
+    fn fault<T: FromStr<Err = fault::Error>>(&self, text: &Spanned<String>) -> Result<T, Error> {
+        let hint = "such as `provider.403`, `s3.GetObject.503 times=2` or `mqtt.cut`; a fault ends by its name alone";
+        text.get_ref().parse().map_err(|error: fault::Error| self.error(Some(text.span()), error.to_string(), hint))
     }
 
     fn condition(&self, table: Spanned<table::Condition>) -> Result<Condition, Error> {

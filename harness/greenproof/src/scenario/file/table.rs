@@ -112,6 +112,8 @@ pub(super) struct Step {
     pub(super) kill: Option<Spanned<String>>,
     #[serde(rename = "await")]
     pub(super) awaited: Option<Spanned<Condition>>,
+    pub(super) fault: Option<Spanned<String>>,
+    pub(super) fault_end: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) expect: Expect,
 }

@@ -125,6 +125,9 @@ fn a_bad_step_is_refused_at_its_place() {
         ("[[step]]\nawait = { state = \"NEW\" }\n".into(), ":9:9", "this says not what to wait for"),
         ("[[step]]\nawait = { component = \"A\", state = \"DONE\" }\n".into(), ":9:36", "`DONE` is not known"),
         ("[[step]]\ncancel = true\nas = \"u\"\n".into(), ":10:6", "`as` is for `run`"),
+        ("[[step]]\nfault = \"provider.99\"\n".into(), ":9:9", "`provider.99` is no fault: `99` is no status"),
+        ("[[step]]\nfault = \"s3.503\"\n[[step]]\nfault_end = \"s3.503 times=1\"\n".into(), ":11:13", "is no fault"),
+        (format!("{deploy}[[step]]\nfault_end = \"s3.503\"\n"), ":12:1", "no earlier step begins the fault `s3.503`"),
         (format!("{deploy}target = \"all\"\n"), ":11:10", "the target `all` is not known"),
         (format!("{deploy}failure = \"NONE\"\n"), ":11:11", "the failure handling `NONE` is not known"),
         (format!("{deploy}components.B = 1\n"), ":11:16", "invalid type: integer"),
@@ -142,4 +145,36 @@ fn a_bad_step_is_refused_at_its_place() {
         assert!(told.contains(&format!("case.toml{place}")) && told.contains(message), "{steps}\n{told}");
         assert!(!error.hint.is_empty());
     }
+}
+
+#[test]
+fn faults_at_the_beginning_are_there_before_the_device() {
+    let steps = r#"
+[[step]]
+fault = "provider.403 times=2"
+[[step]]
+fault = "mqtt.refuse"
+[[step]]
+[step.deploy]
+components.A = "1.0.0"
+[[step]]
+fault = "s3.GetObject.503 delay=1.5"
+[[step]]
+fault_end = "mqtt.refuse"
+"#;
+    let scenario = with_steps(steps).unwrap_or_else(|error| panic!("{error}\n{}", error.hint));
+    let told: Vec<_> = scenario.steps.iter().map(|step| step.action.to_string()).collect();
+    let expected = [
+        "fault provider.403 times=2",
+        "fault mqtt.refuse",
+        "deploy A 1.0.0",
+        "fault s3.GetObject.503 delay=1.5",
+        "end of fault mqtt.refuse",
+    ];
+    assert_eq!(told, expected);
+    let plan = crate::plan::Plan::of(scenario).expect("a plan");
+    let (aws, github) = (std::net::Ipv4Addr::LOCALHOST, std::net::Ipv4Addr::LOCALHOST);
+    let world = plan.world("", crate::plan::Addresses { aws, github });
+    let faults: Vec<_> = world.faults.iter().map(ToString::to_string).collect();
+    assert_eq!((faults, world.deployments.len()), (vec!["provider.403 times=2".into(), "mqtt.refuse".into()], 1));
 }
