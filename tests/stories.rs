@@ -164,6 +164,23 @@ fn a_second_stage_builds_nothing() -> Result<()> {
     Ok(())
 }
 
+/// What a build was given to reach the package index is in no image.
+#[test]
+fn images_keep_nothing_of_their_build() -> Result<()> {
+    fidelity!("docker-8");
+    let images = block_on(stage(1.0)).images;
+    for image in [&images.device, &images.cloud, &images.localstack] {
+        let environment = docker(&["image", "inspect", image, "--format", "{{.Config.Env}}"])?;
+        let history = docker(&["history", "--no-trunc", "--format", "{{.CreatedBy}}", image])?;
+        for text in [&environment, &history] {
+            assert!(!text.contains("PIP_") && !text.contains("greenproof-ca"), "{image}: {text}");
+        }
+        let look = "! [ -e /tmp/build ] && ! grep -q . /etc/pip.conf 2>/dev/null";
+        docker(&["run", "--rm", "--network", "none", "--entrypoint", "sh", image, "-c", look])?;
+    }
+    Ok(())
+}
+
 /// What is not emulated is neither green nor a puzzling red.
 #[test]
 fn what_is_not_emulated_ends_unsupported() -> Result<()> {

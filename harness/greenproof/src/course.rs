@@ -250,7 +250,7 @@ impl<'a> Course<'a> {
     /// The last state of each component: as the core's log has it, else as the device reported it.
     fn states(&self) -> BTreeMap<String, String> {
         let mut states = reported_states(&self.environment.journal.events());
-        states.extend(log::states(&self.core_log(), Span::ALWAYS));
+        states.extend(log::states(&self.core_log()));
         states
     }
 

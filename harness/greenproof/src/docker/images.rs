@@ -230,7 +230,7 @@ impl<'a> Maker<'a> {
         let below = image_tag(recipe, base);
         if !self.is_there(&below).await? {
             let context = self.context(recipe)?;
-            let args = self.arguments(recipe, base_tag(base));
+            let args = arguments(recipe, &self.options.arguments, base_tag(base));
             Job { name: &recipe.name, tag: &below, context, args }.run(self.engine, self.progress).await?;
         }
         let tag = self.layer_tag(recipe);
@@ -252,12 +252,6 @@ impl<'a> Maker<'a> {
             context.push(Upload::file("greenproof-ca.crt", read.unwrap_or_default(), 0o644));
         }
         Ok(context)
-    }
-
-    fn arguments(&self, recipe: &Recipe, base: String) -> HashMap<String, String> {
-        let index = recipe.needs.contains(&Need::Index);
-        let wanted = self.options.arguments.iter().filter(|(name, _)| index || !name.starts_with("PIP_"));
-        wanted.cloned().chain([("BASE".to_owned(), base)]).collect()
     }
 
     /// Removes images of older recipes and binaries that no process uses and no container is made of. What can't be
@@ -283,6 +277,13 @@ impl<'a> Maker<'a> {
             }
         }
     }
+}
+
+/// The build arguments of a recipe: of what is configured, pip's settings only if the build needs the index.
+fn arguments(recipe: &Recipe, configured: &[(String, String)], base: String) -> HashMap<String, String> {
+    let index = recipe.needs.contains(&Need::Index);
+    let wanted = configured.iter().filter(|(name, _)| index || !name.starts_with("PIP_"));
+    wanted.cloned().chain([("BASE".to_owned(), base)]).collect()
 }
 
 fn base_tag(base: &Base) -> String {
@@ -317,6 +318,18 @@ mod tests {
     #[test]
     fn comments_do_not_count() {
         assert_eq!(without_comments(b"# why\nFROM a\n  # and\nRUN b # c"), b"FROM a\nRUN b # c");
+    }
+
+    #[test]
+    fn pips_settings_reach_only_builds_that_need_the_index() {
+        fidelity::fidelity!("docker-8");
+        let configured = [("PIP_INDEX_URL", "https://x/simple"), ("HTTP_PROXY", "http://y")];
+        let configured = configured.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        for recipe in Manifest::load().image {
+            let arguments = arguments(&recipe, &configured, "base".into());
+            assert_eq!(arguments.contains_key("PIP_INDEX_URL"), recipe.name != "device", "{}", recipe.name);
+            assert!(arguments.contains_key("HTTP_PROXY") && arguments["BASE"] == "base");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::{io, path::Path};
 /// | `evidence.json` | everything, to be judged again |
 /// | `core.log` | `greengrass.log` |
 /// | `COMPONENT.log` | the component's log |
-/// | `job.json` | the job document and each status that the device reported |
+/// | `job.json` | the document of each deployment and each status that the device reported |
 /// | `api-calls.jsonl` | calls to AWS with the decision, a CloudTrail-shaped record a line |
 /// | `dns.jsonl`, `git.jsonl` | names asked, requests to the git server |
 /// | `packages.json`, `timings.json` | Python packages, stage durations |
@@ -39,17 +39,17 @@ pub fn write(evidence: &Evidence, folder: &Path) -> io::Result<()> {
 }
 
 fn job(evidence: &Evidence) -> Value {
-    let mut document = Value::Null;
+    let mut documents = Vec::new();
     let mut statuses = Vec::new();
     for event in &evidence.events {
-        if let What::Job { status, details, document: sent, .. } = &event.what {
-            if let Some(sent) = sent {
-                document = sent.clone();
-            }
-            statuses.push(json!({ "time": event.time, "status": status, "statusDetails": details }));
+        if let What::Job { deployment, status, details, document, .. } = &event.what {
+            documents.extend(document.clone());
+            statuses.push(json!({
+                "time": event.time, "deployment": deployment, "status": status, "statusDetails": details,
+            }));
         }
     }
-    json!({ "document": document, "statuses": statuses })
+    json!({ "documents": documents, "statuses": statuses })
 }
 
 fn lines(evidence: &Evidence, of: impl Fn(&What) -> bool) -> String {

@@ -182,10 +182,11 @@ fn change(line: &str) -> Option<Change> {
     Some(Change { component: field("serviceName")?, from: field("currentState")?, to: field("newState")? })
 }
 
-/// The last state that each component was set to until the end of a span of time.
+/// The last state that each component was set to; one that was removed has the state that it was removed in.
 #[must_use]
-pub fn states(core_log: &str, span: Span) -> BTreeMap<String, String> {
-    changes(core_log, Span { from: Millis::MIN, ..span }).map(|change| (change.component, change.to)).collect()
+pub fn states(core_log: &str) -> BTreeMap<String, String> {
+    let lasting = changes(core_log, Span::ALWAYS).filter(|change| !change.to.starts_with("UNINSTALL"));
+    lasting.map(|change| (change.component, change.to)).collect()
 }
 
 /// The components that the nucleus has at a moment: those that it moved between states since it was started last, and

@@ -16,7 +16,18 @@ use toml::{Spanned, Value};
 const STATUSES: [&str; 7] = ["QUEUED", "IN_PROGRESS", "SUCCEEDED", "FAILED", "REJECTED", "CANCELED", "TIMED_OUT"];
 
 /// The states of a component.
-const STATES: [&str; 8] = ["NEW", "INSTALLED", "STARTING", "RUNNING", "STOPPING", "ERRORED", "BROKEN", "FINISHED"];
+const STATES: [&str; 10] = [
+    "NEW",
+    "INSTALLED",
+    "STARTING",
+    "RUNNING",
+    "STOPPING",
+    "ERRORED",
+    "BROKEN",
+    "FINISHED",
+    "UNINSTALLING",
+    "UNINSTALLED",
+];
 
 impl Layer<'_> {
     /// A `[[step]]`.
