@@ -1,5 +1,7 @@
 //! What the tests share: the stage with the program under test, and where the fixtures are.
 
+pub mod kills;
+
 use greenproof::{Environment, Evidence, Options, Plan, Scenario, Stage, Verdict, judge, report::Silent};
 use std::path::{Path, PathBuf};
 
@@ -98,6 +100,15 @@ pub async fn stage(patience: f64) -> Stage {
     options.program = program();
     options.patience *= patience;
     Stage::set(options, &Silent).await.expect("Docker runs, and the images are built")
+}
+
+/// A number that follows from a seed and a round (`SplitMix64`).
+#[must_use]
+pub fn random(seed: u64, round: u64) -> u64 {
+    let mut value = seed.wrapping_add(round.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    value ^ (value >> 31)
 }
 
 /// Runs a future to its end.

@@ -5,17 +5,22 @@
 //! | `runs` | runs the reference scenario, which must pass |
 //! | `kills` | runs it, kills it after a while that the seed chooses, and sweeps: nothing may be left |
 //! | `conformance` | runs every conformance case, two at a time, in an order that the seed chooses |
+//! | `core-kills` | kills the core of one world in each phase of its deployments; 13 rounds are over 200 kills |
 //!
 //! The number of rounds done is kept in `target/soak/NAME-SEED`, so that a run that was stopped goes on.
 
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
-use tests::{block_on, conformance_cases, conforms, program};
+use tests::{
+    block_on, conformance_cases, conforms,
+    kills::{Phase, Table, World},
+    program, random, stage,
+};
 
 fn main() -> Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -23,18 +28,23 @@ fn main() -> Result<()> {
     let (name, seed, rounds) = match words.as_slice() {
         [name, "--seed", seed] => (*name, seed.parse::<u64>()?, 20),
         [name, "--seed", seed, "--rounds", rounds] => (*name, seed.parse()?, rounds.parse::<u64>()?),
-        _ => bail!("usage: soak runs|kills|conformance --seed N [--rounds N]"),
+        _ => bail!("usage: soak runs|kills|conformance|core-kills --seed N [--rounds N]"),
     };
     let soak: fn(u64) -> Result<()> = match name {
         "runs" => |_| run(),
         "kills" => kill,
         "conformance" => conformance,
-        other => bail!("no soak is called `{other}`; there are `runs`, `kills` and `conformance`"),
+        "core-kills" => kill_cores,
+        other => bail!("no soak is called `{other}`; there are `runs`, `kills`, `conformance` and `core-kills`"),
     };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/soak");
+    let folder = soak_folder();
     std::fs::create_dir_all(&folder)?;
     let progress = folder.join(format!("{name}-{seed}"));
     let earlier: u64 = std::fs::read_to_string(&progress).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    if earlier == 0 {
+        // The table of an earlier seed is not this one's.
+        _ = std::fs::remove_file(table_file());
+    }
     let began = Instant::now();
     for index in earlier..rounds {
         soak(random(seed, index)).with_context(|| format!("round {index} of `{name}` with seed {seed}"))?;
@@ -43,6 +53,14 @@ fn main() -> Result<()> {
     let took = began.elapsed().as_secs();
     let told = format!("soak {name}: {rounds} rounds with seed {seed}, {earlier} of them earlier, passed in {took} s");
     Ok(writeln!(std::io::stdout(), "{told}")?)
+}
+
+fn soak_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/soak")
+}
+
+fn table_file() -> PathBuf {
+    soak_folder().join("core-kills-table")
 }
 
 fn run() -> Result<()> {
@@ -85,6 +103,28 @@ fn conformance(number: u64) -> Result<()> {
     nothing_stands()
 }
 
+/// Kills the core of a world as often as the world has versions to deploy. The table of all kills is kept beside the
+/// progress, so that the phase that was hit least is aimed at.
+fn kill_cores(number: u64) -> Result<()> {
+    let file = table_file();
+    let mut table = Table::default();
+    table.add(&std::fs::read_to_string(&file).unwrap_or_default());
+    block_on(async {
+        let stage = stage(1.0).await;
+        let mut world = World::raise(&stage).await?;
+        let mut round = 0;
+        while world.can_go_on() {
+            world.kill(table.rarest(), random(number, round), &mut table).await?;
+            round += 1;
+        }
+        world.remove().await
+    })?;
+    std::fs::write(file, table.to_string())?;
+    let each: Vec<_> = Phase::ALL.into_iter().map(|phase| format!("{phase:?} {}", table.of(phase))).collect();
+    writeln!(std::io::stdout(), "{table}{} kills: {}", table.total(), each.join(", "))?;
+    nothing_stands()
+}
+
 fn nothing_stands() -> Result<()> {
     for kind in [&["ps", "--all", "--quiet"][..], &["network", "ls", "--quiet"]] {
         let listed = Command::new("docker").args(kind).args(["--filter", "label=greenproof.environment"]).output()?;
@@ -95,12 +135,4 @@ fn nothing_stands() -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// The number of a round, the same for the same seed (`SplitMix64`).
-fn random(seed: u64, round: u64) -> u64 {
-    let mut value = seed.wrapping_add(round.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ (value >> 31)
 }

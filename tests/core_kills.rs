@@ -1,0 +1,30 @@
+//! The core is killed in each phase of a deployment, started again, and loses nothing.
+
+use anyhow::Result;
+use tests::{
+    block_on,
+    kills::{Phase, Table, World},
+    random, stage,
+};
+
+/// Kills that must hit each phase.
+const EACH: u32 = 2;
+
+#[test]
+fn a_killed_core_ends_what_it_began() -> Result<()> {
+    block_on(async {
+        let stage = stage(1.0).await;
+        let mut table = Table::default();
+        let mut world = World::raise(&stage).await?;
+        let mut round = 0;
+        while world.can_go_on() && table.of(table.rarest()) < EACH {
+            world.kill(table.rarest(), random(1, round), &mut table).await?;
+            round += 1;
+        }
+        world.remove().await?;
+        for phase in Phase::ALL {
+            assert!(table.of(phase) >= EACH, "{phase:?} was hit too rarely:\n{table}");
+        }
+        Ok(())
+    })
+}
