@@ -9,10 +9,10 @@ pub(crate) use value::{Network, truth};
 use crate::{
     json::{Member, Node},
     pattern::{ArnPattern, Pattern, Reading},
-    request::{Asked, Context},
+    request::{Asked, Context, Scalar, Values},
 };
 use operator::Quantifier;
-use std::{cmp::Ordering, net::IpAddr};
+use std::cmp::Ordering;
 use value::{date, number};
 
 /// One operator with one key. All conditions of a statement must hold.
@@ -38,7 +38,9 @@ enum Test {
     Arn(ArnPattern),
     Number(f64, &'static [Ordering]),
     Date(i128, &'static [Ordering]),
-    Truth(Pattern),
+    Truth(bool),
+    /// A truth value that a variable may stand for.
+    TruthText(Pattern),
     Network(Network),
     Exact(String),
     /// Whether the key has to be absent.
@@ -85,8 +87,8 @@ impl Condition {
     }
 
     /// The values of the request's key; `None` if it is absent.
-    pub(crate) fn seen<'r>(&self, context: &'r Context) -> Option<&'r [String]> {
-        context.get(&self.lower_key).map(crate::request::Values::as_slice)
+    pub(crate) fn seen<'r>(&self, context: &'r Context) -> Option<&'r [Scalar]> {
+        context.get(&self.lower_key).map(Values::as_slice)
     }
 
     /// Whether the request satisfies the condition.
@@ -97,7 +99,8 @@ impl Condition {
             return self.tests.iter().any(|test| matches!(test, Test::Absent(absent) if *absent == values.is_empty()));
         }
         // An empty text is the "null data set" for which ForAllValues is true.
-        let missing = values.is_empty() || quantifier == Quantifier::ForAllValues && values == [""];
+        let missing = values.is_empty()
+            || quantifier == Quantifier::ForAllValues && matches!(values, [one] if one.text.is_empty());
         if missing {
             return match quantifier {
                 Quantifier::ForAllValues => true,
@@ -105,7 +108,7 @@ impl Condition {
                 Quantifier::Plain => if_exists || negated,
             };
         }
-        let hit = |value: &String| self.tests.iter().any(|test| test.matches(value, asked.context));
+        let hit = |value: &Scalar| self.tests.iter().any(|test| test.matches(value, asked.context));
         match quantifier {
             Quantifier::ForAllValues => values.iter().all(|value| hit(value) != negated),
             Quantifier::ForAnyValue => values.iter().any(|value| hit(value) != negated),
@@ -124,13 +127,14 @@ impl Test {
             Family::Null => truth(text).map(Self::Absent),
             Family::Number(relations) => number(text).map(|number| Self::Number(number, relations)),
             Family::Date(relations) => date(text).map(|date| Self::Date(date, relations)),
-            Family::Truth => Some(Self::Truth(pattern(false))),
+            Family::Truth => Some(truth(text).map_or_else(|| Self::TruthText(pattern(false)), Self::Truth)),
             Family::Network => Network::parse(text).map(Self::Network),
             Family::Binary => Some(Self::Exact(text.to_owned())),
         }
     }
 
-    fn matches(&self, value: &str, context: &Context) -> bool {
+    fn matches(&self, scalar: &Scalar, context: &Context) -> bool {
+        let value = scalar.text.as_str();
         match self {
             Self::Text(pattern) => pattern.matches(value, context),
             Self::AnyCase(pattern) => pattern.equals_ignoring_case(value, context),
@@ -139,8 +143,9 @@ impl Test {
                 .and_then(|theirs| theirs.partial_cmp(ours))
                 .is_some_and(|ordering| relations.contains(&ordering)),
             Self::Date(ours, relations) => date(value).is_some_and(|theirs| relations.contains(&theirs.cmp(ours))),
-            Self::Truth(pattern) => truth(value).is_some() && pattern.equals_ignoring_case(value, context),
-            Self::Network(network) => value.parse::<IpAddr>().is_ok_and(|address| network.contains(address)),
+            Self::Truth(ours) => truth(value) == Some(*ours),
+            Self::TruthText(pattern) => truth(value).is_some() && pattern.equals_ignoring_case(value, context),
+            Self::Network(network) => scalar.address.is_some_and(|address| network.contains(address)),
             Self::Exact(text) => text == value,
             Self::Absent(_) | Self::Never => false,
         }

@@ -112,7 +112,7 @@ fn condition_report<'p>(condition: &'p Condition, asked: &Asked<'_>) -> Conditio
         operator: &condition.name,
         key: &condition.key,
         wanted: &condition.wanted,
-        seen: condition.seen(asked.context).map(<[String]>::to_vec),
+        seen: condition.seen(asked.context).map(|values| values.iter().map(|value| value.text.clone()).collect()),
         holds: condition.holds(asked),
     }
 }

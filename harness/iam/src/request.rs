@@ -4,6 +4,7 @@ use crate::{
     pattern::{Segments, segments},
     principal::Principal,
 };
+use std::net::IpAddr;
 
 /// A request, prepared to be decided often.
 ///
@@ -49,14 +50,14 @@ impl Request {
     /// The same request with a single-valued condition key; the key's letter case does not count.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
-        self.context.set(key, Values::One(value.into()));
+        self.context.set(key, Values::one(value));
         self
     }
 
     /// The same request with a multivalued condition key, such as `aws:TagKeys`.
     #[must_use]
     pub fn with_list(mut self, key: &str, values: impl IntoIterator<Item: Into<String>>) -> Self {
-        self.context.set(key, Values::Many(values.into_iter().map(Into::into).collect()));
+        self.context.set(key, Values::many(values));
         self
     }
 
@@ -128,12 +129,33 @@ pub(crate) struct Context {
 /// The values of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Values {
-    One(String),
-    Many(Vec<String>),
+    One(Scalar),
+    Many(Vec<Scalar>),
+}
+
+/// A value with what of it is read ahead of every decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Scalar {
+    pub(crate) text: String,
+    pub(crate) address: Option<IpAddr>,
+}
+
+impl Scalar {
+    fn new(text: String) -> Self {
+        Self { address: text.parse().ok(), text }
+    }
 }
 
 impl Values {
-    pub(crate) fn as_slice(&self) -> &[String] {
+    pub(crate) fn one(value: impl Into<String>) -> Self {
+        Self::One(Scalar::new(value.into()))
+    }
+
+    pub(crate) fn many(values: impl IntoIterator<Item: Into<String>>) -> Self {
+        Self::Many(values.into_iter().map(|value| Scalar::new(value.into())).collect())
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Scalar] {
         match self {
             Self::One(value) => std::slice::from_ref(value),
             Self::Many(values) => values,
@@ -164,8 +186,8 @@ mod tests {
     #[test]
     fn keys_are_found_in_any_letter_case_and_the_last_value_counts() {
         let request = Request::new("s3:GetObject", "*").with("B:x", "1").with("a:Y", "2").with("b:X", "3");
-        assert_eq!(request.context.get("b:x").unwrap().as_slice(), ["3"]);
-        assert_eq!(request.context.get("a:y").unwrap().as_slice(), ["2"]);
+        assert_eq!(request.context.get("b:x"), Some(&Values::one("3")));
+        assert_eq!(request.context.get("a:y"), Some(&Values::one("2")));
         assert_eq!(request.context.get("a"), None);
         let other = request.instead("s3:ListBucket", "arn:aws:s3:::b");
         assert_eq!((other.action(), other.resource()), ("s3:ListBucket", "arn:aws:s3:::b"));

@@ -62,8 +62,8 @@ impl Key {
     /// The text that the variable stands for; `None` if the request has no (single, non-empty) value for it.
     pub(crate) fn value<'a>(&'a self, context: &'a Context) -> Option<&'a str> {
         match context.get(&self.name) {
-            Some(Values::One(value)) if is_left_standing(&self.name, value) => Some(&self.source),
-            Some(Values::One(value)) if !value.is_empty() => Some(value),
+            Some(Values::One(value)) if is_left_standing(&self.name, &value.text) => Some(&self.source),
+            Some(Values::One(value)) if !value.text.is_empty() => Some(&value.text),
             Some(Values::Many(values)) if !values.is_empty() => None,
             _ => self.default.as_deref(),
         }
@@ -122,10 +122,10 @@ mod tests {
             }
             key.value(&context).map(str::to_owned)
         };
-        assert_eq!(value(Some(Values::One("x".into()))).as_deref(), Some("x"));
-        assert_eq!(value(Some(Values::Many(vec!["x".into()]))), None);
+        assert_eq!(value(Some(Values::one("x"))).as_deref(), Some("x"));
+        assert_eq!(value(Some(Values::many(["x"]))), None);
         assert_eq!(value(Some(Values::Many(vec![]))).as_deref(), Some("d"));
-        assert_eq!(value(Some(Values::One(String::new()))).as_deref(), Some("d"));
+        assert_eq!(value(Some(Values::one(""))).as_deref(), Some("d"));
         assert_eq!(value(None).as_deref(), Some("d"));
     }
 }

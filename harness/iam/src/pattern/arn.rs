@@ -113,7 +113,7 @@ mod tests {
 
     fn account() -> Context {
         let mut context = Context::default();
-        context.set("aws:principalaccount", Values::One("1".into()));
+        context.set("aws:principalaccount", Values::one("1"));
         context
     }
 
