@@ -34,3 +34,8 @@ bench: build
 # `just soak conformance --seed 1 --rounds 5`.
 soak *ARGUMENTS: build
     target/x86_64-unknown-linux-gnu/debug/soak {{ARGUMENTS}}
+
+# Feeds a reader (recipe, interpolation, job) with bytes for some seconds; wants cargo-fuzz.
+fuzz TARGET SECONDS='60':
+    mkdir -p target/fuzz-corpus/{{TARGET}}
+    RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none --target-dir target/fuzz --target x86_64-unknown-linux-gnu {{TARGET}} target/fuzz-corpus/{{TARGET}} fuzz/seeds/{{TARGET}} -- -max_total_time={{SECONDS}} -max_len=65536 -timeout=10 -rss_limit_mb=2048

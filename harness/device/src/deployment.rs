@@ -18,6 +18,7 @@ pub(crate) use restart::Resumed;
 
 use crate::{
     artifact::Artifacts,
+    configuration::Node,
     dataplane::DataPlane,
     failure::Failure,
     fleet,
@@ -74,6 +75,13 @@ struct Target {
 
 /// The versions of components that a deployment resolved to.
 type Versions = BTreeSet<(String, Version)>;
+
+/// Whether a document is one of a deployment, whatever channel brings it.
+pub(crate) fn is_document(document: &serde_json::Value) -> bool {
+    let tree = Node::empty();
+    let reads = |kind| Document::read(kind, document, &tree).is_ok();
+    [Kind::Job, Kind::Shadow, Kind::Local].map(reads).contains(&true)
+}
 
 impl Outcome {
     fn failed(detailed: &'static str, failure: Failure) -> Self {

@@ -3,6 +3,7 @@
 pub use crate::recipe::yaml::{Content, Key, Node, Place, Unreadable};
 
 use crate::{
+    deployment,
     interpolate::{Scope, Subject},
     platform::Attributes,
     recipe::Recipe,
@@ -59,4 +60,10 @@ pub fn interpolate(tree: &Value, configuration: &Value, dependencies: &[&str]) -
     let mut complaints = Vec::new();
     let replaced = scope.interpolate(tree, &mut complaints).map_err(|error| error.to_string())?;
     Ok((replaced, complaints.len()))
+}
+
+/// Whether a text is the document of a deployment that the nucleus takes.
+#[must_use]
+pub fn is_deployment(text: &[u8]) -> bool {
+    serde_json::from_slice(text).is_ok_and(|document| deployment::is_document(&document))
 }

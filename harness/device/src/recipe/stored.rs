@@ -4,6 +4,7 @@ use super::{
     Dependency, Error,
     artifact::{PERMISSION, UNARCHIVE},
     bean::Bean,
+    yaml::Node,
 };
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -73,11 +74,17 @@ fn put(map: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>)
     }
 }
 
-/// YAML with every text in double quotes, so that no reader takes one for something else.
+/// YAML with every value that is a text in double quotes, so that no reader takes one for something else.
 pub(super) fn yaml(value: &Value) -> String {
     let mut text = String::from("---\n");
     write(&mut text, value, 0, false);
     text
+}
+
+/// Whether a text has no sign that YAML knows.
+fn is_word(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
 }
 
 /// Writes a value; `inline` where the line has already begun.
@@ -87,7 +94,9 @@ fn write(text: &mut String, value: &Value, indent: usize, inline: bool) {
         Value::Object(map) if !map.is_empty() => {
             for (index, (key, value)) in map.iter().enumerate() {
                 let lead = if inline && index == 0 { "" } else { &margin };
-                _ = write!(text, "{lead}{}:", Value::from(key.as_str()));
+                let plain = Node::parse(key).is_ok_and(|node| node.value() == *key) && is_word(key);
+                let key = if plain { key.clone() } else { Value::from(key.as_str()).to_string() };
+                _ = write!(text, "{lead}{key}:");
                 match value {
                     Value::Object(map) if !map.is_empty() => {
                         text.push('\n');
@@ -115,7 +124,7 @@ fn write(text: &mut String, value: &Value, indent: usize, inline: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::{Recipe, yaml::Node};
+    use crate::recipe::Recipe;
 
     #[test]
     fn what_is_kept_is_the_model() {
@@ -127,7 +136,7 @@ COMPONENTVERSION: 1.0.0
 Unknown: 5
 ComponentDependencies: {x: {versionrequirement: ^1.0.0, dependencytype: soft, extra: 1}}
 manifests: [{selections: [one], artifacts: [{URI: s3://b/k, unarchive: zip}]}]
-lifecycle: {Run: {Script: \"echo 'a'\\n# ü\", n: [1, [], {}, {k: ['yes', '1_0']}]}}
+lifecycle: {Run: {Script: \"echo 'a'\\n# ü\", n: [1, [], {}, {k: ['yes', '1_0']}], 'yes': 1, 'a b': 2, '1': 3}}
 ";
         let recipe = Recipe::parse(text.as_bytes()).unwrap();
         let expected = json!({
@@ -139,10 +148,11 @@ lifecycle: {Run: {Script: \"echo 'a'\\n# ü\", n: [1, [], {}, {k: ['yes', '1_0']
                 "Artifacts": [{"Uri": "s3://b/k", "Unarchive": "ZIP", "Permission": {"Read": "OWNER", "Execute": "NONE"}}],
                 "Selections": ["one"],
             }],
-            "Lifecycle": {"Run": {"Script": "echo 'a'\n# ü", "n": [1, [], {}, {"k": ["yes", "1_0"]}]}},
+            "Lifecycle": {"Run": {"Script": "echo 'a'\n# ü", "n": [1, [], {}, {"k": ["yes", "1_0"]}], "yes": 1, "a b": 2, "1": 3}},
         });
         assert_eq!(recipe.source, expected);
         let written = recipe.to_yaml();
+        assert!(written.starts_with("---\nRecipeFormatVersion: \"2020-01-25\"\nComponentName: \"a.B\"\n"), "{written}");
         assert_eq!(Node::parse(&written).unwrap().value(), expected, "{written}");
         assert_eq!(Recipe::parse(written.as_bytes()).unwrap().source, expected);
     }
