@@ -167,18 +167,13 @@ impl Scripts {
                 Ok(guard) => guard,
                 Err(_) => scripts.lock.clone().lock_owned().await,
             };
-            if let Some((step, process)) = foreground
-                && process.interrupt(scripts.kernel.config.clock).await
-            {
-                let sink = step.sink(&scripts.kernel, &scripts.service);
-                sink(Stream::Stderr, "[TIMEOUT after InterruptedException]");
+            if let Some((running, process)) = foreground {
+                if process.interrupt(scripts.kernel.config.clock).await {
+                    let sink = running.sink(&scripts.kernel, &scripts.service);
+                    sink(Stream::Stderr, "[TIMEOUT after InterruptedException]");
+                }
+                scripts.tell_interrupted(step);
             }
-            let (event, text) = match step {
-                "install" => ("service-install-interrupted", "Service interrupted while running install"),
-                "shutdown" => ("generic-service-shutdown", "Thread interrupted while shutting down service"),
-                _ => ("generic-service-uninstall-interrupted", "Thread interrupted while uninstalling service"),
-            };
-            scripts.log(Line::warn(LOGGER).event(event).message(text));
             if step == "shutdown" {
                 scripts.kill_processes().await;
                 scripts.log(Line::info(LOGGER).event("generic-service-shutdown"));
@@ -187,13 +182,20 @@ impl Scripts {
         });
     }
 
-    /// Ends what an interrupted `shutdown` has left, without waiting for it.
+    fn tell_interrupted(&self, step: &str) {
+        let (event, text) = match step {
+            "install" => ("service-install-interrupted", "Service interrupted while running install"),
+            "shutdown" => ("generic-service-shutdown", "Thread interrupted while shutting down service"),
+            _ => ("generic-service-uninstall-interrupted", "Thread interrupted while uninstalling service"),
+        };
+        self.log(Line::warn(LOGGER).event(event).message(text));
+    }
+
+    /// Ends what a `shutdown` that took too long has left, without waiting for it.
     async fn kill_processes(&self) {
         for (step, process) in self.alive() {
-            let command = step.command();
-            self.log(Line::info(LOGGER).message(format!("Shutting down process {command}")));
             process.force(self.killer()).await;
-            self.log(Line::info(LOGGER).message(format!("Shutdown completed for process {command}")));
+            self.log(Line::info(LOGGER).message(format!("Shutdown completed for process {}", step.command())));
         }
     }
 
