@@ -11,6 +11,7 @@ pub(crate) fn request(case: &Value) -> Request {
     let made = if text("principal").is_empty() { made } else { made.by(Principal::parse(text("principal"))) };
     let made = if text("resourceAccount").is_empty() { made } else { made.owned_by(text("resourceAccount")) };
     request["context"].as_object().into_iter().flatten().fold(made, |made, (key, value)| match value {
+        Value::Null => made,
         Value::Array(list) => made.with_list(key, list.iter().map(scalar)),
         value => made.with(key, scalar(value)),
     })
