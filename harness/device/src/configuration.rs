@@ -172,6 +172,7 @@ mod tests {
 
     #[test]
     fn the_initial_one_is_used_once() {
+        fidelity::fidelity!("core-config-3");
         let folder = tempfile::tempdir().unwrap();
         let first = open(folder.path(), &json!({"system": {"thingName": "A"}}));
         first.change(|root| root.merge(&["services", "x"], &json!({"version": "1.0.0"}), 7));
@@ -182,6 +183,7 @@ mod tests {
 
     #[test]
     fn a_torn_log_gives_way_to_the_one_before() {
+        fidelity::fidelity!("core-config-3");
         let folder = tempfile::tempdir().unwrap();
         let first = open(folder.path(), &json!({"a": 1}));
         first.change(|root| root.merge(&["a"], &json!(2), now()));
@@ -195,6 +197,7 @@ mod tests {
 
     #[test]
     fn restoring_spares_the_nucleus_own_services() {
+        fidelity::fidelity!("core-deploy-7");
         let folder = tempfile::tempdir().unwrap();
         let initial = json!({"services": {"a": {"version": "1.0.0"}, "FleetStatusService": {"runtime": {"n": 1}}}});
         let configuration = open(folder.path(), &initial);

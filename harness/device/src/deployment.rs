@@ -97,7 +97,9 @@ impl Deployer {
     pub(crate) fn new(kernel: Arc<Kernel>, keeper: Arc<Keeper>, data_plane: DataPlane, artifacts: Artifacts) -> Self {
         let directory = Directory::new(kernel.store.root());
         let launch = Launch::new(kernel.store.root());
-        Self { kernel, keeper, data_plane, artifacts, directory, launch }
+        let deployer = Self { kernel, keeper, data_plane, artifacts, directory, launch };
+        deployer.kernel.report(fleet::Event::Roots(deployer.root_arns()));
+        deployer
     }
 
     /// Carries out deployments in their order for as long as the core lives, the one first that a restart interrupted.

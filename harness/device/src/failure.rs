@@ -123,9 +123,9 @@ fn kind_of(code: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    // [core-deploy-5]
     #[test]
     fn head_object_403() {
+        fidelity::fidelity!("core-deploy-5");
         let codes = ["ARTIFACT_DOWNLOAD_ERROR", "S3_ERROR", "S3_ACCESS_DENIED", "S3_HEAD_OBJECT_ACCESS_DENIED"];
         let failure = Failure::new("a", &codes).because("b");
         assert_eq!(failure.to_string(), "a. b");

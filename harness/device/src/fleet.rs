@@ -23,6 +23,8 @@ use std::{
 use time::OffsetDateTime;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+/// Where the configuration keeps the next message's number.
+const SEQUENCE: [&str; 4] = ["services", "FleetStatusService", "runtime", "sequenceNumber"];
 const LOGGER: &str = "com.aws.greengrass.status.FleetStatusService";
 /// The nucleus's own services, which complete messages list too.
 pub(crate) const BUILT_IN: [&str; 4] =
@@ -73,13 +75,14 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     pub(crate) fn new(kernel: Arc<Kernel>, mqtt: Mqtt) -> Self {
+        let sequence = kernel.config.configuration.read(|tree| tree.get(&SEQUENCE));
         Self {
             kernel,
             mqtt,
             launched: false,
             connected: true,
             deploying: false,
-            sequence: 0,
+            sequence: sequence.and_then(|sequence| sequence.as_u64()).unwrap_or_default(),
             roots: BTreeMap::new(),
             known: BTreeMap::new(),
             changed: BTreeSet::new(),
@@ -279,6 +282,8 @@ impl Fleet {
             "trigger": trigger,
         });
         self.sequence += 1;
+        let (next, now) = (self.sequence.into(), crate::configuration::now());
+        self.kernel.config.configuration.change(|tree| tree.replace(&SEQUENCE, &next, now));
         if let Some(information) = information {
             common["deploymentInformation"] = information;
         }

@@ -120,7 +120,8 @@ impl Jobs {
         let new = {
             let mut seen = self.seen();
             seen.awaited = seen.awaited.saturating_sub(1);
-            seen.add(queued_at, id)
+            // One that a restart interrupted is under way again before the cloud offers it.
+            seen.add(queued_at, id) && !self.queue.is_current(Kind::Job, id)
         };
         if !new {
             let line = Line::info(LOGGER).message("Duplicate or outdated job notification. Ignoring.");

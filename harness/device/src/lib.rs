@@ -181,10 +181,10 @@ fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
     let shadow = shadow::Shadow::new(kernel.clone(), mqtt.clone(), queue.clone());
     let keeper = status::Keeper::new(kernel.clone(), jobs.clone(), shadow.clone());
     kernel.offer_locally(local::Local::new(queue.clone()));
-    kernel.report(fleet::Event::Launch);
     let channel = channel::Channel { kernel: kernel.clone(), mqtt: mqtt.clone(), jobs, shadow, keeper: keeper.clone() };
     let artifacts = Artifacts { s3, store, logs, clock, nucleus };
     let deployer = Deployer::new(kernel.clone(), keeper, data_plane, artifacts);
+    kernel.report(fleet::Event::Launch);
     let work = Work { kernel: kernel.clone(), deployer, queue, resumed };
     tokio::spawn(work.begin(async { channel.run(incoming).await }));
     Ok((kernel, mqtt))

@@ -1,6 +1,9 @@
 //! What becomes of deployments, told to the channel that each came by.
 //!
-//! A status that its channel has not taken is kept, and offered again before any later one of that channel.
+//! A status that its channel has not taken is kept, over a restart too, and offered again before any later one of that
+//! channel.
+
+mod kept;
 
 use crate::{
     failure::Failure,
@@ -125,14 +128,16 @@ pub(crate) struct Keeper {
     kernel: Arc<Kernel>,
     jobs: Arc<Jobs>,
     shadow: Arc<Shadow>,
-    pending: Mutex<VecDeque<Report>>,
+    /// With the keys that they are kept under.
+    pending: Mutex<VecDeque<(String, Report)>>,
     /// By kind, held while its statuses are delivered, so that their order holds.
     delivery: [tokio::sync::Mutex<()>; 3],
 }
 
 impl Keeper {
     pub(crate) fn new(kernel: Arc<Kernel>, jobs: Arc<Jobs>, shadow: Arc<Shadow>) -> Arc<Self> {
-        Arc::new(Self { kernel, jobs, shadow, pending: Mutex::default(), delivery: Default::default() })
+        let pending = Mutex::new(kernel.config.configuration.read(kept::all).into());
+        Arc::new(Self { kernel, jobs, shadow, pending, delivery: Default::default() })
     }
 
     /// Stores a status and offers it to its channel.
@@ -141,7 +146,8 @@ impl Keeper {
         let line = line.with("GreengrassDeploymentId", &report.deployment).with("DeploymentStatus", report.status);
         self.kernel.logs.nucleus(&line);
         let kind = report.kind;
-        self.pending().push_back(report);
+        let key = self.kernel.config.configuration.change(|tree| kept::keep(tree, &report));
+        self.pending().push_back((key, report));
         self.deliver(kind).await;
     }
 
@@ -149,7 +155,8 @@ impl Keeper {
     pub(crate) async fn deliver(&self, kind: Kind) {
         let _one_at_a_time = self.delivery[kind as usize].lock().await;
         loop {
-            let Some(report) = self.pending().iter().find(|report| report.kind == kind).cloned() else { return };
+            let first = self.pending().iter().find(|(_, report)| report.kind == kind).cloned();
+            let Some((key, report)) = first else { return };
             let taken = match kind {
                 Kind::Job => self.jobs.update(&report).await,
                 Kind::Shadow => {
@@ -166,16 +173,13 @@ impl Keeper {
             if !taken {
                 return;
             }
-            {
-                let mut pending = self.pending();
-                let place = pending.iter().position(|kept| *kept == report);
-                place.map(|place| pending.remove(place));
-            }
+            self.pending().retain(|(known, _)| *known != key);
+            self.kernel.config.configuration.change(|tree| kept::forget(tree, &key));
             self.kernel.report(fleet::Event::Deployment(Box::new(report)));
         }
     }
 
-    fn pending(&self) -> MutexGuard<'_, VecDeque<Report>> {
+    fn pending(&self) -> MutexGuard<'_, VecDeque<(String, Report)>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -213,9 +213,9 @@ fn chown_tree(path: &Path, uid: u32, gid: u32) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    // [core-store-1]
     #[test]
     fn recipe_names() {
+        fidelity::fidelity!("core-store-1");
         assert_eq!(hash("com.example.GithubCustomPack"), "SG4XbuJKzJL0pAxX7vyQ6MwDhj2rA4oT4eh3PbzRGvA");
         assert_eq!(hash("aws.greengrass.Nucleus"), "89r1-ak7xPauDt4O7EG03sSXVUO8ysdHTk-YdF0NAAc");
     }

@@ -39,6 +39,7 @@ mod tests {
 
     #[test]
     fn whole_numbers_become_floating_ones() {
+        fidelity::fidelity!("core-config-1");
         let tree = json!({"a": {"b": 1, "c": [1, 2.5]}, "old": true});
         assert_eq!(doubles(&tree), json!({"a": {"b": 1.0, "c": [1.0, 2.5]}, "old": true}));
     }

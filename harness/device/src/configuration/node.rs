@@ -173,6 +173,7 @@ mod tests {
 
     #[test]
     fn older_values_are_ignored_leaf_by_leaf() {
+        fidelity::fidelity!("core-config-2");
         let mut config = node(&json!({"a": {"old": 1, "new": 1}}), 10);
         config.merge(&["a", "new"], &json!(2), 30);
         config.merge(&[], &json!({"A": {"OLD": 3, "new": 3, "more": [1]}}), 20);
@@ -185,6 +186,7 @@ mod tests {
 
     #[test]
     fn defaults_only_fill() {
+        fidelity::fidelity!("core-config-1");
         let mut config = node(&json!({"a": "mine", "list": [1]}), 10);
         config.fill(&[], &json!({"a": "theirs", "list": [2, 3], "b": {"c": null}}));
         assert_eq!(config.value(), json!({"a": "mine", "list": [1], "b": {"c": null}}));
@@ -192,6 +194,7 @@ mod tests {
 
     #[test]
     fn a_table_and_a_value_replace_each_other() {
+        fidelity::fidelity!("core-config-2");
         let mut config = node(&json!({"a": {"b": 1}, "c": 1}), 10);
         config.merge(&[], &json!({"a": "leaf", "c": {"d": 1}}), 5);
         assert_eq!(config.value(), json!({"a": "leaf", "c": {"d": 1}}));
@@ -199,6 +202,7 @@ mod tests {
 
     #[test]
     fn replacing_removes_and_keeps_newer_values() {
+        fidelity::fidelity!("core-config-2");
         let mut config = node(&json!({"a": 1, "b": 1, "gone": {"x": 1}}), 10);
         config.merge(&["b"], &json!(2), 30);
         config.replace(&[], &json!({"a": 5, "b": 5}), 20);
@@ -207,6 +211,7 @@ mod tests {
 
     #[test]
     fn resets() {
+        fidelity::fidelity!("core-config-1");
         let mut config = node(&json!({"a": {"B": 1, "c/d": [1, 2]}, "old": true}), 10);
         assert!(config.reset(&[], "/OLD"));
         assert!(config.reset(&[], "/missing/too"));

@@ -118,6 +118,7 @@ mod tests {
 
     #[test]
     fn there_and_back() {
+        fidelity::fidelity!("core-config-3");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.tlog");
         let mut root = Node::empty();
@@ -131,6 +132,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_line() {
+        fidelity::fidelity!("core-config-3");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.tlog");
         let text = r#"{"TS":1,"TP":["a","b"],"W":"changed","V":[1]}

@@ -233,6 +233,7 @@ mod tests {
 
     #[test]
     fn which_steps_are_due() {
+        fidelity::fidelity!("core-bootstrap-1");
         let folder = tempfile::tempdir().unwrap();
         let logs = Logs::new(folder.path());
         let mut before = Node::empty();
@@ -251,6 +252,7 @@ mod tests {
 
     #[test]
     fn tasks_go_on_where_they_were() {
+        fidelity::fidelity!("core-durable-2");
         let folder = tempfile::tempdir().unwrap();
         let file = file(folder.path(), false);
         let mut tasks = Tasks::new(file.clone(), vec!["a".into(), "b".into()]);

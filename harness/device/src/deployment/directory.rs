@@ -152,6 +152,7 @@ mod tests {
 
     #[test]
     fn one_under_way_and_one_before() {
+        fidelity::fidelity!("core-deploy-11");
         let root = tempfile::tempdir().unwrap();
         let logs = Logs::new(&root.path().join("logs"));
         fs::create_dir_all(root.path().join("deployments")).unwrap();

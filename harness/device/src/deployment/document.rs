@@ -187,6 +187,7 @@ mod tests {
 
     #[test]
     fn a_local_request_changes_the_roots_of_its_group() {
+        fidelity::fidelity!("core-deploy-10");
         let mut tree = Node::empty();
         let request = |merge: Value, remove: Value| {
             json!({"requestId": "r", "requestTimestamp": 7, "componentsToMerge": merge, "componentsToRemove": remove,
@@ -205,6 +206,7 @@ mod tests {
 
     #[test]
     fn documents_that_are_none() {
+        fidelity::fidelity!("core-deploy-5");
         let failure = |kind| Document::read(kind, &json!({}), &Node::empty()).unwrap_err();
         assert_eq!(failure(Kind::Job).kinds(), ["CLOUD_SERVICE_ERROR"]);
         assert_eq!(failure(Kind::Local).kinds(), ["NUCLEUS_ERROR"]);

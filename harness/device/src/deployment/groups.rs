@@ -118,6 +118,7 @@ mod tests {
 
     #[test]
     fn groups_that_were_left_go_with_the_next_deployment() {
+        fidelity::fidelity!("core-deploy-8");
         let mut tree = Node::empty();
         let member = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
         for (group, component) in [("thinggroup/A", "a"), ("thinggroup/B", "b"), ("thing/T", "t")] {

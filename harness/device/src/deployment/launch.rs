@@ -117,6 +117,7 @@ mod tests {
 
     #[test]
     fn there_and_back() {
+        fidelity::fidelity!("core-bootstrap-4");
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("alts")).unwrap();
         let launch = Launch::new(root.path());

@@ -156,6 +156,7 @@ mod tests {
 
     #[test]
     fn run_with_is_kept_and_replaced() {
+        fidelity::fidelity!("core-deploy-9");
         let mut run_with = json!({"posixUser": "a", "systemResourceLimits": {"cpus": 1}}).as_object().cloned().unwrap();
         let mut change = |asked: Value| {
             change_run_with(&mut run_with, asked.as_object().unwrap());
@@ -169,6 +170,7 @@ mod tests {
 
     #[test]
     fn sections_replace_what_was_there_but_newer_values() {
+        fidelity::fidelity!("core-config-2");
         let mut tree = Node::empty();
         let old = json!({"version": "1.0.0", "runWith": {"posixUser": "a"}, "lifecycle": {"install": "i", "run": "r"},
             "runtime": {"kept": 1}});

@@ -257,9 +257,9 @@ fn refusal(name: &str, requirements: &BTreeMap<String, String>, error: &dataplan
 mod tests {
     use super::*;
 
-    // [core-deploy-4]
     #[test]
     fn no_version() {
+        fidelity::fidelity!("core-deploy-4");
         let requirements = BTreeMap::from([("thinggroup/G".to_owned(), "=1.0.0".to_owned())]);
         let error = dataplane::Error::Refused { status: 404, message: "no usable version".into(), request: "r".into() };
         let failure = refusal("X", &requirements, &error);
