@@ -277,3 +277,20 @@ fn copy_folder(from: &std::path::Path, to: &std::path::Path, change: &dyn Fn(&st
     }
     Ok(())
 }
+
+/// An unoptimised program's own code is three times as large as an optimised one's, so there the bound is on what the
+/// core allocates.
+#[test]
+fn the_idle_core_is_small() -> Result<()> {
+    fidelity!("core-cost-1");
+    let cost = block_on(async { greenproof::bench::cost(&stage(1.0).await, 1, &greenproof::report::Silent).await })?;
+    let memory = cost.memory[0];
+    println!("{cost}");
+    assert!(memory.allocated > 500 && memory.allocated < memory.resident, "{memory:?} was read from the core");
+    if cfg!(debug_assertions) {
+        assert!(memory.allocated < 5 * 1024, "{memory:?}, in KiB, with ten components");
+    } else {
+        assert!(memory.resident < 15 * 1024, "{memory:?}, in KiB, with ten components");
+    }
+    Ok(())
+}

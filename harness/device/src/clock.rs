@@ -164,7 +164,7 @@ impl Clock {
     }
 
     /// What `period` is in the world's time; one that no clock can hold becomes a year.
-    fn real(self, period: Duration) -> Duration {
+    pub(crate) fn real(self, period: Duration) -> Duration {
         const YEAR: Duration = Duration::from_hours(24 * 365);
         Duration::try_from_secs_f64(period.as_secs_f64() / self.speed).map_or(YEAR, |real| real.min(YEAR))
     }

@@ -121,6 +121,10 @@ impl Deployer {
         let about = |line: Line| line.with("DeploymentId", &item.id).with("GreengrassDeploymentId", &id);
         let line = Line::info(LOGGER).message("Received deployment in the queue");
         self.kernel.logs.nucleus(&about(line.with("DeploymentType", item.kind.to_string())));
+        if resumed.is_none() {
+            let line = Line::info(LOGGER).message("Received deployment document in queue");
+            self.kernel.logs.nucleus(&line.with("document", item.document.to_string()));
+        }
         let document = match document {
             Ok(document) => document,
             Err(failure) => {

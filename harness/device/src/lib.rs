@@ -115,14 +115,25 @@ pub async fn run(options: Options) -> Result<(), Error> {
         _ = interrupt.recv() => None,
         code = kernel.0.exiting() => Some(code),
     };
-    let line = |event| Line::info("com.aws.greengrass.lifecyclemanager.KernelLifecycle").event(event);
-    kernel.0.logs.nucleus(&line("system-shutdown").with("main", "main"));
+    let logs = &kernel.0.logs;
+    logs.nucleus(&lifecycle_line().event("system-shutdown").with("main", "main"));
+    logs.nucleus(&lifecycle_line().message("Waiting for services to shutdown"));
     kernel.0.shut_down().await;
+    logs.nucleus(&lifecycle_line().event("executor-service-shutdown-initiated"));
+    logs.nucleus(&lifecycle_line().message("Waiting for executors to shutdown"));
+    let line = lifecycle_line().event("executor-service-shutdown-complete").with("executor-terminated", "true");
+    logs.nucleus(&line.with("scheduled-executor-terminated", "true"));
+    logs.nucleus(&lifecycle_line().event("context-shutdown-initiated"));
     kernel.1.disconnect().await;
-    kernel.0.logs.nucleus(&line("context-shutdown-complete"));
+    logs.nucleus(&lifecycle_line().event("context-shutdown-complete"));
     let Some(code) = code else { return Ok(()) };
-    kernel.0.logs.nucleus(&line("system-shutdown").with("exitCode", code.to_string()));
+    logs.nucleus(&lifecycle_line().event("system-shutdown").with("exitCode", code.to_string()));
     Err(launch_again(code).into())
+}
+
+/// A line of what starts and stops the nucleus.
+fn lifecycle_line() -> Line {
+    Line::info("com.aws.greengrass.lifecyclemanager.KernelLifecycle").thread("main")
 }
 
 /// Becomes a new core in the same process, as the nucleus's loader does it; returns only if that can't be done. A
@@ -142,11 +153,11 @@ fn launch_again(code: i32) -> io::Error {
 fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
     let (config, resumed) = configure(options)?;
     let store = Store::open(&options.root)?;
-    let logs = Arc::new(Logs::new(&store.logs()));
+    let logs = Arc::new(Logs::at(&store.logs(), config.clock));
     logs.configure(&config.nucleus());
     logs.open("main");
-    let line = Line::info("com.aws.greengrass.lifecyclemanager.KernelLifecycle").thread("main").event("system-start");
-    let line = line.message("Launch Nucleus").with("configPath", options.root.join("config").to_string_lossy());
+    let line = lifecycle_line().event("system-start").message("Launch Nucleus");
+    let line = line.with("configPath", options.root.join("config").to_string_lossy());
     logs.nucleus(&line.with("rootPath", options.root.to_string_lossy()).with("version", config::VERSION));
     deployment::launch::Launch::new(&options.root).set_up()?;
 
@@ -170,6 +181,7 @@ fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
     let (clock, nucleus) = (config.clock, config.nucleus());
     let kernel = Kernel::new(config, store.clone(), logs.clone(), provider, events);
     kernel.configure(&kernel.config.nucleus());
+    logs.nucleus(&lifecycle_line().event("system-start").with("main", "main"));
     ipc::watch(kernel.clone())?;
     kernel.dump_configuration();
     tokio::spawn(fleet::Fleet::new(kernel.clone(), mqtt.clone()).run(fleet_events));

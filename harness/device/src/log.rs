@@ -15,8 +15,8 @@ mod settings;
 pub(crate) use context::java_order;
 pub(crate) use line::{Cause, Line, command, instant};
 
-use crate::tree;
-use appender::Appender;
+use crate::{clock::Clock, tree};
+use appender::{Appender, Limits};
 use serde_json::Value;
 use settings::{Format, Output, Settings};
 use std::{
@@ -27,11 +27,14 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 use time::OffsetDateTime;
 
 /// Logger of what is said about the logging configuration.
 const LOGGER: &str = "com.aws.greengrass.deployment.DeviceConfiguration";
+/// How often the size of a file is looked at.
+const CHECK: Duration = Duration::from_secs(2);
 /// The nucleus's own file.
 const NUCLEUS: &str = "greengrass";
 /// The file that takes a service's standard output.
@@ -44,6 +47,8 @@ const POOL: u32 = 25;
 pub(crate) struct Logs {
     /// Where they are unless the configuration says otherwise.
     folder: PathBuf,
+    /// How often the size of a file is looked at, in the world's time.
+    check: Duration,
     state: Mutex<State>,
     pool: AtomicU32,
 }
@@ -58,8 +63,13 @@ struct State {
 
 impl Logs {
     /// Uses `folder`, which must exist, with the default settings.
+    pub(crate) fn at(folder: &Path, clock: Clock) -> Self {
+        Self { folder: folder.into(), check: clock.real(CHECK), state: Mutex::default(), pool: AtomicU32::new(0) }
+    }
+
+    #[cfg(test)]
     pub(crate) fn new(folder: &Path) -> Self {
-        Self { folder: folder.into(), state: Mutex::default(), pool: AtomicU32::new(0) }
+        Self::at(folder, Clock::default())
     }
 
     /// Follows the `logging` section of the nucleus's configuration, at the start and whenever it changes; one that isn't
@@ -135,7 +145,8 @@ impl Logs {
         let State { settings, appenders, .. } = state;
         if !appenders.contains_key(name) {
             let folder = settings.directory.as_deref().map_or(self.folder.clone(), |folder| self.folder_of(folder));
-            appenders.insert(name.into(), Appender::new(folder, name, settings.file_size, settings.total_size));
+            let limits = Limits { file: settings.file_size, total: settings.total_size, check: self.check };
+            appenders.insert(name.into(), Appender::new(folder, name, limits));
         }
         appenders.get_mut(name).expect("it was inserted above")
     }

@@ -2,7 +2,11 @@
 //!
 //! The bare script is what the component does, by hand: both lifecycle scripts as `ggc_user` in a plain container of
 //! the device image, against the same clouds, with credentials handed to it. Its time includes the container's start.
-//! The scenario's time is from start to verdict.
+//! The scenario's time is from start to verdict. What the emulated core itself costs is measured apart.
+
+mod cost;
+
+pub use cost::{Cost, Memory, cost};
 
 use crate::{
     component::Component,

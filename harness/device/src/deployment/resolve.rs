@@ -167,7 +167,7 @@ impl Deployer {
             })?,
             (None, None) => return Err(Failure::new("No component version", &["NO_AVAILABLE_COMPONENT_VERSION"])),
         };
-        let line = Line::info(LOGGER).event("resolve-component-version-end").message("Resolved component version");
+        let line = Line::info(LOGGER).event("resolve-component-version-end").message("Resolved component version.");
         logs.nucleus(&line.with("ResolvedComponent", format!("{name}-v{}", recipe.version)));
         let selected = recipe.select(&self.kernel.config.platform).map_err(|error| unusable(&error))?;
         selected.complaints.iter().for_each(|line| logs.nucleus(line));
@@ -181,12 +181,12 @@ impl Deployer {
             return Some(version);
         }
         let logs = &self.kernel.logs;
-        let text = "No running component satisfies the requirement. Searching in the local component store";
-        logs.nucleus(&Line::info(LOGGER).message(text).with("componentName", name));
+        let text = "No running component satisfies the requirement. Searching in the local component store.";
+        logs.nucleus(&Line::info(LOGGER).message(text));
         let stored = self.kernel.store.versions(name).into_iter().filter(|version| meets(requirements, version)).max();
         if stored.is_none() {
-            let text = "Can't find a local candidate that satisfies the requirement";
-            logs.nucleus(&Line::info(LOGGER).message(text).with("componentName", name));
+            let text = "Can't find a local candidate that satisfies the requirement.";
+            logs.nucleus(&Line::info(LOGGER).message(text));
         }
         stored
     }

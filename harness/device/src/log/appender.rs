@@ -2,30 +2,38 @@
 //!
 //! The current file is `NAME.log`. With the first line of another hour than its last one, or once it has grown to the
 //! limit, it becomes `NAME_yyyy_MM_dd_HH_i.log` with the hour and the next free number of what it holds; then the
-//! oldest of those go until the rest fits the total. The size is looked at every two seconds only, so a burst of lines
-//! can make a file larger.
+//! oldest of those go until the rest fits the total. The size is looked at now and then only, so a burst of lines can make
+//! a file larger.
 
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
     path::PathBuf,
+    time::Duration,
 };
-use time::{Duration, OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 const HOUR: &[BorrowedFormatItem<'_>] = format_description!("[year]_[month]_[day]_[hour]");
 /// How long an hour is written.
 const HOUR_LENGTH: usize = "yyyy_MM_dd_HH".len();
-/// How often the size is looked at.
-const CHECK: Duration = Duration::seconds(2);
-
 /// A log file and its rotated predecessors.
 #[derive(Debug)]
 pub(super) struct Appender {
     folder: PathBuf,
     name: String,
-    file_size: u64,
-    total_size: u64,
+    limits: Limits,
     current: Option<Current>,
+}
+
+/// When files are put away and removed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// From how many bytes on a file is put away.
+    pub(super) file: u64,
+    /// How many bytes the files that were put away may have together.
+    pub(super) total: u64,
+    /// How often the size is looked at.
+    pub(super) check: Duration,
 }
 
 /// The open file.
@@ -39,9 +47,9 @@ struct Current {
 }
 
 impl Appender {
-    /// Opens nothing yet. Sizes are in bytes.
-    pub(super) fn new(folder: PathBuf, name: &str, file_size: u64, total_size: u64) -> Self {
-        Self { folder, name: name.into(), file_size, total_size, current: None }
+    /// Opens nothing yet.
+    pub(super) fn new(folder: PathBuf, name: &str, limits: Limits) -> Self {
+        Self { folder, name: name.into(), limits, current: None }
     }
 
     /// Opens the file, or makes it.
@@ -76,8 +84,8 @@ impl Appender {
         let is_full = match current.next_check {
             Some(at) if now < at => false,
             looked => {
-                current.next_check = Some(now + CHECK);
-                looked.is_some() && current.size >= self.file_size
+                current.next_check = Some(now + self.limits.check);
+                looked.is_some() && current.size >= self.limits.file
             }
         };
         if !is_full && hour(now) == current.hour {
@@ -100,7 +108,7 @@ impl Appender {
         let mut total = 0;
         for file in rotated {
             total += file.size;
-            if total > self.total_size
+            if total > self.limits.total
                 && let Err(error) = fs::remove_file(&file.path)
             {
                 tracing::warn!(%error, path = %file.path.display(), "removing an old log");
@@ -142,6 +150,10 @@ mod tests {
     use std::path::Path;
     use time::macros::datetime;
 
+    fn limits(file: u64, total: u64) -> Limits {
+        Limits { file, total, check: Duration::from_secs(2) }
+    }
+
     fn names(folder: &Path) -> Vec<String> {
         let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<_> = files.collect();
@@ -153,11 +165,11 @@ mod tests {
     fn a_new_hour_is_a_new_file() {
         fidelity!("core-log-5");
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Appender::new(folder.path().into(), "A", 1024, 10240);
+        let mut log = Appender::new(folder.path().into(), "A", limits(1024, 10240));
         let now = OffsetDateTime::now_utc();
         log.write(now, b"one\n").unwrap();
-        log.write(now + Duration::hours(1), b"two\n").unwrap();
-        log.write(now + Duration::hours(1), b"three\n").unwrap();
+        log.write(now + Duration::from_hours(1), b"two\n").unwrap();
+        log.write(now + Duration::from_hours(1), b"three\n").unwrap();
         let rotated = format!("A_{}_0.log", hour(now));
         assert_eq!(names(folder.path()), ["A.log", &rotated]);
         assert_eq!(fs::read_to_string(folder.path().join(rotated)).unwrap(), "one\n");
@@ -168,11 +180,11 @@ mod tests {
     fn a_full_file_is_rotated_at_the_next_look() {
         fidelity!("core-log-5");
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Appender::new(folder.path().into(), "A", 10, 10240);
+        let mut log = Appender::new(folder.path().into(), "A", limits(10, 10240));
         // The test must not cross an hour.
         let now = OffsetDateTime::now_utc().replace_minute(10).unwrap();
         for (after, line) in [(0, "0123456789\n"), (1, "burst\n"), (3, "next\n"), (4, "0123456789\n"), (6, "last\n")] {
-            log.write(now + Duration::seconds(after), line.as_bytes()).unwrap();
+            log.write(now + Duration::from_secs(after), line.as_bytes()).unwrap();
         }
         let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
         assert_eq!(read(&format!("A_{}_0.log", hour(now))), "0123456789\nburst\n");
@@ -189,7 +201,7 @@ mod tests {
         {
             fs::write(folder.path().join(name), "0123456789").unwrap();
         }
-        let log = Appender::new(folder.path().into(), "A", 10, 20);
+        let log = Appender::new(folder.path().into(), "A", limits(10, 20));
         log.remove_oldest();
         assert_eq!(
             names(folder.path()),
@@ -205,7 +217,7 @@ mod tests {
         fs::write(&path, "old\n").unwrap();
         let then = datetime!(2026-01-01 09:30 UTC);
         File::options().append(true).open(&path).unwrap().set_modified(then.into()).unwrap();
-        let mut log = Appender::new(folder.path().into(), "A", 1024, 10240);
+        let mut log = Appender::new(folder.path().into(), "A", limits(1024, 10240));
         log.write(datetime!(2026-01-01 11:00 UTC), b"new\n").unwrap();
         assert_eq!(names(folder.path()), ["A.log", "A_2026_01_01_09_0.log"]);
     }

@@ -42,7 +42,7 @@ pub(crate) enum Command {
         #[arg(long)]
         all: bool,
     },
-    /// Measure the reference scenario against the bare script in a plain container.
+    /// Measure the reference scenario against the bare script in a plain container, and what the emulated core costs.
     Bench {
         /// How many runs of each.
         #[arg(long, default_value_t = 5)]
@@ -232,6 +232,8 @@ pub(crate) async fn bench(runs: usize) -> Result<u8, Failure> {
     let stage = Stage::set(Options::from_environment()?, &reader).await?;
     let result = greenproof::bench::bench(&stage, runs, &reader).await?;
     reader.told(&Told::Note(&result.to_string()));
+    let cost = greenproof::bench::cost(&stage, runs, &reader).await?;
+    reader.told(&Told::Note(&cost.to_string()));
     Ok(exit::PASSED)
 }
 
