@@ -12,7 +12,7 @@ use cloud::{
 };
 use greenproof::{
     Environment, Plan, Scenario, Stage,
-    component::{Component, Object},
+    component::{Component, Object, Place},
 };
 use serde_json::Value;
 use std::{
@@ -364,7 +364,8 @@ fn version(number: u64, bucket: &str, archive: &Path) -> Component {
          Run: sleep 0.1; echo 1.0.{number} >> ran\n    Artifacts:\n      - URI: s3://{bucket}/{key}\n        Unarchive: ZIP\n",
         dependencies.join("\n")
     );
-    let objects = vec![Object { bucket: bucket.into(), key, source: archive.into() }];
+    let place = Place::S3 { bucket: bucket.into(), key };
+    let objects = vec![Object { place, source: archive.into() }];
     Component { name: NAME.into(), version: format!("1.0.{number}"), recipe, objects }
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use fidelity::fidelity;
-use greenproof::{Environment, Evidence, Plan, Scenario, Stage, Verdict, judge};
+use greenproof::{Environment, Evidence, Plan, Scenario, Stage, Verdict, component::Place, judge};
 use tests::{block_on, fixture, stage};
 
 const COMPONENT: &str = "com.example.GithubCustomPack";
@@ -256,7 +256,9 @@ fn with_bucket(bucket: &str) -> Result<Scenario> {
     for component in &mut scenario.components {
         component.recipe = component.recipe.replace(BUCKET, bucket);
         for object in &mut component.objects {
-            bucket.clone_into(&mut object.bucket);
+            if let Place::S3 { bucket: old, .. } = &mut object.place {
+                bucket.clone_into(old);
+            }
         }
     }
     for policy in scenario.aws.role.policies.values_mut() {

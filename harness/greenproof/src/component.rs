@@ -1,6 +1,6 @@
 //! A component version as its author has it: the recipe's own bytes and the files behind its artifacts.
 //!
-//! The recipe is never changed. It is only read for its name, its version and the S3 places of its artifacts, so that
+//! The recipe is never changed. It is only read for its name, its version and the places of its artifacts, so that
 //! the harness can fill the buckets as `gdk component publish` would.
 
 use serde_json::Value;
@@ -24,19 +24,47 @@ pub struct Component {
     pub version: String,
     /// The recipe, byte for byte.
     pub recipe: String,
-    /// S3 objects of the recipe's artifacts: bucket, key, and the file or folder that it is made of.
+    /// The recipe's artifacts that have a source.
     pub objects: Vec<Object>,
 }
 
-/// One artifact in S3.
+/// One artifact.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// The bucket.
-    pub bucket: String,
-    /// The key.
-    pub key: String,
+    /// Where the recipe says it is.
+    pub place: Place,
     /// A file to upload as it is, or a folder whose content is zipped.
     pub source: PathBuf,
+}
+
+/// What an artifact's URI names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// `s3://BUCKET/KEY`.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: String,
+    },
+    /// `greengrass:NAME`, an artifact that AWS keeps.
+    Greengrass(String),
+}
+
+impl Place {
+    fn of(uri: &str) -> Option<Self> {
+        if let Some(name) = uri.strip_prefix("greengrass:") {
+            return Some(Self::Greengrass(name.to_owned()));
+        }
+        let (bucket, key) = uri.strip_prefix("s3://")?.split_once('/')?;
+        Some(Self::S3 { bucket: bucket.to_owned(), key: key.to_owned() })
+    }
+
+    /// The last part of the URI.
+    fn file(&self) -> &str {
+        let (Self::S3 { key: path, .. } | Self::Greengrass(path)) = self;
+        path.rsplit('/').next().unwrap_or_default()
+    }
 }
 
 /// Why a recipe can't be used.
@@ -51,7 +79,7 @@ pub struct Error {
 }
 
 impl Component {
-    /// Reads a recipe; `artifacts` says by file name (the last part of an `s3:` URI) what each artifact is made of.
+    /// Reads a recipe; `artifacts` says by file name (the last part of an `s3:` or `greengrass:` URI) what each artifact is made of.
     ///
     /// # Errors
     /// When the recipe can't be read or parsed, lacks its name or version, or names an artifact without a source.
@@ -83,18 +111,17 @@ impl Component {
         };
         let (name, version) = (text_field("ComponentName")?, text_field("ComponentVersion")?);
         let mut objects = Vec::new();
-        for (bucket, key) in s3_places(&document) {
-            let file = key.rsplit('/').next().unwrap_or_default();
-            if let Some(source) = artifacts.get(file) {
-                objects.push(Object { bucket, key, source: source.clone() });
+        for place in places(&document) {
+            if let Some(source) = artifacts.get(place.file()) {
+                objects.push(Object { place, source: source.clone() });
             }
         }
         if let Some(unused) =
-            artifacts.keys().find(|name| !objects.iter().any(|o| o.key.rsplit('/').next() == Some(name)))
+            artifacts.keys().find(|name| !objects.iter().any(|object| object.place.file() == name.as_str()))
         {
             return Err(fail(
                 format!("no artifact of the recipe is called `{unused}`"),
-                "name artifacts by the last part of their `s3:` URI",
+                "name artifacts by the last part of their `s3:` or `greengrass:` URI",
             ));
         }
         Ok(Self { name, version, recipe: text, objects })
@@ -127,17 +154,13 @@ impl Component {
     }
 }
 
-/// Bucket and key of every `s3:` artifact.
-fn s3_places(recipe: &Value) -> Vec<(String, String)> {
+/// Where every artifact is.
+fn places(recipe: &Value) -> Vec<Place> {
     let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     list(field(recipe, "Manifests"))
         .iter()
         .flat_map(|manifest| list(field(manifest, "Artifacts")))
-        .filter_map(|artifact| {
-            let uri = field(&artifact, "Uri")?.as_str()?.strip_prefix("s3://")?.to_owned();
-            let (bucket, key) = uri.split_once('/')?;
-            Some((bucket.to_owned(), key.to_owned()))
-        })
+        .filter_map(|artifact| Place::of(field(&artifact, "Uri")?.as_str()?))
         .collect()
 }
 

@@ -10,7 +10,7 @@ mod repository;
 pub use authority::Identity;
 
 use crate::{
-    component::{self, Component},
+    component::{self, Component, Object, Place},
     mint,
     redact::Redactor,
     scenario::{
@@ -100,14 +100,15 @@ impl Plan {
             .map(|(name, repository)| Ok((name.clone(), repository::Bare::from_folder(&repository.source)?)))
             .collect::<Result<_, Error>>()?;
         let tokens: BTreeMap<_, _> = scenario.github.tokens.keys().map(|name| (name.clone(), mint::token())).collect();
-        let buckets = buckets(&scenario.components)?;
+        let environment = mint::name(8);
+        let buckets = buckets(&scenario.components, &environment)?;
         let endpoints = Endpoints {
             data: format!("{}-ats.iot.{}.amazonaws.com", mint::name(14), scenario.aws.region),
             credentials: format!("{}.credentials.iot.{}.amazonaws.com", mint::name(14), scenario.aws.region),
         };
         let thing = scenario.device.thing.clone().unwrap_or_else(|| format!("core-{}", mint::name(8)));
         let mut plan = Self {
-            environment: mint::name(8),
+            environment,
             account: scenario.aws.account.clone().unwrap_or_else(mint::account),
             deployments: deployments(&scenario, &thing),
             thing,
@@ -246,14 +247,30 @@ impl Plan {
     }
 
     fn listed_components(&self) -> Vec<world::Component> {
-        let private = self.scenario.components.iter().map(|component| component.recipe.clone());
+        let private = self.scenario.components.iter().map(|component| world::Component {
+            recipe: component.recipe.clone(),
+            public: false,
+            artifacts: self.kept_by_aws(component),
+        });
         let named = self.deployments.values().flat_map(|deployment| &deployment.components);
         let named = named.map(|(name, wanted)| (name.as_str(), wanted.version.as_str()));
         // A component may depend on the service although no deployment names it.
         let public: BTreeSet<_> = named.chain([(component::TOKEN_EXCHANGE_SERVICE, SERVICE_VERSION)]).collect();
         let public = public.into_iter().filter_map(|(name, version)| Component::public(name, version));
-        let listed = |public| move |recipe| world::Component { recipe, public, artifacts: BTreeMap::new() };
-        private.map(listed(false)).chain(public.map(listed(true))).collect()
+        let listed = |recipe| world::Component { recipe, public: true, artifacts: BTreeMap::new() };
+        private.chain(public.map(listed)).collect()
+    }
+
+    /// The objects behind a component's `greengrass:` artifacts, by name.
+    fn kept_by_aws(&self, component: &Component) -> BTreeMap<String, String> {
+        let kept = component.objects.iter().filter_map(|object| match &object.place {
+            Place::Greengrass(name) => {
+                let (bucket, key) = place_of(object, component, &self.environment);
+                Some((name.clone(), format!("{bucket}/{key}")))
+            }
+            Place::S3 { .. } => None,
+        });
+        kept.collect()
     }
 
     fn secret_values(&self) -> impl Iterator<Item = (String, String)> {
@@ -328,12 +345,25 @@ fn merge(into: &mut Value, from: &Value) {
     }
 }
 
-/// The buckets that the components' artifacts live in, filled.
-fn buckets(components: &[Component]) -> Result<Vec<Bucket>, Error> {
-    let mut buckets: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
-    for object in components.iter().flat_map(|component| &component.objects) {
-        let content = artifact::base64(&object.source)?;
-        buckets.entry(&object.bucket).or_default().insert(object.key.clone(), content);
+/// The bucket and key that an artifact is at; those that AWS keeps are in a bucket of its own.
+fn place_of(object: &Object, component: &Component, environment: &str) -> (String, String) {
+    match &object.place {
+        Place::S3 { bucket, key } => (bucket.clone(), key.clone()),
+        Place::Greengrass(name) => {
+            let Component { name: component, version, .. } = component;
+            (format!("greengrass-artifacts-{environment}"), format!("{component}/{version}/{name}"))
+        }
     }
-    Ok(buckets.into_iter().map(|(name, objects)| Bucket { name: name.into(), objects }).collect())
+}
+
+/// The buckets that the components' artifacts live in, filled.
+fn buckets(components: &[Component], environment: &str) -> Result<Vec<Bucket>, Error> {
+    let mut buckets: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for component in components {
+        for object in &component.objects {
+            let (bucket, key) = place_of(object, component, environment);
+            buckets.entry(bucket).or_default().insert(key, artifact::base64(&object.source)?);
+        }
+    }
+    Ok(buckets.into_iter().map(|(name, objects)| Bucket { name, objects }).collect())
 }
