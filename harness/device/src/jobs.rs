@@ -121,7 +121,7 @@ impl Jobs {
             let mut seen = self.seen();
             seen.awaited = seen.awaited.saturating_sub(1);
             // One that a restart interrupted is under way again before the cloud offers it.
-            seen.add(queued_at, id) && !self.queue.is_current(Kind::Job, id)
+            seen.add(queued_at, id) && self.queue.current() != Some((Kind::Job, id.into()))
         };
         if !new {
             let line = Line::info(LOGGER).message("Duplicate or outdated job notification. Ignoring.");

@@ -187,11 +187,6 @@ impl Queue {
         self.inner().waiting.is_empty()
     }
 
-    /// Whether this deployment is being carried out.
-    pub(crate) fn is_current(&self, kind: Kind, id: &str) -> bool {
-        self.inner().current.as_ref().is_some_and(|item| item.kind == kind && item.id == id)
-    }
-
     /// The next deployment, once there is one; the one before it is over.
     pub(crate) async fn next(&self) -> Item {
         let first = self.inner().current.take().is_none();
@@ -336,7 +331,6 @@ mod tests {
         assert!(!queue.offer(item(Kind::Job, "a")));
         assert!(queue.offer(item(Kind::Local, "b")));
         assert_eq!(queue.next().await.id, "a");
-        assert!(queue.is_current(Kind::Job, "a") && !queue.is_current(Kind::Local, "a"));
         assert_eq!(queue.current(), Some((Kind::Job, "a".into())));
         // The one under way, again: dropped when its turn comes.
         assert!(queue.offer(item(Kind::Job, "a")));

@@ -184,7 +184,6 @@ impl Deployer {
         self.kernel.logs.nucleus(&line.with("serviceToTrack", format!("[{list}]")));
         let mut cancelled = item.cancelled.clone();
         let settled = settle(&self.kernel, &names, &mut cancelled).await;
-        self.clean(super::Versions::new());
         if settled == Settled::Cancelled {
             return self.give_up(item, document).await;
         }
@@ -196,6 +195,8 @@ impl Deployer {
             let tasks = tasks.unwrap_or_else(|_| Tasks::new(bootstrap::file(&resumed.folder, false), Vec::new()));
             self.turn_back(&tasks, &resumed.folder, &failure).await;
         }
+        // Not before: going back needs the versions from before.
+        self.clean(super::Versions::new());
         let outcome = match (settled, resumed.stage) {
             (Settled::Reached, Stage::KernelActivation) => {
                 Outcome { status: "SUCCEEDED", detailed: "SUCCESSFUL", failure: None }
