@@ -296,7 +296,11 @@ impl Machine {
 
     async fn uninstall(&mut self) -> Report {
         let limit = self.limit("uninstall", UNINSTALL);
-        if self.service.name != tes::NAME && self.clock().timeout(limit, self.scripts.uninstall()).await.is_err() {
+        // What is part of the nucleus here has no scripts.
+        if [tes::NAME, local::NAME].contains(&self.service.name.as_str()) {
+            return State::Uninstalled.into();
+        }
+        if self.clock().timeout(limit, self.scripts.uninstall()).await.is_err() {
             let line = Line::error(LOGGER).event("service-uninstalling-error");
             self.log(line.message("Service timed out while UNINSTALLING, proceeding to UNINSTALLED"));
             self.scripts.interrupt("uninstall");
