@@ -122,7 +122,7 @@ pub(crate) struct Asked<'r> {
 /// Condition keys with their values; an absent key has no entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Context {
-    /// Sorted by key, which is in lower case.
+    /// Sorted by length and text of the key, which is in lower case: most keys are told apart by their length.
     entries: Vec<(String, Values)>,
 }
 
@@ -166,7 +166,7 @@ impl Values {
 impl Context {
     pub(crate) fn set(&mut self, key: &str, values: Values) {
         let key = key.to_ascii_lowercase();
-        match self.entries.binary_search_by(|(other, _)| other.as_str().cmp(&key)) {
+        match self.place(&key) {
             Ok(at) => self.entries[at].1 = values,
             Err(at) => self.entries.insert(at, (key, values)),
         }
@@ -174,8 +174,12 @@ impl Context {
 
     /// The values of a key, given in lower case.
     pub(crate) fn get(&self, key: &str) -> Option<&Values> {
-        let at = self.entries.binary_search_by(|(other, _)| other.as_str().cmp(key)).ok()?;
-        Some(&self.entries[at].1)
+        Some(&self.entries[self.place(key).ok()?].1)
+    }
+
+    /// Where the key is, or belongs.
+    fn place(&self, key: &str) -> Result<usize, usize> {
+        self.entries.binary_search_by(|(other, _)| other.len().cmp(&key.len()).then_with(|| other.as_str().cmp(key)))
     }
 }
 
