@@ -333,6 +333,7 @@ mod tests {
 
     #[test]
     fn the_cadence_has_a_floor() {
+        fidelity::fidelity!("core-fleet-5");
         let of = |seconds: u64| cadence(&json!({"fleetStatus": {"periodicStatusPublishIntervalSeconds": seconds}}));
         assert_eq!(of(60), 86_400);
         assert_eq!(of(90_000), 90_000);
@@ -392,6 +393,7 @@ mod tests {
 
     #[tokio::test]
     async fn launch_is_complete_and_numbers_increase() {
+        fidelity::fidelity!("core-fleet-2");
         let mut world = World::new();
         let first = world.messages().remove(0);
         assert_eq!((&first["messageType"], &first["trigger"]), (&json!("COMPLETE"), &json!("NUCLEUS_LAUNCH")));
@@ -406,6 +408,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_deployment_tells_changes_and_a_removed_component_once() {
+        fidelity::fidelity!("core-fleet-2");
         let mut world = World::new();
         world.fleet.happened(Event::Deployment(Box::new(Report::new(
             &Item::new(Kind::Job, "id", Value::Null),
@@ -435,6 +438,7 @@ mod tests {
 
     #[tokio::test]
     async fn offline_only_cloud_deployments_are_told() {
+        fidelity::fidelity!("core-fleet-6");
         let mut world = World::new();
         world.messages();
         world.fleet.happened(Event::Interrupted);
@@ -455,6 +459,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_is_told_at_once_with_its_reason() {
+        fidelity::fidelity!("core-fleet-3");
         let mut world = World::new();
         world.component("A").await;
         world.messages();

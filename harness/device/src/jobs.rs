@@ -213,9 +213,9 @@ mod tests {
     use super::*;
     use crate::rig::Rig;
 
-    // [core-deploy-2]
     #[test]
     fn jobs_are_taken_once() {
+        fidelity::fidelity!("core-deploy-2");
         let mut seen = Seen::default();
         assert!(seen.add(10, "a"));
         assert!(!seen.add(10, "a"));
@@ -252,6 +252,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_notified_job_is_asked_for_until_it_can_be_had() {
+        fidelity::fidelity!("core-deploy-2");
         let mut world = World::new();
         world.hear("jobs/notify-namespace-aws-gg-deployment", &json!({"jobs": {"QUEUED": [{}]}}));
         world.hear("jobs/$next/namespace-aws-gg-deployment/get/accepted", &json!({"timestamp": 1}));
@@ -266,6 +267,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_notification_cancels_the_running_job() {
+        fidelity::fidelity!("core-channel-2");
         let world = World::new();
         world.describe("a", 1);
         let job = world.queue.next().await;
@@ -278,6 +280,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_status_is_over_once_it_is_accepted_or_rejected() {
+        fidelity::fidelity!("core-deploy-2");
         for (answer, text) in
             [("accepted", "Job status update was accepted"), ("rejected", "Job status update rejected")]
         {

@@ -326,6 +326,7 @@ mod tests {
 
     #[tokio::test]
     async fn order_and_repetition() {
+        fidelity::fidelity!("core-channel-1");
         let (_folder, queue) = queue();
         assert!(queue.offer(item(Kind::Job, "a")));
         assert!(!queue.offer(item(Kind::Job, "a")));
@@ -339,6 +340,7 @@ mod tests {
 
     #[tokio::test]
     async fn newer_shadow_takes_the_waiting_ones_place() {
+        fidelity::fidelity!("core-channel-1");
         let (folder, queue) = queue();
         queue.offer(item(Kind::Shadow, "thing/T:1"));
         queue.offer(item(Kind::Job, "j"));
@@ -358,6 +360,7 @@ mod tests {
 
     #[tokio::test]
     async fn newer_shadow_cancels_the_running_one() {
+        fidelity::fidelity!("core-channel-1");
         let (_folder, queue) = queue();
         queue.offer(item(Kind::Shadow, "thing/T:1"));
         let first = queue.next().await;
@@ -370,6 +373,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_polled_queue_takes_a_deployment_at_its_poll() {
+        fidelity::fidelity!("core-channel-3");
         let (_folder, queue) = queue();
         let clock = Clock::new(Speed::try_from(100.0).unwrap());
         queue.poll_every(Duration::from_secs(15), clock);
@@ -388,6 +392,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_is_over_is_not_cancelled() {
+        fidelity::fidelity!("core-channel-2");
         let (folder, queue) = queue();
         queue.offer(item(Kind::Job, "a"));
         let job = queue.next().await;
@@ -400,6 +405,7 @@ mod tests {
 
     #[tokio::test]
     async fn cancellation_reaches_its_own_kind_only() {
+        fidelity::fidelity!("core-channel-2");
         let (_folder, queue) = queue();
         assert!(!queue.cancel(Kind::Job));
         queue.offer(item(Kind::Job, "a"));

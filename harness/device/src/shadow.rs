@@ -269,6 +269,7 @@ mod tests {
 
     #[test]
     fn a_new_revision_is_taken_once() {
+        fidelity::fidelity!("core-shadow-1");
         let world = World::new();
         world.hear("get/accepted", &document(1, &desired(1, "SUCCEEDED"), &Value::Null));
         world.hear("update/accepted", &document(2, &desired(1, "SUCCEEDED"), &Value::Null));
@@ -281,6 +282,7 @@ mod tests {
 
     #[test]
     fn what_is_done_is_not_done_again_at_start() {
+        fidelity::fidelity!("core-shadow-1");
         for (reported, taken) in [("SUCCEEDED", false), ("FAILED", false), ("IN_PROGRESS", true)] {
             let world = World::new();
             let reported = json!({"fleetConfigurationArnForStatus": format!("{ARN}1"), "status": reported});
@@ -291,6 +293,7 @@ mod tests {
 
     #[test]
     fn a_cancellation_at_start_is_ignored() {
+        fidelity::fidelity!("core-shadow-1");
         let world = World::new();
         world.hear("get/accepted", &document(1, &desired(1, "CANCELED"), &Value::Null));
         assert_eq!(world.waiting(), Vec::<String>::new());
@@ -299,6 +302,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_cancellation_reaches_the_running_deployment() {
+        fidelity::fidelity!("core-shadow-1", "core-channel-2");
         let world = World::new();
         world.hear("get/accepted", &document(1, &desired(1, "SUCCEEDED"), &Value::Null));
         let item = world.queue.next().await;
@@ -309,6 +313,7 @@ mod tests {
 
     #[test]
     fn a_message_that_makes_no_sense_is_told() {
+        fidelity::fidelity!("core-shadow-1");
         let world = World::new();
         for (payload, text) in [
             (json!({"state": {"desired": desired(1, "S")}}), "Error processing getShadowResponse"),
@@ -327,6 +332,7 @@ mod tests {
 
     #[test]
     fn a_rejected_report_is_made_again_on_the_new_version() {
+        fidelity::fidelity!("core-shadow-2");
         let mut world = World::new();
         let item = Item::new(Kind::Shadow, format!("{ARN}1"), Value::Null);
         let details = Details::new("SUCCESSFUL", None);

@@ -78,6 +78,7 @@ mod tests {
 
     #[test]
     fn a_short_message_has_no_chunk() {
+        fidelity::fidelity!("core-fleet-7");
         let messages = chunks(&json!({"sequenceNumber": 1}), components(3, 10));
         assert_eq!(messages.len(), 1);
         assert_eq!(messages[0].get("chunkInfo"), None);
@@ -86,6 +87,7 @@ mod tests {
 
     #[test]
     fn a_long_one_is_cut_and_loses_nothing() {
+        fidelity::fidelity!("core-fleet-7");
         let messages = chunks(&json!({"sequenceNumber": 1}), components(300, 1000));
         assert_eq!(messages.len(), 3);
         for (index, message) in messages.iter().enumerate() {
@@ -99,6 +101,7 @@ mod tests {
 
     #[test]
     fn a_component_that_never_fits_is_left_out() {
+        fidelity::fidelity!("core-fleet-7");
         let mut all = components(1, 200_000);
         all.extend(components(1, 10));
         let messages = chunks(&json!({}), all);

@@ -340,6 +340,7 @@ mod tests {
 
     #[test]
     fn entries_are_shortened() {
+        fidelity::fidelity!("core-local-10");
         let told = get(&["--filter", "serviceName=A"]);
         assert_eq!(told.out, "2022-03-23 10:53:24 UTC [INFO] y.A: stdout. one. {serviceName=A}\n");
         let told = get(&["--filter", "serviceName=A", "-v"]);
@@ -349,6 +350,7 @@ mod tests {
 
     #[test]
     fn filters() {
+        fidelity::fidelity!("core-local-10");
         let count = |arguments: &[&str]| get(arguments).out.lines().count();
         assert_eq!(count(&["--filter", "level=INFO"]), 2);
         assert_eq!(count(&["--filter", "level=WARN"]), 1);
@@ -364,6 +366,7 @@ mod tests {
 
     #[test]
     fn times() {
+        fidelity::fidelity!("core-local-10");
         let now = datetime!(2022-03-23 10:00:00 UTC);
         let read = |text: &str| read_time(text, now).unwrap();
         assert_eq!(read("-1d2h"), datetime!(2022-03-22 12:00:00 UTC));

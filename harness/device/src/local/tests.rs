@@ -68,6 +68,7 @@ fn report(item: &Item, status: &'static str) -> Report {
 
 #[tokio::test]
 async fn a_deployment_from_its_request_to_its_end() {
+    fidelity::fidelity!("core-local-1", "core-local-4");
     let world = World::new(json!({})).await;
     let options = "--merge A=1.0.0 -m B=2.0.0 --remove C --recipeDir /r --artifactDir /a --groupId G --runWith \
                    A:posixUser=u:g --update-config {\"A\":{\"MERGE\":{\"k\":1},\"RESET\":[\"/x\"]}} --systemLimits \
@@ -103,6 +104,7 @@ async fn a_deployment_from_its_request_to_its_end() {
 
 #[tokio::test]
 async fn a_cancellation_ends_the_running_deployment_and_forgets_a_waiting_one() {
+    fidelity::fidelity!("core-local-9");
     let world = World::new(json!({})).await;
     let running = world.create("--merge A=1.0.0").await;
     let item = world.queue.next().await;
@@ -121,6 +123,7 @@ async fn a_cancellation_ends_the_running_deployment_and_forgets_a_waiting_one() 
 
 #[tokio::test]
 async fn components_are_listed_stopped_and_restarted() {
+    fidelity::fidelity!("core-local-7");
     let mut world = World::new(json!({})).await;
     world.component("A", json!({"run": "exec sleep 1000"}), json!({"k": "v"}), State::Running).await;
     let told = world.cli("component details -n A").await;
@@ -142,6 +145,7 @@ async fn components_are_listed_stopped_and_restarted() {
 
 #[tokio::test]
 async fn only_who_can_read_a_token_is_served() {
+    fidelity::fidelity!("core-local-8");
     let world = World::new(json!({})).await;
     let folder = world.rig.folder.path().join(TOKENS);
     let file = folder.join(format!("user-{}", fs::metadata("/proc/self").unwrap().uid()));
@@ -161,6 +165,7 @@ async fn only_who_can_read_a_token_is_served() {
 
 #[tokio::test]
 async fn groups_have_tokens_of_their_own() {
+    fidelity::fidelity!("core-local-8");
     let world = World::new(json!({"AuthorizedPosixGroups": "root,nosuchgroup"})).await;
     let folder = world.rig.folder.path().join(TOKENS);
     let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -171,6 +176,7 @@ async fn groups_have_tokens_of_their_own() {
 
 #[tokio::test]
 async fn bad_requests_are_refused_with_the_real_texts() {
+    fidelity::fidelity!("core-local-6");
     let world = World::new(json!({})).await;
     let root = world.rig.folder.path().to_string_lossy().into_owned();
     for (line, text) in [

@@ -104,6 +104,7 @@ mod tests {
 
     #[test]
     fn an_interruption_loses_nothing_and_keeps_the_order() {
+        fidelity::fidelity!("core-mqtt-1");
         let mut spool = Spool::new(100, 2);
         for text in ["a", "b", "c"] {
             assert!(spool.add(message(text)));
@@ -121,6 +122,7 @@ mod tests {
 
     #[test]
     fn room() {
+        fidelity::fidelity!("core-mqtt-1");
         let mut spool = Spool::new(3, 5);
         assert!(spool.add(message("ab")));
         assert!(!spool.add(message("cd")));
@@ -134,6 +136,7 @@ mod tests {
 
     #[test]
     fn a_refused_message_comes_before_the_others() {
+        fidelity::fidelity!("core-mqtt-1");
         let mut spool = Spool::new(10, 1);
         assert!(spool.add(message("a")) && spool.add(message("b")));
         spool.send();
