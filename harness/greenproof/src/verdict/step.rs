@@ -114,3 +114,6 @@ fn command(expect: &Expect, output: &Output) -> Vec<Finding> {
     let expected = exit.into_iter().chain(prints).chain(unsaid);
     expected.map(|expected| finding(Kind::Command, expected, all())).collect()
 }
+
+#[cfg(test)]
+mod tests;
