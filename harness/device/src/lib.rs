@@ -223,7 +223,8 @@ impl Work {
             queue.offer(resumed.item());
         }
         tokio::spawn(channel);
-        tokio::spawn(async move { kernel.take_up(&kernel.specs().into_keys().collect()).await });
+        // Deployments count on all components being there.
+        kernel.take_up(&kernel.specs().into_keys().collect()).await;
         deployer.run(queue, resumed).await;
     }
 }

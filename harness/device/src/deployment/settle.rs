@@ -45,7 +45,8 @@ pub(super) async fn settle(
             Some(State::Running) => polled || !service.may_still_exit(),
             _ => false,
         };
-        if services.iter().all(done) {
+        // One that isn't there yet has not settled.
+        if services.len() == names.len() && services.iter().all(done) {
             return Settled::Reached;
         }
         tokio::select! {
