@@ -11,8 +11,11 @@ const PATH: [&str; 4] = ["services", "DeploymentService", "runtime", "ProcessedD
 
 /// Keeps a status; returns the key that it is kept under.
 pub(super) fn keep(tree: &mut Node, report: &Report) -> String {
-    let taken = |key: &String| tree.find(&at(key)).is_some();
-    let key = (now()..).map(|time| time.to_string()).find(|key| !taken(key)).unwrap_or_default();
+    let mut time = now();
+    while tree.find(&at(&time.to_string())).is_some() {
+        time += 1;
+    }
+    let key = time.to_string();
     tree.replace(&at(&key), &written(report), now());
     key
 }
