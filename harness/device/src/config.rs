@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Version that the emulated nucleus says it has.
-pub(crate) const VERSION: &str = "2.15.0";
+pub(crate) const VERSION: &str = "2.18.0";
 /// Name of the component that the nucleus is.
 pub(crate) const NUCLEUS: &str = "aws.greengrass.Nucleus";
 

@@ -31,7 +31,7 @@ use std::{
 
 /// The version of the token exchange service and of the command line that a deployment gets which names none.
 const SERVICE_VERSION: &str = "2.0.3";
-const CLI_VERSION: &str = "2.15.0";
+const CLI_VERSION: &str = "2.18.0";
 
 /// Addresses of an environment's containers.
 #[derive(Clone, Copy, Debug)]
