@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinSet};
 
 const ACTIVATOR: &str = "com.aws.greengrass.deployment.activator.DefaultActivator";
 pub(super) const MERGER: &str = "com.aws.greengrass.deployment.DeploymentConfigMerger";
@@ -58,9 +58,13 @@ impl Deployer {
         let line = Line::info(MERGER).message("Removing services");
         let list = names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         self.log(line.with("service-to-remove", format!("[{list}]")));
-        for name in names {
-            self.kernel.remove(name).await;
+        // All at once: a component ends only after those that need it, in whatever order they are named.
+        let mut closing = JoinSet::new();
+        for name in names.clone() {
+            let kernel = self.kernel.clone();
+            closing.spawn(async move { kernel.remove(&name).await });
         }
+        closing.join_all().await;
         self.kernel.config.configuration.change(|tree| {
             for name in names {
                 tree.remove(&["services", name]);
