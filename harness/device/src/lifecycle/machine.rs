@@ -156,7 +156,7 @@ impl Machine {
             Err(wrong) => return Some(self.wrong(wrong)),
             Ok(Started::Nothing) => {
                 self.log(Line::info(LOGGER).event("generic-service-finished").message("Nothing done"));
-                self.service.request(Request::Stop);
+                self.service.request(Request::Rest);
                 return Some(State::Finished.into());
             }
             Ok(Started::Run(guard)) => {

@@ -347,7 +347,7 @@ impl Scripts {
         }
         if code == 0 {
             self.log(Line::info(LOGGER).event("generic-service-stopping").message("Service finished running"));
-            self.service.request(Request::Stop);
+            self.service.request(Request::Rest);
         } else {
             self.errored(Line::error(LOGGER), Phase::Run.error(Some(code)), Some(code));
         }

@@ -10,6 +10,8 @@ use super::State;
 pub(crate) enum Request {
     Start,
     Stop,
+    /// Stop because `run` has ended well, unless the component is to start anew already.
+    Rest,
     Restart,
     Reinstall,
     /// Stop for good and run the `uninstall` step.
@@ -45,7 +47,11 @@ impl Desired {
                 self.closed = false;
                 self.start()
             }
-            Request::Stop => self.stop(),
+            // The nucleus forgets the new start here, so that a deployment may succeed whose version never ran.
+            Request::Rest if self.list.iter().any(|state| matches!(state, State::New | State::Installed)) => {
+                return Outcome::default();
+            }
+            Request::Rest | Request::Stop => self.stop(),
             Request::Restart if self.closed || (self.list.is_empty() && state == State::New) => {
                 return Outcome::default();
             }
@@ -180,6 +186,9 @@ mod tests {
         assert_eq!(after(&[Reinstall, Restart], Running), [New, Running]);
         assert_eq!(after(&[Reinstall, Stop], Running), [New, Finished]);
         assert_eq!(after(&[Reinstall, Stop, Start], Running), [New, Running]);
+        assert_eq!(after(&[Reinstall, Rest], Running), [New, Running]);
+        assert_eq!(after(&[Restart, Rest], Running), [Installed, Running]);
+        assert_eq!(after(&[Start, Rest], Running), [Finished]);
     }
 
     #[test]
