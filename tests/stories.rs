@@ -280,8 +280,7 @@ fn copy_folder(from: &std::path::Path, to: &std::path::Path, change: &dyn Fn(&st
     Ok(())
 }
 
-/// An unoptimised program's own code is three times as large as an optimised one's, so there the bound is on what the
-/// core allocates.
+/// Most of it is the program's own code, so it holds only as long as that is built for size.
 #[test]
 fn the_idle_core_is_small() -> Result<()> {
     fidelity!("core-cost-1");
@@ -289,10 +288,6 @@ fn the_idle_core_is_small() -> Result<()> {
     let memory = cost.memory[0];
     println!("{cost}");
     assert!(memory.allocated > 500 && memory.allocated < memory.resident, "{memory:?} was read from the core");
-    if cfg!(debug_assertions) {
-        assert!(memory.allocated < 5 * 1024, "{memory:?}, in KiB, with ten components");
-    } else {
-        assert!(memory.resident < 15 * 1024, "{memory:?}, in KiB, with ten components");
-    }
+    assert!(memory.resident < 15 * 1024, "{memory:?}, in KiB, with ten components");
     Ok(())
 }
