@@ -43,7 +43,11 @@ fn bad_scenarios_are_refused_with_their_place() -> Result<()> {
         (format!("{base}[aws]\naccount = \"12\"\n"), ":3:11", "`12` is no AWS account"),
         (format!("{base}[[component]]\nrecipe = \"nowhere.yaml\"\n"), ":3:10", "`nowhere.yaml`: No such file"),
         (format!("{base}[aws.role]\npolicies = [\"nowhere.json\"]\n"), ":3:13", "`nowhere.json`: No such file"),
-        (format!("{base}[aws.role]\npolicies = [\"broken.json\"]\n"), "broken.json:3:3", "not valid JSON"),
+        (
+            format!("{base}[aws.role]\npolicies = [\"broken.json\"]\n"),
+            "broken.json:3:3",
+            "no JSON: key must be a string",
+        ),
         (format!("{base}[[component]]\nrecipe = \"recipe.yaml\"\n"), "recipe.yaml:3:1", "not a recipe"),
         (format!("{base}[deployment]\n\"com.example.Other\" = \"1.0.0\"\n"), ":3:2", "which no `[[component]]` is"),
     ];

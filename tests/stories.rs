@@ -262,7 +262,7 @@ fn with_bucket(bucket: &str) -> Result<Scenario> {
         }
     }
     for policy in scenario.aws.role.policies.values_mut() {
-        *policy = serde_json::from_str(&policy.to_string().replace(BUCKET, bucket))?;
+        *policy = policy.replace(BUCKET, bucket);
     }
     Ok(scenario)
 }

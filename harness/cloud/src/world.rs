@@ -2,7 +2,12 @@
 //!
 //! [`World`] is read by the `aws` role, [`Hub`] by the `github` role, both as JSON from [`PATH`].
 //! They carry minted secrets and private keys; they exist only inside the container and in the harness's memory.
+//! Policies are carried as their text, byte for byte, so that a decision can name line and column.
 //! This module only describes; it resolves and checks nothing.
+
+mod account;
+
+pub use account::{Bucket, Key, Policy, Role, RoleAlias, Secret};
 
 use crate::fault::Fault;
 use serde::{Deserialize, Serialize};
@@ -61,6 +66,15 @@ pub struct World {
     pub role_aliases: BTreeMap<String, RoleAlias>,
     /// IAM roles by name.
     pub roles: BTreeMap<String, Role>,
+    /// Customer managed KMS keys by the name that secrets use.
+    #[serde(default)]
+    pub keys: BTreeMap<String, Key>,
+    /// Service control policies by name, level by level, root first; empty without an organisation.
+    #[serde(default)]
+    pub scps: Vec<BTreeMap<String, String>>,
+    /// Resource control policies by name, level by level, root first; `RCPFullAWSAccess` is implied.
+    #[serde(default)]
+    pub rcps: Vec<BTreeMap<String, String>>,
     /// Secrets to put into Secrets Manager.
     pub secrets: Vec<Secret>,
     /// S3 buckets to create.
@@ -102,47 +116,7 @@ pub struct Thing {
     /// The registered device certificate, PEM; its id is the SHA-256 of the DER form in hex.
     pub certificate: String,
     /// IoT policies attached to the certificate, by name.
-    pub policies: BTreeMap<String, Value>,
-}
-
-/// What an IoT role alias points at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RoleAlias {
-    /// Name of the IAM role (not the ARN).
-    pub role: String,
-    /// `credentialDurationSeconds`: 900 to 43,200.
-    pub duration_seconds: u32,
-}
-
-/// An IAM role.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Role {
-    /// The IAM path, `/` by default.
-    pub path: String,
-    /// The trust policy.
-    pub trust: Value,
-    /// Identity policies by name.
-    pub policies: BTreeMap<String, Value>,
-    /// `MaxSessionDuration` in seconds.
-    pub max_session_seconds: u32,
-}
-
-/// A secret of Secrets Manager.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Secret {
-    /// The secret's name.
-    pub name: String,
-    /// Its `SecretString`.
-    pub value: Sensitive,
-}
-
-/// An S3 bucket and its objects.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Bucket {
-    /// The bucket's name.
-    pub name: String,
-    /// Its objects: key and base64 content.
-    pub objects: BTreeMap<String, String>,
+    pub policies: BTreeMap<String, String>,
 }
 
 /// One component version, as `CreateComponentVersion` was given it.

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 
 async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
     match arguments.command {
-        Command::Run(run) => command::run(run).await,
+        Command::Run(run) => Box::pin(command::run(run)).await,
         Command::Check(arguments) => check::check(&arguments),
         Command::Sweep { all } => command::sweep(all).await,
         Command::Bench { runs } => command::bench(runs).await,

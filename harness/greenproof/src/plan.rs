@@ -3,6 +3,7 @@
 //! A [`Plan`] needs no Docker. It holds secrets in memory only and hands them to the containers; whatever is stored
 //! or shown of a run goes through its [`Redactor`].
 
+mod account;
 mod artifact;
 mod authority;
 mod repository;
@@ -20,8 +21,7 @@ use crate::{
 };
 use authority::Issuer;
 use cloud::world::{
-    self, Authority, Bucket, Deployment, Endpoints, Hub, RoleAlias, Secret, Sensitive, Target, Thing, Token, Wanted,
-    World,
+    self, Authority, Bucket, Deployment, Endpoints, Hub, Key, RoleAlias, Sensitive, Target, Thing, Token, Wanted, World,
 };
 use serde_json::Value;
 use std::{
@@ -68,6 +68,7 @@ pub struct Plan {
     issuer: Issuer,
     endpoints: Endpoints,
     tokens: BTreeMap<String, String>,
+    keys: BTreeMap<String, Key>,
     buckets: Vec<Bucket>,
 }
 
@@ -101,7 +102,9 @@ impl Plan {
             .collect::<Result<_, Error>>()?;
         let tokens: BTreeMap<_, _> = scenario.github.tokens.keys().map(|name| (name.clone(), mint::token())).collect();
         let environment = mint::name(8);
-        let buckets = buckets(&scenario.components, &environment)?;
+        let buckets = buckets(&scenario, &environment)?;
+        let account = scenario.aws.account.clone().unwrap_or_else(mint::account);
+        let keys = account::keys(&scenario.aws, &account);
         let endpoints = Endpoints {
             data: format!("{}-ats.iot.{}.amazonaws.com", mint::name(14), scenario.aws.region),
             credentials: format!("{}.credentials.iot.{}.amazonaws.com", mint::name(14), scenario.aws.region),
@@ -109,7 +112,7 @@ impl Plan {
         let thing = scenario.device.thing.clone().unwrap_or_else(|| format!("core-{}", mint::name(8)));
         let mut plan = Self {
             environment,
-            account: scenario.aws.account.clone().unwrap_or_else(mint::account),
+            account,
             deployments: deployments(&scenario, &thing),
             thing,
             ca: issuer.certificate(),
@@ -120,6 +123,7 @@ impl Plan {
             issuer,
             endpoints,
             tokens,
+            keys,
             buckets,
             scenario,
         };
@@ -139,13 +143,7 @@ impl Plan {
     pub fn world(&self, localstack: &str, at: Addresses) -> World {
         let aws = &self.scenario.aws;
         let opening = self.scenario.opening();
-        let alias = RoleAlias { role: aws.role.name.clone(), duration_seconds: 3600 };
-        let role = world::Role {
-            path: "/".into(),
-            trust: aws.role.trust.clone(),
-            policies: aws.role.policies.clone(),
-            max_session_seconds: 3600,
-        };
+        let alias = RoleAlias { role: aws.role.name.clone(), duration_seconds: aws.alias.duration };
         World {
             environment: self.environment.clone(),
             account: self.account.clone(),
@@ -161,9 +159,12 @@ impl Plan {
                 certificate: self.identity.certificate.clone(),
                 policies: aws.thing_policies.clone(),
             },
-            role_aliases: aws.role.alias_exists.then(|| (aws.role.alias.clone(), alias)).into_iter().collect(),
-            roles: BTreeMap::from([(aws.role.name.clone(), role)]),
-            secrets: self.secret_values().map(|(name, value)| Secret { name, value: Sensitive(value) }).collect(),
+            role_aliases: aws.alias.exists.then(|| (aws.alias.name.clone(), alias)).into_iter().collect(),
+            roles: account::roles(aws),
+            keys: self.keys.clone(),
+            scps: aws.scps.clone(),
+            rcps: aws.rcps.clone(),
+            secrets: account::secrets(aws, &self.tokens),
             buckets: self.buckets.clone(),
             components: self.listed_components(),
             // What comes first waits for the device; what comes later is ordered when it is its turn.
@@ -222,7 +223,7 @@ impl Plan {
                 "componentType": "NUCLEUS",
                 "configuration": {
                     "awsRegion": aws.region,
-                    "iotRoleAlias": aws.role.alias,
+                    "iotRoleAlias": aws.alias.name,
                     "iotDataEndpoint": self.endpoints.data,
                     "iotCredEndpoint": self.endpoints.credentials,
                     "runWithDefault": { "posixUser": "ggc_user:ggc_group" },
@@ -242,7 +243,7 @@ impl Plan {
 
     /// Where the device asks for its role's credentials.
     pub(crate) fn credentials_url(&self) -> String {
-        let alias = &self.scenario.aws.role.alias;
+        let alias = &self.scenario.aws.alias.name;
         format!("https://{}/role-aliases/{alias}/credentials", self.endpoints.credentials)
     }
 
@@ -273,16 +274,6 @@ impl Plan {
         kept.collect()
     }
 
-    fn secret_values(&self) -> impl Iterator<Item = (String, String)> {
-        self.scenario.aws.secrets.iter().map(|(name, value)| {
-            let value = self
-                .tokens
-                .iter()
-                .fold(value.clone(), |value, (token, minted)| value.replace(&format!("{{token:{token}}}"), minted));
-            (name.clone(), value)
-        })
-    }
-
     fn secrets(&self) -> Redactor {
         let redactor = Redactor::default()
             .with("the device's private key", &self.identity.key)
@@ -291,7 +282,10 @@ impl Plan {
             .tokens
             .iter()
             .fold(redactor, |redactor, (name, token)| redactor.with(format!("token `{name}`"), token));
-        self.secret_values().fold(redactor, |redactor, (name, value)| redactor.with(format!("secret `{name}`"), &value))
+        let secrets = account::secrets(&self.scenario.aws, &self.tokens);
+        secrets
+            .iter()
+            .fold(redactor, |redactor, secret| redactor.with(format!("secret `{}`", secret.name), &secret.value.0))
     }
 }
 
@@ -356,14 +350,27 @@ fn place_of(object: &Object, component: &Component, environment: &str) -> (Strin
     }
 }
 
-/// The buckets that the components' artifacts live in, filled.
-fn buckets(components: &[Component], environment: &str) -> Result<Vec<Bucket>, Error> {
-    let mut buckets: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    for component in components {
+/// The buckets that the components' artifacts live in and those that the scenario states, filled.
+fn buckets(scenario: &Scenario, environment: &str) -> Result<Vec<Bucket>, Error> {
+    let mut buckets: BTreeMap<String, Bucket> = BTreeMap::new();
+    let mut bucket = |name: &str, objects: BTreeMap<String, String>, policy: Option<String>| {
+        let bucket = buckets.entry(name.to_owned()).or_insert_with(|| Bucket {
+            name: name.to_owned(),
+            objects: BTreeMap::new(),
+            policy: None,
+        });
+        bucket.objects.extend(objects);
+        bucket.policy = policy.or(bucket.policy.take());
+    };
+    for (name, stated) in &scenario.aws.buckets {
+        let objects = stated.objects.iter().map(|(key, source)| Ok((key.clone(), artifact::base64(source)?)));
+        bucket(name, objects.collect::<Result<_, Error>>()?, stated.policy.clone());
+    }
+    for component in &scenario.components {
         for object in &component.objects {
-            let (bucket, key) = place_of(object, component, environment);
-            buckets.entry(bucket).or_default().insert(key, artifact::base64(&object.source)?);
+            let (name, key) = place_of(object, component, environment);
+            bucket(&name, BTreeMap::from([(key, artifact::base64(&object.source)?)]), None);
         }
     }
-    Ok(buckets.into_iter().map(|(name, objects)| Bucket { name, objects }).collect())
+    Ok(buckets.into_values().collect())
 }

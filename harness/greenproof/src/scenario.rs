@@ -1,7 +1,7 @@
 //! The complete description of one run: what the world holds, what is deployed, and what must be seen.
 //!
 //! A [`Scenario`] is read from a TOML file ([`Scenario::load`]) or built in Rust by changing a loaded one; its paths
-//! are absolute and its policies parsed, so that nothing later can fail because of a typing error in it.
+//! are absolute and its policies checked, so that nothing later can fail because of a typing error in it.
 //! It says what, never how long: patience is the runner's configuration.
 //!
 //! ```no_run
@@ -10,10 +10,12 @@
 //! # Ok::<(), greenproof::scenario::Error>(())
 //! ```
 
+pub mod account;
 mod file;
 pub mod step;
 mod text;
 
+pub use account::Aws;
 pub use step::{Action, Condition, Deploy, Step};
 
 use crate::component::Component;
@@ -77,36 +79,6 @@ pub enum Timing {
     Event,
     /// At the real one's intervals.
     Real,
-}
-
-/// What the AWS account holds.
-#[derive(Clone, Debug)]
-pub struct Aws {
-    /// The 12-digit account; minted when absent.
-    pub account: Option<String>,
-    /// The region.
-    pub region: String,
-    /// The token exchange role.
-    pub role: Role,
-    /// IoT policies attached to the certificate, by name.
-    pub thing_policies: BTreeMap<String, Value>,
-    /// Secrets by name. In a value `{token:NAME}` stands for the token of that name.
-    pub secrets: BTreeMap<String, String>,
-}
-
-/// The token exchange role and the alias that leads to it.
-#[derive(Clone, Debug)]
-pub struct Role {
-    /// The role's name.
-    pub name: String,
-    /// Its trust policy.
-    pub trust: Value,
-    /// Its identity policies by name.
-    pub policies: BTreeMap<String, Value>,
-    /// The alias that the device is configured with.
-    pub alias: String,
-    /// Whether IoT knows that alias.
-    pub alias_exists: bool,
 }
 
 /// What GitHub holds.

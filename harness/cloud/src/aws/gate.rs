@@ -31,7 +31,7 @@ use hyper::{
     body::Incoming,
     header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
 };
-use iam::Document;
+use iam::{Document, Kind};
 use operation::{Answerer, Operation};
 use serde_json::{Value, json};
 use signature::Caller;
@@ -112,7 +112,7 @@ impl Gate {
         for (name, role) in &world.roles {
             let mut policies = Vec::new();
             for (policy, document) in &role.policies {
-                let document = Document::parse(document)
+                let document = Document::read(document, Kind::Inline)
                     .map_err(|error| format!("reading policy `{policy}` of role `{name}`: {error}"))?;
                 policies.push((policy.clone(), document));
             }

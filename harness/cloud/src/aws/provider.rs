@@ -12,7 +12,7 @@ use crate::{
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response, header::HeaderName};
-use iam::Document;
+use iam::{Document, Kind};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc};
@@ -38,12 +38,14 @@ impl Provider {
             .map_err(|error| format!("reading the device certificate: {error}"))?;
         let mut policies = Vec::new();
         for (name, policy) in &world.thing.policies {
-            let document = Document::parse(policy).map_err(|error| format!("IoT policy `{name}`: {error}"))?;
+            let document =
+                Document::read(policy, Kind::Iot).map_err(|error| format!("IoT policy `{name}`: {error}"))?;
             policies.push((name.clone(), document));
         }
         let mut trusts = BTreeMap::new();
         for (name, role) in &world.roles {
-            let document = Document::parse(&role.trust).map_err(|error| format!("trust of `{name}`: {error}"))?;
+            let document =
+                Document::read(&role.trust, Kind::Trust).map_err(|error| format!("trust of `{name}`: {error}"))?;
             trusts.insert(name.clone(), document);
         }
         Ok(Self { registered: certificate_id(&certificate), world, sessions, policies, trusts })

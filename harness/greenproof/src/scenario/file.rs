@@ -3,16 +3,16 @@
 //! A file with `base` starts from another scenario and states only what differs: tables are merged field by field,
 //! lists and maps that it states replace the base's.
 
+mod account;
 mod step;
 mod table;
 
 use super::{
-    Aws, Device, Error, Expect, GitHub, Repository, Role, Scenario, Timing, Token,
+    Device, Error, Expect, GitHub, Repository, Scenario, Timing, Token,
     step::{Action, Deploy, Expect as Seen, Step},
 };
 use crate::component::{self, Component};
-use cloud::fault::Kind;
-use iam::Document;
+use cloud::fault;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
@@ -108,29 +108,6 @@ impl Layer<'_> {
         })
     }
 
-    /// The policy documents that this file names, by file name.
-    fn policies(&self, named: &[Spanned<PathBuf>]) -> Result<BTreeMap<String, Value>, Error> {
-        named.iter().map(|path| self.policy(path)).collect()
-    }
-
-    fn policy(&self, named: &Spanned<PathBuf>) -> Result<(String, Value), Error> {
-        let path = self.existing(named)?;
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            self.error(Some(named.span()), format!("`{}`: {error}", path.display()), "name a readable file")
-        })?;
-        let document: Value = serde_json::from_str(&text).map_err(|error| Error {
-            place: format!("{}:{}:{}", path.display(), error.line(), error.column()),
-            message: format!("not valid JSON: {error}"),
-            hint: "a policy is one JSON document as IAM takes it".into(),
-        })?;
-        Document::parse(&document).map_err(|error| Error {
-            place: path.display().to_string(),
-            message: format!("not a valid policy: {error}"),
-            hint: "correct the policy; IAM would refuse it, or greenproof can't decide it".into(),
-        })?;
-        Ok((path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), document))
-    }
-
     fn apply(&self, file: table::File, draft: &mut Draft) -> Result<(), Error> {
         let scenario = &mut draft.scenario;
         set(&mut scenario.summary, file.summary);
@@ -185,33 +162,6 @@ impl Layer<'_> {
         set(&mut device.cli, table.cli);
         let nucleus = table.nucleus.map(serde_json::to_value).transpose();
         set(&mut device.nucleus, nucleus.map_err(|error| self.error(None, error.to_string(), "use plain values"))?);
-        Ok(())
-    }
-
-    fn apply_aws(&self, table: table::Aws, aws: &mut Aws) -> Result<(), Error> {
-        if let Some(account) = table.account {
-            if account.get_ref().len() != 12 || !account.get_ref().bytes().all(|byte| byte.is_ascii_digit()) {
-                let message = format!("`{}` is no AWS account", account.get_ref());
-                return Err(self.error(Some(account.span()), message, "an account has 12 digits, in quotes"));
-            }
-            aws.account = Some(account.into_inner());
-        }
-        set(&mut aws.region, table.region);
-        set(&mut aws.role.name, table.role.name);
-        set(&mut aws.role.alias, table.role.alias);
-        set(&mut aws.role.alias_exists, table.role.alias_exists);
-        if let Some(trust) = &table.role.trust {
-            aws.role.trust = self.policy(trust)?.1;
-        }
-        if let Some(policies) = &table.role.policies {
-            aws.role.policies = self.policies(policies)?;
-        }
-        if let Some(policies) = &table.thing_policies {
-            aws.thing_policies = self.policies(policies)?;
-        }
-        if let Some(secrets) = table.secrets {
-            aws.secrets = secrets;
-        }
         Ok(())
     }
 
@@ -283,8 +233,7 @@ impl Layer<'_> {
             return missing("`[deployment]`", "name at least one component and its version, or state a `[[step]]`");
         }
         for (index, step) in scenario.steps.iter().enumerate() {
-            let begins =
-                |earlier: &Step, name: &Kind| matches!(&earlier.action, Action::Fault(fault) if fault.kind == *name);
+            let begins = |earlier: &Step, name: &fault::Kind| matches!(&earlier.action, Action::Fault(fault) if fault.kind == *name);
             if let Action::FaultEnd(name) = &step.action
                 && !scenario.steps[..index].iter().any(|earlier| begins(earlier, name))
             {
@@ -307,15 +256,7 @@ impl Layer<'_> {
                 return Err(self.error(self.find(name), message, "add its recipe, or correct the name or version"));
             }
         }
-        for (secret, value) in &scenario.aws.secrets {
-            for token in crate::mint::placeholders(value) {
-                if !scenario.github.tokens.contains_key(token) {
-                    let message = format!("secret `{secret}` names the token `{token}`, which does not exist");
-                    return Err(self.error(self.find(secret), message, "add it under `[github.tokens]`"));
-                }
-            }
-        }
-        Ok(())
+        self.check_account(scenario)
     }
 
     /// The first place in this file where a text stands.
@@ -345,20 +286,7 @@ impl Scenario {
                 cli: false,
                 nucleus: Value::Object(serde_json::Map::new()),
             },
-            aws: Aws {
-                account: None,
-                region: String::new(),
-                role: Role {
-                    name: "GreengrassV2TokenExchangeRole".into(),
-                    trust: serde_json::from_str(include_str!("../../../../fixtures/policies/trust.json"))
-                        .expect("the fixture is valid JSON"),
-                    policies: BTreeMap::new(),
-                    alias: "GreengrassV2TokenExchangeRoleAlias".into(),
-                    alias_exists: true,
-                },
-                thing_policies: BTreeMap::new(),
-                secrets: BTreeMap::new(),
-            },
+            aws: account::bare(),
             github: GitHub::default(),
             components: Vec::new(),
             steps: Vec::new(),

@@ -47,8 +47,11 @@ struct Environment {
 }
 
 fn world(localstack: &str, statements: &Value) -> World {
-    let role = json!({"path": "/device/", "trust": {}, "max_session_seconds": 3600,
-        "policies": {"access": {"Version": "2012-10-17", "Statement": statements}}});
+    let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+    let trust = json!({"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole",
+        "Principal": {"Service": "credentials.iot.amazonaws.com"}}});
+    let role = json!({"path": "/device/", "trust": trust.to_string(), "max_session_seconds": 3600,
+        "policies": {"access": policy}});
     serde_json::from_value(json!({
         "environment": "e", "account": ACCOUNT, "region": REGION, "localstack": localstack,
         "aws": "10.0.0.2", "github": "10.0.0.3",

@@ -1,7 +1,7 @@
 //! What the IoT policies of the device's certificate allow.
 
 use crate::world::World;
-use iam::{Document, Request};
+use iam::{Document, Kind, Request};
 
 /// The policies attached to the certificate, by name.
 #[derive(Debug)]
@@ -13,8 +13,8 @@ impl Policies {
     /// # Errors
     /// If one is no policy that can be decided; the text names it.
     pub(super) fn parse(world: &World) -> Result<Self, String> {
-        let read = |(name, policy)| match Document::parse(policy) {
-            Ok(document) => Ok((String::clone(name), document)),
+        let read = |(name, policy): (&String, &String)| match Document::read(policy, Kind::Iot) {
+            Ok(document) => Ok((name.clone(), document)),
             Err(error) => Err(format!("reading IoT policy `{name}`: {error}")),
         };
         world.thing.policies.iter().map(read).collect::<Result<_, _>>().map(Self)

@@ -36,7 +36,7 @@ pub(super) fn world(policy: &Value, recipes: &[&str]) -> World {
         "localstack": "http://127.0.0.1:4566", "aws": "127.0.0.1", "github": "127.0.0.1",
         "authority": {"certificate": "", "key": ""},
         "endpoints": {"data": "x", "credentials": "y"},
-        "thing": {"name": "Core", "groups": ["Group"], "certificate": certificate, "policies": {"P": policy}},
+        "thing": {"name": "Core", "groups": ["Group"], "certificate": certificate, "policies": {"P": policy.to_string()}},
         "role_aliases": {}, "roles": {}, "secrets": [],
         "buckets": [{"name": "bucket", "objects": {"hello/main.py": BASE64.encode("print()")}}],
         "components": components,

@@ -1,8 +1,11 @@
 //! The tables of a scenario file as they are written; [`super`] makes a scenario of them.
 
 use super::super::{Call, Line, MustFail, Package, Timing};
-use serde::Deserialize;
-use std::{collections::BTreeMap, path::PathBuf};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 use toml::{Spanned, Value};
 
 #[derive(Deserialize, Default)]
@@ -48,19 +51,93 @@ pub(super) struct Aws {
     pub(super) account: Option<Spanned<String>>,
     pub(super) region: Option<String>,
     #[serde(default)]
-    pub(super) role: Role,
-    pub(super) thing_policies: Option<Vec<Spanned<PathBuf>>>,
-    pub(super) secrets: Option<BTreeMap<String, String>>,
+    pub(super) role: TokenExchangeRole,
+    pub(super) roles: Option<BTreeMap<Spanned<String>, Role>>,
+    pub(super) thing_policies: Option<Files>,
+    pub(super) scps: Option<Vec<Spanned<Files>>>,
+    pub(super) rcps: Option<Vec<Spanned<Files>>>,
+    pub(super) keys: Option<BTreeMap<Spanned<String>, Key>>,
+    pub(super) secrets: Option<BTreeMap<Spanned<String>, Secret>>,
+    pub(super) buckets: Option<BTreeMap<Spanned<String>, Bucket>>,
+}
+
+pub(super) type Files = Vec<Spanned<PathBuf>>;
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TokenExchangeRole {
+    pub(super) name: Option<Spanned<String>>,
+    pub(super) path: Option<Spanned<String>>,
+    pub(super) trust: Option<Spanned<PathBuf>>,
+    pub(super) policies: Option<Files>,
+    pub(super) boundary: Option<Spanned<PathBuf>>,
+    pub(super) tags: Option<BTreeMap<Spanned<String>, String>>,
+    pub(super) max_session: Option<Spanned<u32>>,
+    pub(super) alias: Option<String>,
+    pub(super) alias_exists: Option<bool>,
+    pub(super) duration: Option<Spanned<u32>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Role {
-    pub(super) name: Option<String>,
+    pub(super) path: Option<Spanned<String>>,
     pub(super) trust: Option<Spanned<PathBuf>>,
-    pub(super) policies: Option<Vec<Spanned<PathBuf>>>,
-    pub(super) alias: Option<String>,
-    pub(super) alias_exists: Option<bool>,
+    pub(super) policies: Option<Files>,
+    pub(super) boundary: Option<Spanned<PathBuf>>,
+    pub(super) tags: Option<BTreeMap<Spanned<String>, String>>,
+    pub(super) max_session: Option<Spanned<u32>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Key {
+    pub(super) id: Option<Spanned<String>>,
+    pub(super) policy: Option<Spanned<PathBuf>>,
+    #[serde(default = "yes")]
+    pub(super) enabled: bool,
+}
+
+/// A secret: its value alone, or a table.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, remote = "Self")]
+pub(super) struct Secret {
+    pub(super) value: String,
+    pub(super) suffix: Option<Spanned<String>>,
+    pub(super) key: Option<Spanned<String>>,
+    pub(super) policy: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) tags: BTreeMap<Spanned<String>, String>,
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = Secret;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a secret's value, or { value, suffix, key, policy, tags }")
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Secret, E> {
+                Ok(Secret { value: value.to_owned(), suffix: None, key: None, policy: None, tags: BTreeMap::new() })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Secret, A::Error> {
+                Secret::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Bucket {
+    #[serde(default)]
+    pub(super) objects: BTreeMap<Spanned<String>, Spanned<PathBuf>>,
+    pub(super) policy: Option<Spanned<PathBuf>>,
 }
 
 #[derive(Deserialize, Default)]
