@@ -282,3 +282,6 @@ impl Layer<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
