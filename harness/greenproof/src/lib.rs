@@ -28,6 +28,7 @@ pub mod exit;
 pub mod journal;
 pub mod mint;
 pub mod plan;
+pub mod policy;
 pub mod redact;
 pub mod report;
 pub mod run;
