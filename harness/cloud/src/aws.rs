@@ -4,6 +4,7 @@
 //! into LocalStack and says ready. Who a caller is, is decided in [`tls`] (certificates) and [`gate`] (signatures);
 //! what it may do by IAM and IoT policies.
 
+mod certificate;
 mod control;
 mod dns;
 mod faults;
@@ -20,6 +21,7 @@ mod upstream;
 use crate::{
     control::SOCKET,
     event::{What, emit},
+    policies::Account,
     world::{self, World},
 };
 use faults::Faults;
@@ -70,14 +72,16 @@ pub async fn run() -> Result<(), Error> {
     let text = std::fs::read(world::PATH).map_err(Error::io("reading the world"))?;
     let world: World = serde_json::from_slice(&text).map_err(|error| Error::World(error.to_string()))?;
     let world = Arc::new(world);
+    let account = Arc::new(Account::of(&world).map_err(Error::Setup)?);
     let localstack = LocalStack::new(&world);
     let sessions = Arc::new(Sessions::default());
     let faults = Arc::new(Faults::default());
     world.faults.iter().cloned().for_each(|fault| faults.begin(fault));
     let front = Arc::new(tls::Front {
-        iot: Iot::new(Arc::clone(&world), Arc::clone(&sessions), Arc::clone(&faults)).map_err(Error::Setup)?,
-        provider: Provider::new(Arc::clone(&world), Arc::clone(&sessions)).map_err(Error::Setup)?,
-        gate: Gate::new(Arc::clone(&world), sessions, localstack.clone(), Arc::clone(&faults)).map_err(Error::Setup)?,
+        iot: Iot::new(Arc::clone(&world), &account, Arc::clone(&sessions), Arc::clone(&faults))
+            .map_err(Error::Setup)?,
+        provider: Provider::new(Arc::clone(&world), &account, Arc::clone(&sessions)).map_err(Error::Setup)?,
+        gate: Gate::new(Arc::clone(&world), &account, sessions, localstack.clone(), Arc::clone(&faults)),
         faults,
         endpoints: world.endpoints.clone(),
         certificates: tls::Certificates::new(&world.authority).map_err(Error::Setup)?,

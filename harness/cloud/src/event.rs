@@ -3,6 +3,10 @@
 //! The harness follows the container's log and reads these lines back; they are the evidence of the AWS side and of
 //! the internet side. Nothing but events goes to standard output; diagnostics go to standard error.
 
+mod decision;
+
+pub use decision::{ANONYMOUS, Decision, Outcome};
+
 use crate::fleet::CoreDevice;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -60,17 +64,26 @@ pub enum What {
         status: u16,
         /// The error's message, if it was refused.
         message: Option<String>,
+        /// `iot:AssumeRoleWithCertificate`, if the certificate's policies were asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decision: Option<Box<Decision>>,
+        /// `sts:AssumeRole` by the provider itself, if the role's trust policy was asked.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        further: Vec<Decision>,
     },
-    /// A decision on an MQTT packet: CONNECT, PUBLISH, SUBSCRIBE, or what is delivered.
+    /// An MQTT packet that had to be allowed: CONNECT, PUBLISH, SUBSCRIBE, or what is delivered.
     Mqtt {
         /// The client id.
         client: String,
-        /// The IoT action: `iot:Connect`, `iot:Publish`, `iot:Subscribe` or `iot:Receive`.
+        /// The IoT action: `iot:Connect`, `iot:Publish`, `iot:RetainPublish`, `iot:Subscribe` or `iot:Receive`.
         action: String,
         /// The client id, topic or topic filter.
         resource: String,
         /// Whether it was allowed.
         allowed: bool,
+        /// The decision of the certificate's policies.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decision: Option<Box<Decision>>,
     },
     /// An MQTT connection ended.
     MqttClosed {
@@ -110,6 +123,9 @@ pub enum What {
         subject: String,
         /// HTTP status answered.
         status: u16,
+        /// The decision of the certificate's policies, if they were asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decision: Option<Box<Decision>>,
     },
     /// A request to the git server.
     Git {
@@ -179,33 +195,9 @@ pub struct ApiCall {
     pub status: u16,
     /// The gate's decision.
     pub decision: Decision,
-}
-
-/// What the gate decided and why.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Decision {
-    /// The IAM action, such as `secretsmanager:GetSecretValue`.
-    pub action: String,
-    /// The resource ARN that was authorised, or `*`.
-    pub resource: String,
-    /// How it came out.
-    pub outcome: Outcome,
-    /// `POLICY[index]` or `POLICY[Sid]` of the statement that decided; absent where none did.
-    pub statement: Option<String>,
-}
-
-/// The outcome of an authorisation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// A statement allows it and none denies it.
-    Allowed,
-    /// No statement allows it.
-    ImplicitlyDenied,
-    /// A statement denies it.
-    ExplicitlyDenied,
-    /// The caller could not be identified; no policy was asked.
-    Unauthenticated,
+    /// What else had to be decided for the answer, such as `kms:Decrypt` behind Secrets Manager.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<Decision>,
 }
 
 /// Writes an event to standard output, with the current time.

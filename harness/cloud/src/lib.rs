@@ -4,7 +4,7 @@
 //! [`aws`] is every `*.amazonaws.com` host, [`github`] is the internet side (git over HTTPS and the package index).
 //! Both are told what exists by [`world`] and say what they saw as [`event`]s; `aws` also takes orders while it runs
 //! ([`control`]), to deploy, to cancel, and to let things go wrong ([`fault`]). Neither knows the harness or the core: the
-//! wire is the only interface.
+//! wire is the only interface. [`policies`] decides a recorded call again.
 
 pub mod aws;
 pub mod clock;
@@ -13,4 +13,5 @@ pub mod event;
 pub mod fault;
 pub mod fleet;
 pub mod github;
+pub mod policies;
 pub mod world;

@@ -89,7 +89,7 @@ impl Journal {
                 call.error_code.as_deref().unwrap_or_default(),
                 call.error_message.as_deref().unwrap_or_default()
             )),
-            What::DataPlane { operation, subject, status } if *status >= 400 => {
+            What::DataPlane { operation, subject, status, .. } if *status >= 400 => {
                 Some(format!("{operation} for {subject} was answered {status}"))
             }
             What::Mqtt { action, resource, allowed: false, .. } => Some(format!("{action} on {resource} was denied")),

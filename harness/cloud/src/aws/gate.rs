@@ -1,8 +1,8 @@
 //! The gate: every AWS API call of the device, identified, decided, forwarded to LocalStack or refused, written down.
 //!
 //! Who: `SigV4` with credentials that the credentials provider issued ([`signature`]). What: the operation and the
-//! resource that IAM authorises it on ([`operation`]). Whether: the role's identity policies, asked with the condition
-//! keys that AWS fills ([`context`]). A refusal has the service's own wire form and AWS's own words ([`answer`]).
+//! resource that IAM authorises it on ([`operation`]). Whether: every policy that bears on it ([`crate::policies`]), asked
+//! with the condition keys that AWS fills ([`context`]). A refusal has the service's own wire form and AWS's own words ([`answer`]).
 //! No LocalStack host name or header reaches a client, and no environment sees another's buckets.
 
 mod answer;
@@ -14,13 +14,14 @@ mod tests;
 
 use super::{
     faults::{Faults, Strike},
-    sessions::{SERVICE, Session, Sessions},
+    sessions::{Session, Sessions},
     upstream::{Answer, LocalStack},
 };
 use crate::{
     clock,
-    event::{ApiCall, Decision, Outcome, What, emit},
+    event::{ANONYMOUS, ApiCall, Decision, Outcome, What, emit},
     fault::Service,
+    policies::{Account, Decided},
     world::World,
 };
 use answer::Refusal;
@@ -31,7 +32,6 @@ use hyper::{
     body::Incoming,
     header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
 };
-use iam::{Document, Kind};
 use operation::{Answerer, Operation};
 use serde_json::{Value, json};
 use signature::Caller;
@@ -46,7 +46,7 @@ pub(super) struct Gate {
     world: Arc<World>,
     sessions: Arc<Sessions>,
     localstack: LocalStack,
-    roles: HashMap<String, Vec<(String, Document)>>,
+    account: Arc<Account>,
     /// ARNs of secrets by region and the id that callers use; emptied by every write.
     secrets: Mutex<HashMap<(String, String), String>>,
     /// Buckets that were created through the gate.
@@ -87,10 +87,21 @@ impl Received {
     }
 }
 
+/// A call of a known caller on its way.
+struct Call<'c> {
+    received: &'c Received,
+    operation: &'c Operation,
+    caller: &'c Caller,
+    request_id: &'c str,
+    /// What else was decided for it.
+    further: Vec<Decision>,
+}
+
 /// What became of a call.
 struct Settled {
     session: Option<Session>,
     decision: Decision,
+    further: Vec<Decision>,
     result: Result<Answer, Refusal>,
 }
 
@@ -104,35 +115,28 @@ struct Target {
 impl Gate {
     pub(super) fn new(
         world: Arc<World>,
+        account: &Arc<Account>,
         sessions: Arc<Sessions>,
         localstack: LocalStack,
         faults: Arc<Faults>,
-    ) -> Result<Self, String> {
-        let mut roles = HashMap::new();
-        for (name, role) in &world.roles {
-            let mut policies = Vec::new();
-            for (policy, document) in &role.policies {
-                let document = Document::read(document, Kind::Inline)
-                    .map_err(|error| format!("reading policy `{policy}` of role `{name}`: {error}"))?;
-                policies.push((policy.clone(), document));
-            }
-            roles.insert(name.clone(), policies);
-        }
-        let everything = json!({"Version": "2012-10-17", "Statement": {
-            "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*",
-        }});
-        let everything = Document::parse(&everything).map_err(|error| error.to_string())?;
-        roles.insert(SERVICE.to_owned(), vec![("AWS".to_owned(), everything)]);
-        Ok(Self { world, sessions, localstack, roles, secrets: Mutex::default(), created: Mutex::default(), faults })
+    ) -> Self {
+        let account = Arc::clone(account);
+        Self { world, account, sessions, localstack, secrets: Mutex::default(), created: Mutex::default(), faults }
     }
 
-    /// Answers one call.
+    /// Answers one call and writes it down.
     pub(super) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Full<Bytes>> {
+        let (response, call) = self.serve(request, peer).await;
+        emit(What::Api(Box::new(call)));
+        response
+    }
+
+    async fn serve(&self, request: Request<Incoming>, peer: IpAddr) -> (Response<Full<Bytes>>, ApiCall) {
         let event_time = clock::timestamp();
         let received = Received::read(request, peer).await;
         let operation = Operation::of(&received, &self.world);
         let request_id = answer::request_id(operation.protocol);
-        let Settled { session, decision, result } = self.settle(&received, &operation, &request_id).await;
+        let Settled { session, decision, further, result } = self.settle(&received, &operation, &request_id).await;
         let (error, response) = match result {
             Ok(answer) => (
                 answer::error_of(&answer, &operation),
@@ -144,56 +148,50 @@ impl Gate {
             ),
         };
         let (error_code, error_message) = error.unzip();
-        emit(What::Api(Box::new(ApiCall {
+        let call = ApiCall {
             event_time,
             event_source: format!("{}.amazonaws.com", operation.service),
-            event_name: operation.name.clone(),
-            aws_region: operation.region.clone(),
+            event_name: operation.name,
+            aws_region: operation.region,
             source_ip_address: peer.to_string(),
             user_agent: received.header("user-agent").to_owned(),
             user_identity: session.as_ref().map_or(Value::Null, |session| self.identity(session)),
-            request_parameters: operation.parameters.clone(),
+            request_parameters: operation.parameters,
             error_code,
             error_message,
             request_id,
             status: response.status().as_u16(),
             decision,
-        })));
-        response
+            further,
+        };
+        (response, call)
     }
 
     async fn settle(&self, received: &Received, operation: &Operation, request_id: &str) -> Settled {
-        let decision = |resource: &str, outcome, statement| Decision {
-            action: operation.action.clone(),
-            resource: resource.to_owned(),
-            outcome,
-            statement,
+        let undecided = |principal: &str, outcome, session, refusal| Settled {
+            session,
+            decision: Decision { outcome, ..Decision::asked(principal, &operation.action, &operation.resource) },
+            further: Vec::new(),
+            result: Err(refusal),
         };
         let caller = match signature::verify(received, operation, &self.sessions) {
             Ok(caller) => caller,
-            Err(refusal) => {
-                let decision = decision(&operation.resource, Outcome::Unauthenticated, None);
-                return Settled { session: None, decision, result: Err(refusal) };
-            }
+            Err(refusal) => return undecided(ANONYMOUS, Outcome::Unauthenticated, None, refusal),
         };
         if operation.answerer == Answerer::Unknown {
-            let decision = decision(&operation.resource, Outcome::ImplicitlyDenied, None);
-            return Settled {
-                session: Some(caller.session),
-                decision,
-                result: Err(Refusal::unknown_operation(operation)),
-            };
+            let (principal, refusal) = (self.principal(&caller.session), Refusal::unknown_operation(operation));
+            return undecided(&principal, Outcome::ImplicitlyDenied, Some(caller.session), refusal);
         }
         let target = self.target(operation).await;
-        let request = self.request(received, operation, &target.resource, &caller.session);
-        let decided = self.decide(&caller.session, &request);
+        let asked = self.question(received, operation, &target.resource, &caller.session);
+        let decided = self.account.decide(asked, &[]);
+        let mut call = Call { received, operation, caller: &caller, request_id, further: Vec::new() };
         let result = match self.struck(operation).await {
             Some(result) => result,
-            None => self.carry_out(received, operation, &caller, &target, (&request, &decided), request_id).await,
+            None => self.carry_out(&mut call, &target, &decided).await,
         };
-        let statement = decided.statement.as_ref().map(ToString::to_string);
-        let decision = decision(&target.resource, outcome(decided.outcome), statement);
-        Settled { session: Some(caller.session), decision, result }
+        let further = call.further;
+        Settled { session: Some(caller.session), decision: decided.decision, further, result }
     }
 
     /// What a fault answers in place of anything else.
@@ -209,28 +207,15 @@ impl Gate {
         })
     }
 
-    fn decide(&self, session: &Session, request: &iam::Request) -> iam::Decision<'_> {
-        let policies = self.roles.get(&session.role).map(Vec::as_slice).unwrap_or_default();
-        let policies: Vec<_> = policies.iter().map(|(name, document)| (name.as_str(), document)).collect();
-        iam::evaluate(&policies, request)
-    }
-
     /// Does what was asked, as far as it was decided to be allowed and this environment has it.
-    async fn carry_out(
-        &self,
-        received: &Received,
-        operation: &Operation,
-        caller: &Caller,
-        target: &Target,
-        (request, decided): (&iam::Request, &iam::Decision<'_>),
-        request_id: &str,
-    ) -> Result<Answer, Refusal> {
-        let principal = self.session_arn(&caller.session);
-        if !decided.is_allowed() {
-            return Err(Refusal::denied(operation, &principal, decided.outcome));
+    async fn carry_out(&self, call: &mut Call<'_>, target: &Target, decided: &Decided) -> Result<Answer, Refusal> {
+        let Call { received, operation, caller, request_id, .. } = *call;
+        if !decided.decision.is_allowed() {
+            return Err(Refusal::denied(operation, decided));
         }
+        let principal = &decided.decision.principal;
         if operation.secret.is_some() && !target.exists {
-            return Err(self.no_such_secret(operation, &principal, &target.resource));
+            return Err(Refusal::no_such_secret());
         }
         self.here(operation, caller)?;
         match operation.answerer {
@@ -238,27 +223,25 @@ impl Gate {
                 return Ok(answer::caller_identity(&self.identity(&caller.session), request_id));
             }
             // No role of this environment trusts another role.
-            Answerer::Gate => return Err(Refusal::denied(operation, &principal, iam::Outcome::ImplicitlyDenied)),
+            Answerer::Gate => return Err(Refusal::foreign(operation, principal)),
             Answerer::LocalStack => {}
             Answerer::Nobody | Answerer::Unknown => return Err(Refusal::unknown_operation(operation)),
         }
         let answer = self.forward(received, operation).await?;
         if operation.action == "s3:GetObject" && answer::lacks_the_key(&answer) {
-            self.may_list(operation, caller, request)?;
+            self.may_list(call, &decided.decision)?;
         }
         self.remember(operation, &answer);
         Ok(answer)
     }
 
     /// S3 says 403 instead of 404 for a missing object to those who may not list the bucket.
-    fn may_list(&self, operation: &Operation, caller: &Caller, request: &iam::Request) -> Result<(), Refusal> {
-        let listing = operation.listing();
-        let request = request.instead(&listing.action, &listing.resource);
-        let decided = self.decide(&caller.session, &request);
-        if decided.is_allowed() {
-            return Ok(());
-        }
-        Err(Refusal::denied(&listing, &self.session_arn(&caller.session), decided.outcome))
+    fn may_list(&self, call: &mut Call<'_>, read: &Decision) -> Result<(), Refusal> {
+        let listing = call.operation.listing();
+        let (action, resource) = (listing.action.clone(), listing.resource.clone());
+        let decided = self.account.decide(Decision { action, resource, ..read.clone() }, &[]);
+        call.further.push(decided.decision.clone());
+        if decided.decision.is_allowed() { Ok(()) } else { Err(Refusal::denied(&listing, &decided)) }
     }
 
     /// What is authorised. A secret that does not exist is authorised on its name with a suffix of question marks.
@@ -283,11 +266,6 @@ impl Gate {
             }
             None => missing,
         }
-    }
-
-    fn no_such_secret(&self, operation: &Operation, principal: &str, resource: &str) -> Refusal {
-        let account = resource.split(':').nth(4).unwrap_or_default();
-        if account == self.world.account { Refusal::no_such_secret() } else { Refusal::foreign(operation, principal) }
     }
 
     /// Whether this environment has the bucket, and in the region that was asked. LocalStack alone would show every
@@ -346,14 +324,6 @@ impl Gate {
         {
             self.created.lock().unwrap_or_else(PoisonError::into_inner).insert(bucket.clone());
         }
-    }
-}
-
-fn outcome(outcome: iam::Outcome) -> Outcome {
-    match outcome {
-        iam::Outcome::Allowed => Outcome::Allowed,
-        iam::Outcome::ImplicitlyDenied => Outcome::ImplicitlyDenied,
-        iam::Outcome::ExplicitlyDenied => Outcome::ExplicitlyDenied,
     }
 }
 

@@ -4,7 +4,6 @@
 //! ([`Iot::data_plane`]). Both know the device by its certificate and ask the IoT policies attached to it; TLS, the
 //! credentials provider and SigV4 are elsewhere.
 
-mod authorise;
 mod broker;
 mod component;
 mod connection;
@@ -20,14 +19,14 @@ pub(super) mod tests;
 mod thing_deployments;
 mod topic;
 
-use super::{faults::Faults, sessions::Sessions};
+use super::{certificate::Certificate, faults::Faults, sessions::Sessions};
 use crate::{
     control::{Answer, Control},
     event::{What, emit},
     fault::{Fault, Kind},
+    policies::Account,
     world::World,
 };
-use authorise::Policies;
 use broker::Broker;
 use bytes::Bytes;
 use component::Component;
@@ -35,7 +34,6 @@ use http_body_util::Full;
 use mqtt_protocol_core::mqtt::packet::Qos;
 use packet::Message;
 use reserved::{Reply, Reserved};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::{
     error::Error,
     sync::{Arc, Mutex, MutexGuard},
@@ -48,9 +46,7 @@ pub(crate) struct Iot {
     world: Arc<World>,
     sessions: Arc<Sessions>,
     faults: Arc<Faults>,
-    /// The registered device certificate, DER.
-    certificate: Vec<u8>,
-    policies: Policies,
+    certificate: Certificate,
     broker: Broker,
     /// Held until what a service says is on its way, so that nobody sees its messages in another order.
     reserved: Mutex<Reserved>,
@@ -61,14 +57,15 @@ impl Iot {
     /// Reads what the world holds for the device and creates its deployments.
     ///
     /// # Errors
-    /// If the certificate, a policy or a recipe can't be read, or a deployment not be created; the text names which one
-    /// and why.
-    pub(super) fn new(world: Arc<World>, sessions: Arc<Sessions>, faults: Arc<Faults>) -> Result<Arc<Self>, String> {
-        let certificate = CertificateDer::from_pem_slice(world.thing.certificate.as_bytes())
-            .map_err(|error| format!("reading the certificate of thing `{}`: {error}", world.thing.name))?;
+    /// If the certificate or a recipe can't be read, or a deployment not be created; the text names which one and why.
+    pub(super) fn new(
+        world: Arc<World>,
+        account: &Arc<Account>,
+        sessions: Arc<Sessions>,
+        faults: Arc<Faults>,
+    ) -> Result<Arc<Self>, String> {
         let iot = Self {
-            certificate: certificate.to_vec(),
-            policies: Policies::parse(&world)?,
+            certificate: Certificate::of(&world, Arc::clone(account))?,
             broker: Broker::default(),
             reserved: Mutex::new(Reserved::new(&world)?),
             components: component::read_all(&world)?,
@@ -85,7 +82,7 @@ impl Iot {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        if self.knows(certificate.as_deref()) {
+        if self.certificate.is(certificate.as_deref()) {
             connection::serve(&self, stream).await;
         } else {
             let reason = "the certificate is missing or not registered".to_owned();
@@ -104,12 +101,8 @@ impl Iot {
         B: hyper::body::Body<Data = Bytes> + Send,
         B::Error: Error + Send + Sync + 'static,
     {
-        let known = self.knows(certificate.as_deref());
+        let known = self.certificate.is(certificate.as_deref());
         data_plane::answer(&self, request, known).await
-    }
-
-    fn knows(&self, certificate: Option<&[u8]>) -> bool {
-        certificate == Some(self.certificate.as_slice())
     }
 
     /// Decides an MQTT packet by the certificate's policies and writes the decision down.
@@ -122,8 +115,15 @@ impl Iot {
             context.push(("iot:Connection.Thing.ThingName", client));
             context.push(("iot:Connection.Thing.IsAttached", "true"));
         }
-        let allowed = self.policies.allow(action, &resource, &context);
-        emit(What::Mqtt { client: client.to_owned(), action: action.to_owned(), resource: name.to_owned(), allowed });
+        let decision = self.certificate.decide(action, &resource, &context);
+        let allowed = decision.is_allowed();
+        emit(What::Mqtt {
+            client: client.to_owned(),
+            action: action.to_owned(),
+            resource: name.to_owned(),
+            allowed,
+            decision: Some(Box::new(decision)),
+        });
         allowed
     }
 

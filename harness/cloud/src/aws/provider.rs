@@ -3,19 +3,18 @@
 //! Answers and their order are those that `aws-iot-core-credential-provider-session-helper` records: the permission is
 //! checked before the alias exists.
 
-use super::{certificate_id, sessions::Sessions};
+use super::{certificate::Certificate, sessions::Sessions};
 use crate::{
     clock,
-    event::{What, emit},
+    event::{Decision, What, emit},
+    policies::{Account, CREDENTIALS_PROVIDER},
     world::World,
 };
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response, header::HeaderName};
-use iam::{Document, Kind};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::json;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 const THING_NAME: HeaderName = HeaderName::from_static("x-amzn-iot-thingname");
 
@@ -23,32 +22,26 @@ const THING_NAME: HeaderName = HeaderName::from_static("x-amzn-iot-thingname");
 pub(super) struct Provider {
     world: Arc<World>,
     sessions: Arc<Sessions>,
-    /// Id of the registered certificate.
-    registered: String,
-    policies: Vec<(String, Document)>,
-    trusts: BTreeMap<String, Document>,
+    account: Arc<Account>,
+    certificate: Certificate,
+}
+
+/// What was decided on the way to an answer.
+#[derive(Default)]
+struct Decided {
+    /// `iot:AssumeRoleWithCertificate` by the certificate.
+    alias: Option<Decision>,
+    /// `sts:AssumeRole` by the provider.
+    role: Option<Decision>,
 }
 
 /// A refusal: status, `x-amzn-ErrorType` where AWS is known to send it, message.
 struct Refusal(u16, Option<&'static str>, &'static str);
 
 impl Provider {
-    pub(super) fn new(world: Arc<World>, sessions: Arc<Sessions>) -> Result<Self, String> {
-        let certificate = CertificateDer::from_pem_slice(world.thing.certificate.as_bytes())
-            .map_err(|error| format!("reading the device certificate: {error}"))?;
-        let mut policies = Vec::new();
-        for (name, policy) in &world.thing.policies {
-            let document =
-                Document::read(policy, Kind::Iot).map_err(|error| format!("IoT policy `{name}`: {error}"))?;
-            policies.push((name.clone(), document));
-        }
-        let mut trusts = BTreeMap::new();
-        for (name, role) in &world.roles {
-            let document =
-                Document::read(&role.trust, Kind::Trust).map_err(|error| format!("trust of `{name}`: {error}"))?;
-            trusts.insert(name.clone(), document);
-        }
-        Ok(Self { registered: certificate_id(&certificate), world, sessions, policies, trusts })
+    pub(super) fn new(world: Arc<World>, account: &Arc<Account>, sessions: Arc<Sessions>) -> Result<Self, String> {
+        let certificate = Certificate::of(&world, Arc::clone(account))?;
+        Ok(Self { certificate, account: Arc::clone(account), world, sessions })
     }
 
     /// Answers one request of the holder of a certificate.
@@ -58,12 +51,20 @@ impl Provider {
             return respond(404, None, &json!({ "message": "Not Found" }).to_string());
         };
         let thing = request.headers().get(THING_NAME).and_then(|value| value.to_str().ok());
-        let result = self.credentials(alias, thing, certificate);
+        let mut decided = Decided::default();
+        let result = self.credentials(alias, thing, certificate, &mut decided);
         let (status, message) = match &result {
             Ok(_) => (200, None),
             Err(Refusal(status, _, message)) => (*status, Some((*message).to_owned())),
         };
-        emit(What::Credentials { alias: alias.to_owned(), thing: thing.map(str::to_owned), status, message });
+        emit(What::Credentials {
+            alias: alias.to_owned(),
+            thing: thing.map(str::to_owned),
+            status,
+            message,
+            decision: decided.alias.map(Box::new),
+            further: decided.role.into_iter().collect(),
+        });
         match result {
             Ok(body) => respond(200, None, &body),
             Err(Refusal(status, kind, message)) => respond(status, kind, &json!({ "message": message }).to_string()),
@@ -82,13 +83,25 @@ impl Provider {
         let alias = request.uri().path().trim_start_matches("/role-aliases/").trim_end_matches("/credentials");
         let thing = request.headers().get(THING_NAME).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let message = Some(body.clone().unwrap_or_else(|| message.to_owned()));
-        emit(What::Credentials { alias: alias.to_owned(), thing, status, message: message.clone() });
+        emit(What::Credentials {
+            alias: alias.to_owned(),
+            thing,
+            status,
+            message: message.clone(),
+            decision: None,
+            further: Vec::new(),
+        });
         respond(status, None, &body.unwrap_or_else(|| json!({ "message": message }).to_string()))
     }
 
-    fn credentials(&self, alias: &str, thing: Option<&str>, certificate: Option<&[u8]>) -> Result<String, Refusal> {
-        let holder = certificate.map(certificate_id);
-        if holder.as_deref() != Some(self.registered.as_str()) {
+    fn credentials(
+        &self,
+        alias: &str,
+        thing: Option<&str>,
+        certificate: Option<&[u8]>,
+        decided: &mut Decided,
+    ) -> Result<String, Refusal> {
+        if !self.certificate.is(certificate) {
             return Err(Refusal(403, Some("AccessDeniedException"), "Certificate is invalid on this endpoint"));
         }
         if thing.is_some_and(|thing| thing != self.world.thing.name) {
@@ -96,28 +109,28 @@ impl Provider {
         }
         let World { region, account, .. } = &*self.world;
         let resource = format!("arn:aws:iot:{region}:{account}:rolealias/{alias}");
-        let policies: Vec<_> = self.policies.iter().map(|(name, policy)| (name.as_str(), policy)).collect();
-        let request = iam::Request::new("iot:AssumeRoleWithCertificate", &resource);
-        if !iam::iot::evaluate(&policies, &request).is_allowed() {
+        let decision = self.certificate.decide("iot:AssumeRoleWithCertificate", &resource, &[]);
+        if !decided.alias.insert(decision).is_allowed() {
             return Err(Refusal(403, None, "Access Denied"));
         }
         let alias = self.world.role_aliases.get(alias).ok_or(Refusal(404, None, "Role alias does not exist"))?;
         let refused = || Refusal(400, None, "Unable to assume the role, or the role to assume does not exist");
         let role = self.world.roles.get(&alias.role).ok_or_else(refused)?;
-        let trust = self.trusts.get(&alias.role).ok_or_else(refused)?;
+        let arn = format!("arn:aws:iam::{account}:role{}{}", role.path, alias.role);
         // The first two are what AWS's guide against the confused deputy tells trust policies to ask for.
-        let request = iam::Request::new("sts:AssumeRole", &alias.role)
+        let mut asked = Decision::asked(CREDENTIALS_PROVIDER, "sts:AssumeRole", arn)
             .with("aws:SourceArn", resource)
             .with("aws:SourceAccount", account.as_str())
-            .with("credentials-iot:AwsCertificateId", self.registered.as_str());
-        if !iam::trusts_service(trust, "credentials.iot.amazonaws.com", &request) {
+            .with("credentials-iot:AwsCertificateId", self.certificate.id());
+        asked.resource_account = Some(account.clone());
+        if !decided.role.insert(self.account.decide(asked, &[]).decision).is_allowed() {
             return Err(refused());
         }
         if alias.duration_seconds > role.max_session_seconds {
             let message = "The requested CredentialDurationSeconds exceeds the MaxSessionDuration set for the role";
             return Err(Refusal(400, None, message));
         }
-        let session = self.sessions.issue(&alias.role, &self.registered, thing, alias.duration_seconds);
+        let session = self.sessions.issue(&alias.role, self.certificate.id(), thing, alias.duration_seconds);
         let credentials = json!({ "credentials": {
             "accessKeyId": session.key,
             "secretAccessKey": session.secret,

@@ -4,7 +4,7 @@ use super::{
     super::upstream::Answer,
     operation::{Operation, Protocol},
 };
-use crate::clock;
+use crate::{clock, policies::Decided};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http_body_util::Full;
@@ -12,7 +12,6 @@ use hyper::{
     HeaderMap, Method, Response, StatusCode,
     header::{CONTENT_LENGTH, HeaderValue},
 };
-use iam::Outcome;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
 use time::{Duration, OffsetDateTime, macros::format_description};
@@ -39,14 +38,9 @@ impl Refusal {
         self
     }
 
-    /// The answer to a call that the caller's policies do not allow.
-    pub(super) fn denied(operation: &Operation, principal: &str, outcome: Outcome) -> Self {
-        let action = &operation.action;
-        let why = match outcome {
-            Outcome::ExplicitlyDenied => "with an explicit deny in an identity-based policy".to_owned(),
-            _ => format!("because no identity-based policy allows the {action} action"),
-        };
-        Self::not_authorized(operation, principal, &why)
+    /// The answer to a call that the policies do not allow.
+    pub(super) fn denied(operation: &Operation, decided: &Decided) -> Self {
+        Self::not_authorized(operation, &decided.decision.principal, decided.clause.as_deref().unwrap_or_default())
     }
 
     /// The answer to a call on another account's resource, which no policy of that resource allows.

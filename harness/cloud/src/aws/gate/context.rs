@@ -7,22 +7,25 @@ use crate::{
         sessions::{SERVICE, Session},
     },
     clock,
+    event::Decision,
+    policies::GREENGRASS,
     world::World,
 };
 use serde_json::{Value, json};
 
 impl Gate {
     /// The request as policies see it.
-    pub(super) fn request(
+    pub(super) fn question(
         &self,
         received: &Received,
         operation: &Operation,
         resource: &str,
         session: &Session,
-    ) -> iam::Request {
+    ) -> Decision {
         let World { account, .. } = &*self.world;
+        let owner = resource.split(':').nth(4).filter(|owner| !owner.is_empty()).unwrap_or(account);
         let now = clock::now();
-        let mut request = iam::Request::new(&operation.action, resource)
+        let mut asked = Decision::asked(self.principal(session), &operation.action, resource)
             .with("aws:PrincipalArn", self.role_arn(session))
             .with("aws:PrincipalAccount", account.as_str())
             .with("aws:PrincipalType", "AssumedRole")
@@ -34,17 +37,23 @@ impl Gate {
             .with("aws:EpochTime", now.unix_timestamp().to_string())
             .with("aws:UserAgent", received.header("user-agent"))
             .with("aws:TokenIssueTime", clock::seconds(session.issued))
-            .with("aws:ResourceAccount", account.as_str())
+            .with("aws:ResourceAccount", owner)
             .with("aws:PrincipalIsAWSService", "false")
             .with("aws:ViaAWSService", "false")
             .with("credentials-iot:AwsCertificateId", session.name.as_str());
         if let Some(thing) = &session.thing {
-            request = request.with("credentials-iot:ThingName", thing.as_str());
+            asked = asked.with("credentials-iot:ThingName", thing.as_str());
         }
         if operation.secret.is_some() {
-            request = request.with("secretsmanager:SecretId", resource);
+            asked = asked.with("secretsmanager:SecretId", resource);
         }
-        operation.keys.iter().fold(request, |request, (key, value)| request.with(key, value.as_str()))
+        asked.resource_account = Some(owner.to_owned());
+        operation.keys.iter().fold(asked, |asked, (key, value)| asked.with(*key, value.as_str()))
+    }
+
+    /// Who a session is to policies.
+    pub(super) fn principal(&self, session: &Session) -> String {
+        if session.role == SERVICE { GREENGRASS.to_owned() } else { self.session_arn(session) }
     }
 
     fn role_arn(&self, session: &Session) -> String {
@@ -52,7 +61,7 @@ impl Gate {
         format!("arn:aws:iam::{}:role{path}{}", self.world.account, session.role)
     }
 
-    pub(super) fn session_arn(&self, session: &Session) -> String {
+    fn session_arn(&self, session: &Session) -> String {
         format!("arn:aws:sts::{}:assumed-role/{}/{}", self.world.account, session.role, session.name)
     }
 
@@ -60,7 +69,7 @@ impl Gate {
     pub(super) fn identity(&self, session: &Session) -> Value {
         let World { account, .. } = &*self.world;
         if session.role == SERVICE {
-            return json!({"type": "AWSService", "invokedBy": "greengrass.amazonaws.com"});
+            return json!({"type": "AWSService", "invokedBy": GREENGRASS});
         }
         json!({
             "type": "AssumedRole",

@@ -3,6 +3,8 @@
 use super::{Gate, Sessions};
 use crate::{
     aws::{faults::Faults, presign, sessions::Session, upstream::LocalStack},
+    event::{ApiCall, Outcome},
+    policies::Account,
     world::World,
 };
 use aws_credential_types::Credentials;
@@ -25,7 +27,7 @@ use serde_json::{Value, json};
 use std::{
     convert::Infallible,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 use tokio::net::TcpListener;
@@ -44,6 +46,8 @@ struct Environment {
     sessions: Arc<Sessions>,
     faults: Arc<Faults>,
     localstack: MockServer,
+    /// What was written down.
+    calls: Arc<Mutex<Vec<ApiCall>>>,
 }
 
 fn world(localstack: &str, statements: &Value) -> World {
@@ -71,22 +75,29 @@ impl Environment {
         let world = Arc::new(world(&localstack.uri(), &statements));
         let sessions = Arc::new(Sessions::default());
         let faults = Arc::new(Faults::default());
-        let gate =
-            Gate::new(Arc::clone(&world), Arc::clone(&sessions), LocalStack::new(&world), Arc::clone(&faults)).unwrap();
+        let account = Arc::new(Account::of(&world).unwrap());
+        let localstack_here = LocalStack::new(&world);
+        let gate = Gate::new(world, &account, Arc::clone(&sessions), localstack_here, Arc::clone(&faults));
         let gate = Arc::new(gate);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let calls = Arc::<Mutex<Vec<_>>>::default();
+        let written = Arc::clone(&calls);
         tokio::spawn(async move {
             while let Ok((stream, peer)) = listener.accept().await {
-                let gate = Arc::clone(&gate);
+                let (gate, written) = (Arc::clone(&gate), Arc::clone(&written));
                 let service = service_fn(move |request| {
-                    let gate = Arc::clone(&gate);
-                    async move { Ok::<_, Infallible>(gate.answer(request, peer.ip()).await) }
+                    let (gate, written) = (Arc::clone(&gate), Arc::clone(&written));
+                    async move {
+                        let (response, call) = gate.serve(request, peer.ip()).await;
+                        written.lock().unwrap().push(call);
+                        Ok::<_, Infallible>(response)
+                    }
                 });
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
-        Self { address, sessions, faults, localstack }
+        Self { address, sessions, faults, localstack, calls }
     }
 
     fn session(&self) -> Session {
@@ -395,6 +406,30 @@ async fn a_missing_object_is_forbidden_to_those_who_may_not_list() {
         let head = here.send(s3("HEAD", "/gone").signed(&session)).await;
         assert_eq!((head.status.as_u16(), head.text.as_str()), (status, ""));
     }
+}
+
+/// A call is written down with everything that decided it.
+#[tokio::test]
+async fn a_call_is_written_down_with_what_decided_it() {
+    fidelity::fidelity!("gate-10");
+    let here = Environment::raise(allow("s3:GetObject", "*")).await;
+    let session = here.session();
+    here.send(s3("HEAD", "/gone").signed(&session)).await;
+    here.send(s3("GET", "/a").unsigned()).await;
+    let calls = std::mem::take(&mut *here.calls.lock().unwrap());
+    let [head, unsigned] = &calls[..] else { panic!("{calls:?}") };
+    let principal = format!("arn:aws:sts::{ACCOUNT}:assumed-role/DeviceRole/{CERTIFICATE}");
+    assert_eq!((&head.decision.principal, head.decision.outcome), (&principal, Outcome::Allowed));
+    assert_eq!(head.decision.statement.as_deref(), Some("access[It]"));
+    assert_eq!(head.decision.resource_account.as_deref(), Some(ACCOUNT));
+    assert_eq!(head.decision.context["aws:SourceIp"], "127.0.0.1");
+    let [listing] = &head.further[..] else { panic!("{head:?}") };
+    assert_eq!((listing.action.as_str(), listing.resource.as_str()), ("s3:ListBucket", "arn:aws:s3:::artifacts"));
+    assert_eq!((listing.outcome, listing.layer.as_deref()), (Outcome::ImplicitlyDenied, Some("identity")));
+    assert_eq!(
+        (unsigned.decision.principal.as_str(), unsigned.decision.outcome),
+        ("anonymous", Outcome::Unauthenticated)
+    );
 }
 
 /// What other environments keep in the same LocalStack does not exist.

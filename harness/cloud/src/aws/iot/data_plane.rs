@@ -10,7 +10,7 @@ use super::{
     requirement::Requirement,
 };
 use crate::{
-    event::{What, emit},
+    event::{Decision, What, emit},
     fault::Service,
     world::World,
 };
@@ -91,19 +91,22 @@ where
         Ok(call) => call,
         Err(failure) => {
             let (operation, subject) = ("Unknown".to_owned(), format!("{} {path}", head.method));
-            emit(What::DataPlane { operation, subject, status: failure.status.as_u16() });
+            emit(What::DataPlane { operation, subject, status: failure.status.as_u16(), decision: None });
             return respond(Err(failure));
         }
     };
     if let Some(Strike { status, body }) = iot.faults.strike(Service::DataPlane, call.operation).await {
-        emit(What::DataPlane { operation: call.operation.to_owned(), subject: call.subject, status });
+        emit(What::DataPlane { operation: call.operation.to_owned(), subject: call.subject, status, decision: None });
         return failing(status, body);
     }
     let body = Limited::new(body, MAX_BODY).collect().await;
     let body = body.map(Collected::to_bytes).map_err(|error| error.to_string());
-    let answer = perform(iot, &mut call, body, known);
+    let decision = known.then(|| decide(iot, &call));
+    let allowed = decision.as_ref().is_some_and(Decision::is_allowed);
+    let answer = perform(iot, &mut call, body, allowed);
     let status = answer.as_ref().map_or_else(|failure| failure.status, |_| StatusCode::OK).as_u16();
-    emit(What::DataPlane { operation: call.operation.to_owned(), subject: call.subject, status });
+    let (operation, decision) = (call.operation.to_owned(), decision.map(Box::new));
+    emit(What::DataPlane { operation, subject: call.subject, status, decision });
     respond(answer)
 }
 
@@ -132,7 +135,12 @@ fn route<'a>(world: &World, method: &Method, path: &'a str, query: &'a str) -> R
     }
 }
 
-fn perform(iot: &Iot, call: &mut Call<'_>, body: Result<Bytes, String>, known: bool) -> Answer {
+/// Asks the certificate's policies. Variables of a connection's thing have no value here.
+fn decide(iot: &Iot, call: &Call<'_>) -> Decision {
+    iot.certificate.decide(&format!("greengrass:{}", call.operation), &call.resource, &[])
+}
+
+fn perform(iot: &Iot, call: &mut Call<'_>, body: Result<Bytes, String>, allowed: bool) -> Answer {
     let candidates = match call.request {
         Operation::Resolve => Some(body.and_then(|body| read(&body))),
         _ => None,
@@ -141,8 +149,7 @@ fn perform(iot: &Iot, call: &mut Call<'_>, body: Result<Bytes, String>, known: b
         let names: Vec<_> = request.component_candidates.iter().map(|one| one.component_name.as_str()).collect();
         call.subject = names.join(", ");
     }
-    let action = format!("greengrass:{}", call.operation);
-    if !known || !iot.policies.allow(&action, &call.resource, &[]) {
+    if !allowed {
         // The device gateway names no modelled exception, so SDKs show `null` and the status alone.
         return Err(Failure { status: StatusCode::FORBIDDEN, kind: "ForbiddenException", message: Value::Null });
     }

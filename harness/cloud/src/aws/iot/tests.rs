@@ -4,7 +4,7 @@ mod data_plane;
 mod mqtt;
 
 use super::Iot;
-use crate::world::World;
+use crate::{policies::Account, world::World};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
@@ -49,7 +49,12 @@ pub(super) fn world(policy: &Value, recipes: &[&str]) -> World {
 }
 
 pub(in crate::aws) fn iot(policy: &Value, recipes: &[&str]) -> Arc<Iot> {
-    Iot::new(Arc::new(world(policy, recipes)), Arc::default(), Arc::default()).unwrap()
+    iot_of(world(policy, recipes)).unwrap()
+}
+
+pub(super) fn iot_of(world: World) -> Result<Arc<Iot>, String> {
+    let account = Arc::new(Account::of(&world)?);
+    Iot::new(Arc::new(world), &account, Arc::default(), Arc::default())
 }
 
 pub(super) fn certificate(iot: &Iot) -> Vec<u8> {
@@ -59,7 +64,6 @@ pub(super) fn certificate(iot: &Iot) -> Vec<u8> {
 #[test]
 fn a_bad_recipe_is_named_by_position_and_line() {
     fidelity::fidelity!("iot-23");
-    let error =
-        Iot::new(Arc::new(world(&everything(), &[HELLO, "a: 1\nb: [\n"])), Arc::default(), Arc::default()).unwrap_err();
+    let error = iot_of(world(&everything(), &[HELLO, "a: 1\nb: [\n"])).unwrap_err();
     assert!(error.contains("component 1") && error.contains("line"), "{error}");
 }

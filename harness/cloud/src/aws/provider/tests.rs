@@ -3,6 +3,7 @@
 use super::*;
 use crate::world::{RoleAlias, World};
 use http_body_util::BodyExt;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::Value;
 
 fn world() -> World {
@@ -35,8 +36,12 @@ async fn ask(change: impl FnOnce(&mut World), alias: &str, thing: Option<&str>) 
     let mut world = world();
     change(&mut world);
     let der = CertificateDer::from_pem_slice(world.thing.certificate.as_bytes()).unwrap();
-    let provider = Provider::new(Arc::new(world), Arc::default()).unwrap();
-    answered(&provider, alias, thing, Some(&der)).await
+    answered(&provider(world), alias, thing, Some(&der)).await
+}
+
+fn provider(world: World) -> Provider {
+    let account = Arc::new(Account::of(&world).unwrap());
+    Provider::new(Arc::new(world), &account, Arc::default()).unwrap()
 }
 
 async fn answered(provider: &Provider, alias: &str, thing: Option<&str>, der: Option<&[u8]>) -> (u16, Value) {
@@ -87,7 +92,7 @@ async fn refuses_in_awss_words() {
 #[tokio::test]
 async fn knows_only_the_registered_certificate() {
     fidelity::fidelity!("provider-3");
-    let provider = Provider::new(Arc::new(world()), Arc::default()).unwrap();
+    let provider = provider(world());
     let foreign = rcgen::generate_simple_self_signed(["foreign".to_owned()]).unwrap();
     for der in [None, Some(foreign.cert.der().as_ref())] {
         let (status, body) = answered(&provider, "Alias", Some("Core"), der).await;

@@ -1,6 +1,6 @@
 //! The data plane by direct calls.
 
-use super::{HELLO, certificate, everything, iot, world};
+use super::{HELLO, certificate, everything, iot, iot_of, world};
 use crate::{aws::iot::Iot, control::Control, world::World};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use http_body_util::{BodyExt, Full};
@@ -113,7 +113,7 @@ fn public(policy: &Value) -> World {
 #[tokio::test]
 async fn an_artifact_of_awss_own_is_told_as_a_presigned_url() {
     fidelity::fidelity!("iot-32");
-    let iot = Iot::new(Arc::new(public(&everything())), Arc::default(), Arc::default()).unwrap();
+    let iot = iot_of(public(&everything())).unwrap();
     let (_, resolved) = resolve(&iot, "=1.0.0", "linux").await;
     assert_eq!(resolved["resolvedComponentVersions"][0]["arn"], ARN);
     let escaped = ARN.replace(':', "%3A");
@@ -140,7 +140,7 @@ async fn an_artifact_of_awss_own_needs_the_policy_on_its_version() {
         let allow =
             json!({"Effect": "Allow", "Action": "greengrass:GetComponentVersionArtifact", "Resource": resource});
         let world = public(&json!({"Version": "2012-10-17", "Statement": allow}));
-        let iot = Iot::new(Arc::new(world), Arc::default(), Arc::default()).unwrap();
+        let iot = iot_of(world).unwrap();
         let path = format!("/greengrass/v2/components/{ARN}/artifacts/lib/main.py");
         assert_eq!(call(&iot, "GET", &path, Value::Null, true).await.0, status);
     }
@@ -157,7 +157,7 @@ fn what_create_component_version_refuses_is_refused() {
         ("s3://bucket/hello/main.py", false),
     ] {
         let recipe = HELLO.replace("s3://bucket/hello/main.py", &format!("'{uri}'"));
-        match Iot::new(Arc::new(world(&everything(), &[&recipe])), Arc::default(), Arc::default()) {
+        match iot_of(world(&everything(), &[&recipe])) {
             Err(error) => {
                 let says = format!("`com.example.Hello` 1.0.0: CreateComponentVersion refuses the artifact `{uri}`");
                 assert!(refused && error.contains(&says), "{error}");
@@ -166,7 +166,7 @@ fn what_create_component_version_refuses_is_refused() {
         }
     }
     let long = format!("{HELLO}# {}", "x".repeat(16_000));
-    let error = Iot::new(Arc::new(world(&everything(), &[&long])), Arc::default(), Arc::default()).unwrap_err();
+    let error = iot_of(world(&everything(), &[&long])).unwrap_err();
     assert!(error.contains("bytes; 16000 is the limit"), "{error}");
 }
 

@@ -1,0 +1,222 @@
+//! Every policy of an account, compiled once, and which of them bear on a request.
+//!
+//! [`Account::applying`] is what [`iam::decide`] needs to decide a recorded [`Decision`] again, without Docker:
+//!
+//! ```
+//! # fn again(world: &cloud::world::World, decision: &cloud::event::Decision) -> Result<(), String> {
+//! let policies = cloud::policies::Account::of(world)?.applying(decision);
+//! println!("{}", iam::explain(&policies, &decision.request()));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Policies have the names that the world gives them. Those of resources, which have none of their own there, are called
+//! `secret/NAME`, `bucket/NAME`, `key/NAME` and `trust/ROLE`.
+
+use crate::{
+    event::Decision,
+    world::{Role, World},
+};
+use iam::{Document, Kind, Policies, Policy};
+use std::collections::{BTreeMap, HashMap};
+
+/// The service that signs URLs for what AWS itself keeps for devices.
+pub const GREENGRASS: &str = "greengrass.amazonaws.com";
+
+/// The service that assumes the role of a role alias.
+pub const CREDENTIALS_PROVIDER: &str = "credentials.iot.amazonaws.com";
+
+/// The policies of one account.
+#[derive(Clone, Debug)]
+pub struct Account {
+    number: String,
+    region: String,
+    roles: HashMap<String, RolePolicies>,
+    /// Attached to the device's certificate.
+    certificate: Vec<Policy>,
+    secrets: HashMap<String, Policy>,
+    buckets: HashMap<String, Policy>,
+    /// By the key's id.
+    keys: HashMap<String, Policy>,
+    scps: Vec<Vec<Policy>>,
+    rcps: Vec<Vec<Policy>>,
+    /// What AWS says of its own buckets.
+    aws: Policy,
+}
+
+#[derive(Clone, Debug)]
+struct RolePolicies {
+    arn: String,
+    identity: Vec<Policy>,
+    boundary: Option<Policy>,
+    trust: Policy,
+}
+
+/// A decision and the end of AWS's text if it is a denial.
+#[derive(Clone, Debug)]
+pub(crate) struct Decided {
+    pub(crate) decision: Decision,
+    pub(crate) clause: Option<String>,
+}
+
+impl Account {
+    /// Reads every policy of a world.
+    ///
+    /// # Errors
+    /// If AWS would refuse one; the text names it, with line and column.
+    pub fn of(world: &World) -> Result<Self, String> {
+        let named = |what: &str, name: &str, text: &str, kind| read(&format!("{what}/{name}"), text, kind);
+        let mut roles = HashMap::new();
+        for (name, role) in &world.roles {
+            roles.insert(name.clone(), RolePolicies::of(world, name, role)?);
+        }
+        let mut secrets = HashMap::new();
+        for secret in &world.secrets {
+            if let Some(text) = &secret.policy {
+                secrets.insert(secret.name.clone(), named("secret", &secret.name, text, Kind::Resource)?);
+            }
+        }
+        let mut buckets = HashMap::new();
+        for bucket in &world.buckets {
+            if let Some(text) = &bucket.policy {
+                buckets.insert(bucket.name.clone(), named("bucket", &bucket.name, text, Kind::Resource)?);
+            }
+        }
+        let mut keys = HashMap::new();
+        for (name, key) in &world.keys {
+            keys.insert(key.id.clone(), named("key", name, &key.policy, Kind::Resource)?);
+        }
+        Ok(Self {
+            number: world.account.clone(),
+            region: world.region.clone(),
+            roles,
+            certificate: all(&world.thing.policies, Kind::Iot)?,
+            secrets,
+            buckets,
+            keys,
+            scps: world.scps.iter().map(|level| all(level, Kind::Scp)).collect::<Result<_, _>>()?,
+            rcps: world.rcps.iter().map(|level| all(level, Kind::Rcp)).collect::<Result<_, _>>()?,
+            aws: read("AWS", OF_AWS, Kind::Resource)?,
+        })
+    }
+
+    /// Every policy that bears on a request, also on one that was recorded in an earlier run. Documents are not copied.
+    #[must_use]
+    pub fn applying(&self, decision: &Decision) -> Policies {
+        // A text that AWS would have refused gave no session.
+        let session = decision
+            .session
+            .iter()
+            .enumerate()
+            .filter_map(|(index, text)| read(&format!("session/{index}"), text, Kind::Session).ok());
+        self.bearing(decision, session.collect())
+    }
+
+    /// Decides what is asked; `session` are the session's own policies.
+    pub(crate) fn decide(&self, asked: Decision, session: &[Policy]) -> Decided {
+        let policies = self.bearing(&asked, session.to_vec());
+        let decided = iam::decide(&policies, &asked.request());
+        let clause = decided.clause(&asked.action);
+        let decision = Decision {
+            outcome: decided.outcome.into(),
+            layer: decided.layer.map(|layer| layer.to_string()),
+            statement: decided.statement.map(|statement| statement.to_string()),
+            ..asked
+        };
+        Decided { decision, clause }
+    }
+
+    fn bearing(&self, decision: &Decision, session: Vec<Policy>) -> Policies {
+        if decision.is_of_certificate() {
+            return Policies { identity: self.certificate.clone(), ..Policies::default() };
+        }
+        let resource = self.of_resource(decision);
+        let rcp = if self.is_under_rcps(decision) { self.rcps.clone() } else { Vec::new() };
+        let Some(role) = self.role_of(&decision.principal) else {
+            return Policies { resource, rcp, ..Policies::default() };
+        };
+        Policies {
+            identity: role.identity.clone(),
+            boundary: role.boundary.clone(),
+            session,
+            scp: self.scps.clone(),
+            resource,
+            rcp,
+            vpce: Vec::new(),
+        }
+    }
+
+    /// The role of a session of this account.
+    fn role_of(&self, principal: &str) -> Option<&RolePolicies> {
+        let mut parts = principal.splitn(6, ':').skip(2);
+        let (service, account, name) = (parts.next()?, parts.nth(1)?, parts.next()?);
+        let role = name.strip_prefix("assumed-role/")?.split('/').next()?;
+        self.roles.get(role).filter(|_| service == "sts" && account == self.number)
+    }
+
+    fn of_resource(&self, decision: &Decision) -> Option<Policy> {
+        let service = decision.action.split(':').next()?;
+        if service == "s3" && decision.principal == GREENGRASS {
+            return Some(self.aws.clone());
+        }
+        let mut parts = decision.resource.splitn(6, ':').skip(3);
+        let (region, account, rest) = (parts.next()?, parts.next()?, parts.next()?);
+        let here = account == self.number && region == self.region;
+        let found = match service {
+            "secretsmanager" if here => self.secrets.get(secret_name(rest)?),
+            "kms" if here => self.keys.get(rest.strip_prefix("key/")?),
+            "s3" => self.buckets.get(rest.split('/').next()?),
+            "sts" => {
+                let role = self.roles.get(rest.rsplit('/').next()?)?;
+                Some(&role.trust).filter(|_| role.arn == decision.resource)
+            }
+            _ => None,
+        };
+        found.cloned()
+    }
+
+    /// Resource control policies are those of the resource's account. IAM and IoT know none.
+    fn is_under_rcps(&self, decision: &Decision) -> bool {
+        let service = decision.action.split(':').next().unwrap_or_default();
+        let owned = decision.resource_account.as_ref().is_none_or(|account| *account == self.number);
+        owned && decision.principal != GREENGRASS && !["iam", "iot", "greengrass"].contains(&service)
+    }
+}
+
+impl RolePolicies {
+    fn of(world: &World, name: &str, role: &Role) -> Result<Self, String> {
+        let boundary = role.boundary.as_ref();
+        let within = |error| format!("role `{name}`: {error}");
+        Ok(Self {
+            arn: format!("arn:aws:iam::{}:role{}{name}", world.account, role.path),
+            identity: all(&role.policies, Kind::Inline).map_err(within)?,
+            boundary: boundary
+                .map(|boundary| read(&boundary.name, &boundary.text, Kind::Boundary))
+                .transpose()
+                .map_err(within)?,
+            trust: read(&format!("trust/{name}"), &role.trust, Kind::Trust)?,
+        })
+    }
+}
+
+/// The URLs that Greengrass hands out are for what AWS keeps itself.
+const OF_AWS: &str = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow",
+    "Principal": {"Service": "greengrass.amazonaws.com"}, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::*"}}"#;
+
+fn all(policies: &BTreeMap<String, String>, kind: Kind) -> Result<Vec<Policy>, String> {
+    policies.iter().map(|(name, text)| read(name, text, kind)).collect()
+}
+
+fn read(name: &str, text: &str, kind: Kind) -> Result<Policy, String> {
+    let document = Document::read(text, kind).map_err(|error| format!("reading policy `{name}`: {error}"))?;
+    Ok(Policy::new(name, document))
+}
+
+/// The name of a secret, which in the ARN has a hyphen and six characters after it.
+fn secret_name(rest: &str) -> Option<&str> {
+    let name = rest.strip_prefix("secret:")?;
+    name.get(..name.len().checked_sub(7)?)
+}
+
+#[cfg(test)]
+mod tests;
