@@ -2,6 +2,7 @@
 
 mod activate;
 mod bootstrap;
+mod bring;
 mod directory;
 mod document;
 mod groups;
@@ -23,7 +24,7 @@ use crate::{
     failure::Failure,
     fleet,
     kernel::Kernel,
-    log::Line,
+    log::{self, Line},
     queue::{Item, Kind, Queue},
     status::{Details, Keeper, Report},
 };
@@ -41,7 +42,8 @@ use std::{
 use tokio::sync::watch;
 
 const LOGGER: &str = "com.aws.greengrass.deployment.DeploymentService";
-const TASK: &str = "com.aws.greengrass.deployment.DefaultDeploymentTask";
+/// The task is told by the service's logger.
+const TASK: &str = LOGGER;
 /// Pause between the tries of a data-plane call.
 const RETRY: Duration = Duration::from_mins(1);
 
@@ -60,7 +62,8 @@ pub(crate) struct Deployer {
 #[derive(Debug)]
 struct Outcome {
     status: &'static str,
-    detailed: &'static str,
+    /// None for a failure that the nucleus doesn't foresee.
+    detailed: Option<&'static str>,
     failure: Option<Failure>,
 }
 
@@ -83,9 +86,23 @@ pub(crate) fn is_document(document: &serde_json::Value) -> bool {
     [Kind::Job, Kind::Shadow, Kind::Local].map(reads).contains(&true)
 }
 
+/// Adds the codes and types of a failure.
+fn with_codes(line: Line, failure: &Failure) -> Line {
+    let line = line.with("deployment-error-types", format!("[{}]", failure.kinds().join(", ")));
+    line.with("deployment-error-stack", format!("[{}]", failure.stack().join(", ")))
+}
+
 impl Outcome {
+    fn succeeded() -> Self {
+        Self { status: "SUCCEEDED", detailed: Some("SUCCESSFUL"), failure: None }
+    }
+
     fn failed(detailed: &'static str, failure: Failure) -> Self {
-        Self { status: "FAILED", detailed, failure: Some(failure) }
+        Self { status: "FAILED", detailed: Some(detailed), failure: Some(failure) }
+    }
+
+    fn unforeseen(failure: Failure) -> Self {
+        Self { status: "FAILED", detailed: None, failure: Some(failure) }
     }
 
     fn details(&self) -> Details {
@@ -119,23 +136,19 @@ impl Deployer {
         let id = document.as_ref().map_or("null", |document| &document.id).to_owned();
         let arn = document.as_ref().map_or("", |document| &document.arn).to_owned();
         let about = |line: Line| line.with("DeploymentId", &item.id).with("GreengrassDeploymentId", &id);
-        let line = Line::info(LOGGER).message("Received deployment in the queue");
-        self.kernel.logs.nucleus(&about(line.with("DeploymentType", item.kind.to_string())));
-        if resumed.is_none() {
-            let line = Line::info(LOGGER).message("Received deployment document in queue");
-            self.kernel.logs.nucleus(&line.with("document", item.document.to_string()));
-        }
+        self.tell_received(&item, resumed.is_some().then_some(id.as_str()));
         let document = match document {
             Ok(document) => document,
             Err(failure) => {
                 let line = Line::error(LOGGER).message("Invalid document for deployment").cause(failure.to_string());
-                self.kernel.logs.nucleus(&about(line.with("DeploymentType", item.kind.to_string())));
-                let details = Details::new("FAILED_NO_STATE_CHANGE", Some(&failure));
+                let line = with_codes(line, &failure).with("DeploymentType", item.kind.to_string());
+                self.kernel.logs.nucleus(&about(line));
+                let details = Details::new(None, Some(&failure));
                 return self.keeper.report(Report::new(&item, "", "", "FAILED").with(details)).await;
             }
         };
         if let Some(details) = self.stale(&document) {
-            return self.keeper.report(Report::new(&item, &id, &arn, "REJECTED").with(details)).await;
+            return self.reject(&item, &document, details).await;
         }
         self.keeper.report(Report::new(&item, &id, &arn, "IN_PROGRESS")).await;
         if let Some(resumed) = resumed {
@@ -148,6 +161,31 @@ impl Deployer {
             Some(outcome) => self.finish(&item, &document, outcome).await,
             None => self.give_up(&item, &document).await,
         }
+    }
+
+    /// The lines of a deployment that is taken from the queue; its own id is known only of one that goes on after a restart.
+    fn tell_received(&self, item: &Item, resumed: Option<&str>) {
+        let line = Line::info(LOGGER).message("Received deployment in the queue").with("DeploymentId", &item.id);
+        let line = line.with("GreengrassDeploymentId", resumed.unwrap_or("null"));
+        self.kernel.logs.nucleus(&line.with("DeploymentType", item.kind.to_string()));
+        if resumed.is_none() {
+            let line = Line::info(LOGGER).message("Received deployment document in queue");
+            self.kernel.logs.nucleus(&line.with("document", item.document.to_string()));
+        }
+    }
+
+    /// Reports a deployment that is older than the group's last one.
+    async fn reject(&self, item: &Item, document: &Document, details: Details) {
+        let about = |line: Line| line.with("DeploymentId", &item.id).with("GreengrassDeploymentId", &document.id);
+        let text = format!("Nucleus has a newer deployment for '{}' target. Rejecting the deployment", document.group);
+        self.kernel.logs.nucleus(&Line::info(LOGGER).message(text));
+        self.kernel.logs.nucleus(&about(Line::info(LOGGER).message("Current deployment finished")));
+        let line = Line::warn(LOGGER).message("Deployment task rejected with following errors");
+        let line = line.with("detailed-deployment-status", "REJECTED").with("deployment-error-types", "[]");
+        let line = line.with("deployment-error-stack", format!("[{}]", details.stack.join(", ")));
+        self.kernel.logs.nucleus(&about(line.cause(details.cause.clone().unwrap_or_default())));
+        let report = Report::new(item, &document.id, &document.arn, "REJECTED").with(details);
+        self.keeper.report(report).await;
     }
 
     /// Tries it; `None` if it was cancelled.
@@ -190,21 +228,14 @@ impl Deployer {
             let line = Line::info(TASK).event("deployment-task-execution").message(message);
             line.with("deploymentId", &document.id)
         };
-        self.kernel.logs.nucleus(&line("Starting deployment task"));
+        let config = self.kernel.config.configuration.read(groups::shown);
+        self.kernel.logs.nucleus(&line("Starting deployment task").with("Deployment service config", config));
         let outcome = match self.ready(document, versions, cancelled).await {
-            Ok((sections, bootstraps)) if !*cancelled.borrow() => {
-                let target = Target { document: document.clone(), sections, folder };
-                if !document.notify {
-                    let text = "Deployment is configured to skip update policy check, not waiting for disruptable time \
-                                to update";
-                    self.kernel.logs.nucleus(&Line::info(activate::MERGER).message(text));
-                }
-                let line = Line::info(activate::MERGER).message("Applying deployment changes");
-                self.log(line.with("deployment", &document.id));
-                match bootstraps {
-                    Some(names) => Some(self.restart(&target, names).await),
-                    None => self.activate(&target, cancelled).await,
-                }
+            Ok(sections) if !*cancelled.borrow() => {
+                self.merge(Target { document: document.clone(), sections, folder }, cancelled).await
+            }
+            Err(failure) if failure.is_unforeseen() && !*cancelled.borrow() => {
+                return Some(Outcome::unforeseen(failure));
             }
             Err(failure) if !*cancelled.borrow() => {
                 let line = Line::error(TASK).message("Error occurred while processing deployment");
@@ -218,48 +249,73 @@ impl Deployer {
         outcome
     }
 
-    /// Everything before the first change: groups, resolution, artifacts, configuration, and the bootstrap steps if it
-    /// takes a restart.
+    /// Makes the change, over a restart if it takes one; `None` if it was cancelled.
+    async fn merge(&self, target: Target, cancelled: &mut watch::Receiver<bool>) -> Option<Outcome> {
+        let bootstraps = match self.bootstraps(&target.sections) {
+            Ok(bootstraps) => bootstraps,
+            Err(failure) => {
+                let line = Line::error(activate::MERGER).event("config-update-error");
+                let line = line.message("Failed to process new configuration for activation");
+                self.kernel.logs.nucleus(&line.cause(failure.to_string()));
+                return Some(Outcome::failed("FAILED_NO_STATE_CHANGE", failure));
+            }
+        };
+        if !target.document.notify {
+            let text =
+                "Deployment is configured to skip update policy check, not waiting for disruptable time to update";
+            self.kernel.logs.nucleus(&Line::info(activate::MERGER).message(text));
+        }
+        let line = Line::info(activate::MERGER).message("Applying deployment changes");
+        self.log(line.with("deployment", &target.document.id));
+        match bootstraps {
+            Some(names) => Some(self.restart(&target, names).await),
+            None => self.activate(&target, cancelled).await,
+        }
+    }
+
+    /// Everything before the first change: groups, resolution, artifacts and configuration.
     async fn ready(
         &self,
         document: &Document,
         versions: &mut Versions,
         cancelled: &watch::Receiver<bool>,
-    ) -> Result<(Sections, Option<Vec<String>>), Failure> {
+    ) -> Result<Sections, Failure> {
         let member = self.membership(document, cancelled).await?;
         let roots = self.kernel.config.configuration.change(|tree| {
             groups::set_membership(tree, &member);
             groups::union(tree, document, &member)
         });
-        let resolved = self.resolve(&roots, cancelled).await?;
+        let resolved = self.resolve(document, &roots, cancelled).await?;
         for (name, component) in &resolved {
             if let Some(what) = component.unsupported() {
                 return Err(self.unsupported(&format!("{name}: {what}")));
             }
             versions.insert((name.clone(), component.recipe.version.clone()));
         }
-        for component in resolved.values() {
+        let names: Vec<(String, String)> = resolved.keys().map(|name| (name.clone(), String::new())).collect();
+        let in_order: Vec<_> = log::java_order(&names).iter().filter_map(|(name, _)| resolved.get(*name)).collect();
+        for component in &in_order {
             Artifacts::check(&component.recipe, &component.selected, |name| resolved.contains_key(name))?;
         }
-        for component in resolved.values() {
+        for component in &in_order {
             self.artifacts.prepare(&self.data_plane, &component.recipe, &component.selected, cancelled).await?;
         }
-        let sections = self.render(document, &roots, &resolved)?;
-        let bootstraps = self.bootstraps(&sections)?;
-        Ok((sections, bootstraps))
+        self.render(document, &roots, &resolved)
     }
 
     /// Takes in what a deployment has come to, and reports it.
     async fn finish(&self, item: &Item, document: &Document, outcome: Outcome) {
         if let Some(failure) = &outcome.failure {
-            let line = Line::error(LOGGER).message("Deployment task failed with following errors");
+            let line = match outcome.detailed {
+                Some(detailed) => Line::error(LOGGER)
+                    .message("Deployment task failed with following errors")
+                    .with("detailed-deployment-status", detailed),
+                None => Line::error(LOGGER).message("Deployment task throws unknown exception"),
+            };
             let line = line.with("DeploymentId", &item.id).with("GreengrassDeploymentId", &document.id);
-            let line = line.with("detailed-deployment-status", outcome.detailed).cause(failure.to_string());
-            let line = line.with("deployment-error-types", format!("[{}]", failure.kinds().join(", ")));
-            let line = line.with("deployment-error-stack", format!("[{}]", failure.stack().join(", ")));
-            self.kernel.logs.nucleus(&line);
+            self.kernel.logs.nucleus(&with_codes(line, failure).cause(failure.to_string()));
         }
-        if matches!(outcome.detailed, "SUCCESSFUL" | "FAILED_ROLLBACK_NOT_REQUESTED") {
+        if matches!(outcome.detailed, Some("SUCCESSFUL" | "FAILED_ROLLBACK_NOT_REQUESTED")) {
             self.kernel.config.configuration.change(|tree| groups::record(tree, document));
         }
         self.kernel.dump_configuration();
@@ -305,19 +361,15 @@ impl Deployer {
         })
     }
 
-    /// Takes in the recipes and artifacts that a local deployment brings.
-    fn bring(&self, document: &Document) -> Result<(), Failure> {
-        let Some((recipes, artifacts)) = &document.folders else { return Ok(()) };
-        self.kernel.store.bring(recipes.as_deref(), artifacts.as_deref()).map_err(|error| {
-            Failure::new("Error copying recipes and artifacts", &["IO_ERROR", "IO_WRITE_ERROR"])
-                .because(error.to_string())
-        })
-    }
-
-    /// Removes from the store what no component runs, but for `spared`.
+    /// Removes from the store what no component runs or ran before, but for `spared`.
     fn clean(&self, spared: Versions) {
-        let running =
-            self.kernel.all().into_iter().map(|service| (service.name.clone(), service.spec().version.clone()));
+        let running = self.kernel.all().into_iter().flat_map(|service| {
+            let path = ["services", &service.name, "previousVersion"];
+            let previous = self.kernel.config.configuration.read(|tree| tree.text(&path));
+            let previous = previous.and_then(|version| Version::parse(&version).ok());
+            let versions = previous.into_iter().chain([service.spec().version.clone()]);
+            versions.map(|version| (service.name.clone(), version)).collect::<Vec<_>>()
+        });
         self.kernel.store.clean(&running.chain(spared).collect());
     }
 

@@ -9,19 +9,20 @@ pub(crate) struct Failure {
     messages: Vec<String>,
     codes: Vec<Cow<'static, str>>,
     kinds: Vec<Cow<'static, str>>,
+    unforeseen: bool,
 }
 
 impl Failure {
     /// A failure with its outermost message.
     pub(crate) fn new(message: impl Into<String>, codes: &[&'static str]) -> Self {
         let codes = codes.iter().map(|code| Cow::Borrowed(*code)).collect();
-        Self { messages: vec![message.into()], codes, kinds: Vec::new() }
+        Self { messages: vec![message.into()], codes, kinds: Vec::new(), unforeseen: false }
     }
 
     /// A failure that was kept over a restart.
     pub(crate) fn kept(message: String, stack: Vec<String>, kinds: Vec<String>) -> Self {
         let owned = |texts: Vec<String>| texts.into_iter().map(Cow::Owned).collect();
-        Self { messages: vec![message], codes: owned(stack), kinds: owned(kinds) }
+        Self { messages: vec![message], codes: owned(stack), kinds: owned(kinds), unforeseen: false }
     }
 
     /// Adds the message of the next cause.
@@ -40,6 +41,15 @@ impl Failure {
     pub(crate) fn kind(mut self, kind: &'static str) -> Self {
         self.kinds.push(Cow::Borrowed(kind));
         self
+    }
+
+    /// Marks it as one that the nucleus doesn't foresee, so that it has no detailed status.
+    pub(crate) fn unforeseen(self) -> Self {
+        Self { unforeseen: true, ..self }
+    }
+
+    pub(crate) fn is_unforeseen(&self) -> bool {
+        self.unforeseen
     }
 
     /// The messages of the whole cause chain.
@@ -75,6 +85,8 @@ fn kind_of(code: &str) -> Option<&'static str> {
     Some(match code {
         "NUCLEUS_MISSING_REQUIRED_CAPABILITIES"
         | "COMPONENT_CIRCULAR_DEPENDENCY_ERROR"
+        | "MULTIPLE_NUCLEUS_RESOLVED_ERROR"
+        | "CONFLICTED_REQUEST"
         | "COMPONENT_VERSION_REQUIREMENTS_NOT_MET"
         | "RESOURCE_NOT_FOUND"
         | "RUN_WITH_CONFIG_NOT_VALID"

@@ -353,7 +353,7 @@ mod tests {
 
     fn finished(kind: Kind, roots: &[&str]) -> Event {
         let item = Item::new(kind, "id", Value::Null);
-        let details = Details::new("SUCCESSFUL", None);
+        let details = Details::new(Some("SUCCESSFUL"), None);
         let roots: Vec<String> = roots.iter().map(ToString::to_string).collect();
         let report = Report::new(&item, "d", "arn:1", "SUCCEEDED").with(details).roots(&roots);
         Event::Deployment(Box::new(report))
@@ -403,7 +403,7 @@ mod tests {
         let second = world.messages().remove(0);
         assert_eq!((&second["messageType"], &second["trigger"]), (&json!("PARTIAL"), &json!("THING_DEPLOYMENT")));
         assert_eq!(second["sequenceNumber"], 1);
-        assert!(world.rig.log().contains("Status update published to FSS. {trigger=THING_DEPLOYMENT}"));
+        assert!(world.rig.log().contains("Status update published to FSS. {trigger=THING_DEPLOYMENT, serviceName=Fl"));
     }
 
     #[tokio::test]

@@ -30,7 +30,7 @@ pub(crate) struct Subject {
     pub(crate) name: String,
     /// Its resolved version.
     pub(crate) version: String,
-    /// Its merged configuration.
+    /// Its merged configuration, with its keys in the order in which they are printed.
     pub(crate) configuration: Value,
 }
 
@@ -62,6 +62,14 @@ pub(crate) struct Complaint {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Invalid input: JSON Pointer expression must start with '/': \"{0}\"")]
 pub(crate) struct BadPointer(String);
+
+impl BadPointer {
+    /// # Errors
+    /// If `pointer` is no JSON pointer.
+    pub(crate) fn check(pointer: &str) -> Result<(), Self> {
+        if pointer.is_empty() || pointer.starts_with('/') { Ok(()) } else { Err(Self(pointer.into())) }
+    }
+}
 
 /// The text that a placeholder becomes, if it becomes one.
 type Replacement = Result<Option<String>, BadPointer>;
@@ -140,9 +148,7 @@ impl Scope<'_> {
 
 /// The value at a JSON pointer of a component's configuration.
 fn configured(of: &Subject, pointer: &str, complaints: &mut Vec<Complaint>) -> Replacement {
-    if !pointer.is_empty() && !pointer.starts_with('/') {
-        return Err(BadPointer(pointer.into()));
-    }
+    BadPointer::check(pointer)?;
     let value = of.configuration.pointer(pointer).map(java::rendered);
     if value.is_none() {
         complaints.push(Complaint {

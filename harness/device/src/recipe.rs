@@ -87,6 +87,14 @@ impl Error {
     fn parse(reason: impl Into<String>) -> Self {
         Self::Parse(reason.into())
     }
+
+    /// What the parser said.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Parse(reason) => reason.clone(),
+            other => other.to_string(),
+        }
+    }
 }
 
 impl Recipe {

@@ -335,7 +335,7 @@ mod tests {
         fidelity::fidelity!("core-shadow-2");
         let mut world = World::new();
         let item = Item::new(Kind::Shadow, format!("{ARN}1"), Value::Null);
-        let details = Details::new("SUCCESSFUL", None);
+        let details = Details::new(Some("SUCCESSFUL"), None);
         world.shadow.update(&Report::new(&item, "d", &item.id, "SUCCEEDED").with(details));
         let (topic, update) = world.rig.outbox.published().remove(0);
         assert_eq!(topic, "$aws/things/T/shadow/name/AWSManagedGreengrassV2Deployment/update");

@@ -82,11 +82,11 @@ pub(crate) struct Details {
 }
 
 impl Details {
-    /// The details of a deployment that is over.
-    pub(crate) fn new(detailed: &str, failure: Option<&Failure>) -> Self {
+    /// The details of a deployment that is over; one that the nucleus stumbled over has no detailed status.
+    pub(crate) fn new(detailed: Option<&str>, failure: Option<&Failure>) -> Self {
         let texts = |of: Vec<&str>| of.into_iter().map(str::to_owned).collect();
         Self {
-            detailed: Some(detailed.into()),
+            detailed: detailed.map(str::to_owned),
             cause: failure.map(Failure::cause),
             stack: failure.map(|failure| texts(failure.stack())).unwrap_or_default(),
             types: failure.map(|failure| texts(failure.kinds())).unwrap_or_default(),
@@ -193,7 +193,7 @@ mod tests {
     fn flat_details() {
         assert_eq!(Details::default().flat(), json!({}));
         let failure = Failure::new("x".repeat(2000), &["COMPONENT_UPDATE_ERROR"]).kind("USER_COMPONENT_ERROR");
-        let details = Details::new("FAILED_NO_STATE_CHANGE", Some(&failure)).flat();
+        let details = Details::new(Some("FAILED_NO_STATE_CHANGE"), Some(&failure)).flat();
         assert_eq!(details["detailed-deployment-status"], "FAILED_NO_STATE_CHANGE");
         assert_eq!(details["deployment-failure-cause"].as_str().unwrap().len(), LONGEST);
         assert_eq!(details["deployment-error-stack"], "[\"DEPLOYMENT_FAILURE\",\"COMPONENT_UPDATE_ERROR\"]");

@@ -1,6 +1,6 @@
 //! One lifecycle step made ready to run: its script, its environment and its user.
 
-mod coerce;
+pub(crate) mod coerce;
 mod skip;
 
 use crate::{

@@ -95,29 +95,14 @@ impl Store {
         fs::write(self.recipe_file(&recipe.name, &recipe.version.to_string(), "metadata.json"), metadata)
     }
 
-    /// Takes in recipes and artifacts from folders of the device, as local deployments bring them.
+    /// Takes in an artifact file of the device at its place below the artifacts' folder.
     ///
     /// # Errors
-    /// If a file can't be copied, or a recipe is none.
-    pub(crate) fn bring(&self, recipes: Option<&Path>, artifacts: Option<&Path>) -> io::Result<()> {
-        for file in recipes.map(files).transpose()?.unwrap_or_default() {
-            let extension = file.extension().map(std::ffi::OsStr::to_ascii_lowercase);
-            if !matches!(extension.as_deref().and_then(|extension| extension.to_str()), Some("yaml" | "yml" | "json")) {
-                continue;
-            }
-            let recipe = Recipe::parse(&fs::read(&file)?).map_err(|error| {
-                io::Error::other(format!("Unable to parse {} as a recipe due to: {error}", file.display()))
-            })?;
-            self.keep_recipe(&recipe, None)?;
-        }
-        let Some(folder) = artifacts else { return Ok(()) };
-        for file in files(folder)? {
-            let inside = file.strip_prefix(folder).map_err(io::Error::other)?;
-            let target = self.root.join("packages/artifacts").join(inside);
-            target.parent().map_or(Ok(()), |parent| make(parent, 0o755))?;
-            fs::copy(&file, target)?;
-        }
-        Ok(())
+    /// If it can't be copied.
+    pub(crate) fn bring_artifact(&self, file: &Path, place: &Path) -> io::Result<()> {
+        let target = self.root.join("packages/artifacts").join(place);
+        target.parent().map_or(Ok(()), |parent| make(parent, 0o755))?;
+        fs::copy(file, target).map(|_| ())
     }
 
     /// A stored recipe.
@@ -175,20 +160,6 @@ impl Store {
 
 fn hash(name: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(name))
-}
-
-/// The files below a folder.
-fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            files.extend(self::files(&path)?);
-        } else {
-            files.push(path);
-        }
-    }
-    Ok(files)
 }
 
 fn make(folder: &Path, mode: u32) -> io::Result<()> {

@@ -38,6 +38,17 @@ impl Node {
         }
     }
 
+    /// The node as the nucleus takes it over: without what begins with an underscore, and sorted.
+    pub(crate) fn plain(&self) -> Value {
+        tree::sorted(&self.without_private())
+    }
+
+    fn without_private(&self) -> Value {
+        let Self::Table(entries) = self else { return self.value() };
+        let kept = entries.iter().filter(|(key, _)| !key.starts_with('_'));
+        Value::Object(kept.map(|(key, node)| (key.clone(), node.without_private())).collect())
+    }
+
     /// The entries of a table; none of a leaf.
     pub(crate) fn entries(&self) -> &[(String, Self)] {
         match self {
@@ -207,6 +218,13 @@ mod tests {
         config.merge(&["b"], &json!(2), 30);
         config.replace(&[], &json!({"a": 5, "b": 5}), 20);
         assert_eq!(config.value(), json!({"a": 5, "b": 2}));
+    }
+
+    #[test]
+    fn what_begins_with_an_underscore_is_not_taken_over() {
+        fidelity::fidelity!("core-config-1");
+        let config = node(&json!({"b": {"_p": 1, "q": [{"_r": 1}]}, "_c": 1, "A": null}), 10);
+        assert_eq!(config.plain().to_string(), r#"{"A":null,"b":{"q":[{"_r":1}]}}"#);
     }
 
     #[test]

@@ -49,8 +49,7 @@ impl Deployer {
         let obsolete: BTreeSet<String> = before.into_keys().filter(|name| !names.contains(name)).collect();
         self.remove(&obsolete).await;
         self.log(Line::info(ACTIVATOR).message("All services updated").with("deploymentId", &target.document.id));
-        let outcome = Outcome { status: "SUCCEEDED", detailed: "SUCCESSFUL", failure: None };
-        (settled == Settled::Reached).then_some(outcome)
+        (settled == Settled::Reached).then(Outcome::succeeded)
     }
 
     /// Closes components and forgets them.

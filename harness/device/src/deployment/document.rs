@@ -3,7 +3,7 @@
 use super::groups::{self, LOCAL};
 use crate::{configuration::Node, failure::Failure, queue::Kind, tree};
 use semver::Version;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// Capabilities that the nucleus has.
@@ -38,7 +38,7 @@ pub(super) struct Root {
     pub(super) merge: Option<Value>,
     /// JSON pointers to reset before.
     pub(super) reset: Vec<String>,
-    /// `runWith`, if it is given.
+    /// What `runWith` is to be, if it isn't to stay.
     pub(super) run_with: Option<Value>,
 }
 
@@ -59,8 +59,7 @@ impl Document {
     fn cloud(kind: Kind, document: &Value, exact: &Value) -> Result<Self, Failure> {
         let text = |key: &str| document[key].as_str().map(str::to_owned);
         let (Some(id), Some(arn)) = (text("deploymentId"), text("configurationArn")) else {
-            let codes = ["DEPLOYMENT_DOCUMENT_NOT_VALID", "DEPLOYMENT_DOCUMENT_PARSE_ERROR"];
-            return Err(Failure::new("Error parsing deployment document", &codes).kind("CLOUD_SERVICE_ERROR"));
+            return Err(unreadable("CLOUD_SERVICE_ERROR"));
         };
         let parent = text("onBehalfOf").and_then(|arn| Some(arn.rsplit_once(":thinggroup/")?.1.to_owned()));
         let target = arn.split(":configuration:").nth(1).unwrap_or(&arn);
@@ -85,9 +84,7 @@ impl Document {
 
     fn local(request: &Value, tree: &Node) -> Result<Self, Failure> {
         let Some(id) = request["requestId"].as_str() else {
-            let codes = ["DEPLOYMENT_DOCUMENT_NOT_VALID", "DEPLOYMENT_DOCUMENT_PARSE_ERROR"];
-            let text = "Unable to parse the local deployment request - Invalid JSON";
-            return Err(Failure::new(text, &codes).kind("NUCLEUS_ERROR"));
+            return Err(unreadable("NUCLEUS_ERROR"));
         };
         let named = request["groupName"].as_str().filter(|name| !name.is_empty());
         let group = named.map_or_else(|| LOCAL.to_owned(), |name| format!("thinggroup/{name}"));
@@ -149,9 +146,16 @@ impl Root {
             version: parse_version(name, value["version"].as_str().unwrap_or_default())?,
             merge: update.get("merge").filter(|merge| !merge.is_null()).cloned(),
             reset: texts(&update["reset"]),
-            run_with: value.get("runWith").filter(|run_with| !run_with.is_null()).cloned(),
+            // One that says nothing means the defaults.
+            run_with: Some(value.get("runWith").filter(|run_with| run_with.is_object()).cloned().unwrap_or(json!({}))),
         })
     }
+}
+
+/// The failure of a document that isn't one.
+fn unreadable(kind: &'static str) -> Failure {
+    let codes = ["DEPLOYMENT_DOCUMENT_NOT_VALID", "IO_ERROR", "IO_MAPPING_ERROR", "DEPLOYMENT_DOCUMENT_PARSE_ERROR"];
+    Failure::new("Unable to parse the deployment document", &codes).kind(kind)
 }
 
 fn parse_version(name: &str, version: &str) -> Result<Version, Failure> {
@@ -168,7 +172,6 @@ fn texts(list: &Value) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_job_document() {

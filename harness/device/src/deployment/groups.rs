@@ -1,7 +1,11 @@
 //! What the deployment service remembers of earlier deployments: which components each group brought, and its last one.
 
 use super::document::Document;
-use crate::configuration::{Node, now};
+use crate::{
+    configuration::{Node, now},
+    step::coerce,
+    tree,
+};
 use semver::Version;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +40,11 @@ pub(super) fn union(tree: &Node, document: &Document, member: &BTreeSet<String>)
     let own = document.roots.iter().map(|(name, root)| (name.clone(), root.version.clone())).collect();
     roots.insert(document.group.clone(), own);
     roots
+}
+
+/// All of it, as Java prints a map that is sorted by its keys in any letter case.
+pub(super) fn shown(tree: &Node) -> String {
+    coerce::text(&tree.get(&SERVICE).map_or_else(|| json!({}), |value| tree::sorted(&value)))
 }
 
 /// The thing groups that are known from earlier deployments.

@@ -5,6 +5,7 @@ use crate::{
     failure::Failure,
     interpolate::{Complaint, Scope, Subject},
     log::{self, Line},
+    tree,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -34,7 +35,9 @@ impl Deployer {
                 continue;
             };
             if configurations {
-                own.configuration = self.replaced(&own, component, &subjects, &own.configuration, false)?;
+                let replaced = self.replaced(&own, component, &subjects, &own.configuration, false)?;
+                // It is no sorted map any more.
+                own.configuration = tree::by_key(&replaced);
                 subjects.insert(name.into(), own.clone());
             }
             let lifecycle = self.replaced(&own, component, &subjects, &component.selected.lifecycle, true)?;
@@ -65,7 +68,7 @@ impl Deployer {
         for complaint in complaints {
             self.complain(complaint);
         }
-        replaced.map_err(|error| Failure::new(error.to_string(), &[]))
+        replaced.map_err(|error| Failure::new(error.to_string(), &[]).unforeseen())
     }
 
     fn complain(&self, complaint: Complaint) {

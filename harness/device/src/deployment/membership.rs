@@ -5,6 +5,8 @@ use crate::{artifact::pause, credentials::chain, dataplane::Error, failure::Fail
 use std::collections::BTreeSet;
 use tokio::sync::watch;
 
+const HELPER: &str = "com.aws.greengrass.deployment.ThingGroupHelper";
+
 impl Deployer {
     /// The thing groups that the device is in, or those known from earlier deployments if the cloud doesn't say: it
     /// may refuse, and a local deployment doesn't wait for it.
@@ -32,7 +34,7 @@ impl Deployer {
                     "Failed to get thing group hierarchy, local deployment will proceed"
                 }
                 Error::Transient(_) | Error::Invalid => {
-                    let line = Line::info(TASK).event("get-thing-group-hierarchy");
+                    let line = Line::info(HELPER).event("get-thing-group-hierarchy");
                     let line = line.message("task failed and will be retried").with("task-attempt", "1");
                     self.kernel.logs.nucleus(&line.cause(chain(&error)));
                     pause(self.kernel.config.clock, cancelled, RETRY, RETRY).await?;

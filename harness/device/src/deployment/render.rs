@@ -5,7 +5,7 @@ use crate::{
     config::NUCLEUS,
     configuration::{Node, is_built_in, now},
     failure::Failure,
-    interpolate::Subject,
+    interpolate::{BadPointer, Subject},
     log::Line,
     tree,
 };
@@ -31,15 +31,15 @@ impl Deployer {
     ) -> Result<Sections, Failure> {
         let time = self.merge_time(document);
         let subject = |(name, component): (&String, &Component)| {
-            let configuration = self.configuration(document, name, &component.recipe.defaults, time);
+            let configuration = self.configuration(document, name, &component.recipe.defaults, time)?;
             let version = component.recipe.version.to_string();
-            (name.clone(), Subject { name: name.clone(), version, configuration })
+            Ok((name.clone(), Subject { name: name.clone(), version, configuration }))
         };
-        let subjects: BTreeMap<String, Subject> = components.iter().map(subject).collect();
+        let subjects: BTreeMap<String, Subject> = components.iter().map(subject).collect::<Result<_, Failure>>()?;
         let mut of = BTreeMap::new();
         let mut nucleus = self.kernel.config.nucleus();
         if document.roots.contains_key(NUCLEUS) {
-            nucleus = self.configuration(document, NUCLEUS, &json!({}), time);
+            nucleus = self.configuration(document, NUCLEUS, &json!({}), time)?;
             of.insert(NUCLEUS.into(), json!({"configuration": nucleus}));
         }
         let configurations = tree::text(&nucleus, "interpolateComponentConfiguration");
@@ -57,6 +57,9 @@ impl Deployer {
             });
             if let Some(run_with) = self.run_with(document, &name) {
                 section["runWith"] = run_with;
+            }
+            if let Some(previous) = self.previous_version(&name, &recipe.version.to_string()) {
+                section["previousVersion"] = previous.into();
             }
             of.insert(name, section);
         }
@@ -80,11 +83,12 @@ impl Deployer {
     }
 
     /// The configuration of now, reset, filled with the recipe's defaults and merged as the document asks.
-    fn configuration(&self, document: &Document, name: &str, defaults: &Value, time: i64) -> Value {
+    fn configuration(&self, document: &Document, name: &str, defaults: &Value, time: i64) -> Result<Value, Failure> {
         let kept = |tree: &Node| tree.find(&["services", name, "configuration"]).cloned();
         let mut configuration = self.kernel.config.configuration.read(kept).unwrap_or_else(Node::empty);
         let root = document.roots.get(name);
         for pointer in root.into_iter().flat_map(|root| &root.reset) {
+            BadPointer::check(pointer).map_err(|error| Failure::new(error.to_string(), &[]).unforeseen())?;
             if !configuration.reset(&[], pointer) {
                 let text = "Failed to reset because provided pointer for reset points to an element of array.";
                 self.kernel.logs.nucleus(&Line::error(RESOLVER).message(text).with("jsonPointer", pointer));
@@ -97,7 +101,14 @@ impl Deployer {
         if let Some(merge) = root.and_then(|root| root.merge.as_ref()) {
             configuration.merge(&[], merge, time);
         }
-        configuration.value()
+        Ok(configuration.plain())
+    }
+
+    /// The version before the current one, whose files stay too. One that is deployed again takes that place itself.
+    fn previous_version(&self, name: &str, new: &str) -> Option<String> {
+        let known = |key| self.kernel.config.configuration.read(|tree| tree.text(&["services", name, key]));
+        let current = known("version")?;
+        (current != new || known("previousVersion").is_some()).then_some(current)
     }
 
     /// The `runWith` section: the one of now, changed as the document asks.
@@ -112,13 +123,11 @@ impl Deployer {
     }
 }
 
-/// A user that isn't mentioned stays; resource limits that aren't are lifted.
+/// A user that isn't mentioned is the default one again, and resource limits that aren't are lifted.
 fn change_run_with(run_with: &mut Map<String, Value>, asked: &Map<String, Value>) {
-    if let Some(user) = asked.get("posixUser") {
-        run_with.shift_remove("posixUser");
-        if let Some(user) = user.as_str().filter(|user| !user.is_empty()) {
-            run_with.insert("posixUser".into(), user.into());
-        }
+    run_with.shift_remove("posixUser");
+    if let Some(user) = asked.get("posixUser").and_then(Value::as_str).filter(|user| !user.is_empty()) {
+        run_with.insert("posixUser".into(), user.into());
     }
     run_with.shift_remove("systemResourceLimits");
     if let Some(limits) = asked.get("systemResourceLimits").filter(|limits| !limits.is_null()) {
@@ -155,16 +164,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn run_with_is_kept_and_replaced() {
+    fn run_with_is_what_was_asked_last() {
         fidelity::fidelity!("core-deploy-9");
         let mut run_with = json!({"posixUser": "a", "systemResourceLimits": {"cpus": 1}}).as_object().cloned().unwrap();
         let mut change = |asked: Value| {
             change_run_with(&mut run_with, asked.as_object().unwrap());
             Value::Object(run_with.clone())
         };
-        assert_eq!(change(json!({"systemResourceLimits": {"cpus": 2}}))["systemResourceLimits"]["cpus"], 2);
-        assert_eq!(change(json!({})), json!({"posixUser": "a"}));
+        let limits = json!({"systemResourceLimits": {"cpus": 2}});
+        assert_eq!(change(limits.clone()), limits);
         assert_eq!(change(json!({"posixUser": "b:c"})), json!({"posixUser": "b:c"}));
+        assert_eq!(change(json!({})), json!({}));
         assert_eq!(change(json!({"posixUser": null})), json!({}));
     }
 

@@ -24,7 +24,8 @@ use std::{
 
 pub(super) const LOGGER: &str = "com.aws.greengrass.deployment.activator.KernelUpdateActivator";
 const KERNEL: &str = "com.aws.greengrass.lifecyclemanager.Kernel";
-const TASK: &str = "com.aws.greengrass.deployment.KernelUpdateDeploymentTask";
+/// The task is told by the service's logger.
+const TASK: &str = super::LOGGER;
 
 /// What a start finds of a deployment that restarted the nucleus.
 #[derive(Debug)]
@@ -198,9 +199,7 @@ impl Deployer {
         // Not before: going back needs the versions from before.
         self.clean(super::Versions::new());
         let outcome = match (settled, resumed.stage) {
-            (Settled::Reached, Stage::KernelActivation) => {
-                Outcome { status: "SUCCEEDED", detailed: "SUCCESSFUL", failure: None }
-            }
+            (Settled::Reached, Stage::KernelActivation) => Outcome::succeeded(),
             (Settled::Reached, Stage::KernelRollback) => Outcome::failed("FAILED_ROLLBACK_COMPLETE", resumed.failure()),
             (Settled::Broken(_), Stage::KernelRollback) => {
                 let line = Line::error(TASK).message("Nucleus update workflow failed on rollback");

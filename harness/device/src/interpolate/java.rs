@@ -1,9 +1,9 @@
 //! Configuration values as the nucleus's JSON library prints them.
 
 use serde_json::{Number, Value};
-use std::{collections::BTreeMap, fmt::Write};
+use std::fmt::Write;
 
-/// A value as it appears in a script: a text as it is, anything else as compact JSON with sorted keys.
+/// A value as it appears in a script: a text as it is, anything else as compact JSON.
 pub(super) fn rendered(value: &Value) -> String {
     let mut text = String::new();
     match value {
@@ -29,7 +29,7 @@ fn json(text: &mut String, value: &Value) {
         }
         Value::Object(map) => {
             text.push('{');
-            for (index, (key, value)) in map.iter().collect::<BTreeMap<_, _>>().into_iter().enumerate() {
+            for (index, (key, value)) in map.iter().enumerate() {
                 text.push_str(if index > 0 { "," } else { "" });
                 quoted(text, key);
                 text.push(':');
@@ -98,10 +98,10 @@ mod tests {
     }
 
     #[test]
-    fn containers_are_compact_json_with_sorted_keys() {
+    fn containers_are_compact_json() {
         fidelity::fidelity!("core-interpolation-1");
-        let value = json!({"b": [1, 2.0, "x\u{1b}\"\n"], "a": {}, "A": null, "c": [], "ä": true});
-        let expected = "{\"A\":null,\"a\":{},\"b\":[1,2.0,\"x\\u001B\\\"\\n\"],\"c\":[],\"ä\":true}";
+        let value = json!({"a": {}, "A": null, "b": [1, 2.0, "x\u{1b}\"\n"], "c": [], "ä": true});
+        let expected = "{\"a\":{},\"A\":null,\"b\":[1,2.0,\"x\\u001B\\\"\\n\"],\"c\":[],\"ä\":true}";
         assert_eq!(rendered(&value), expected);
     }
 }

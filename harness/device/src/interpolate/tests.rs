@@ -12,9 +12,12 @@ struct World {
 }
 
 impl World {
-    fn new(configuration: Value) -> Self {
+    fn new(configuration: &Value) -> Self {
         let dep = Subject { version: "2.0.0".into(), ..subject("dep", json!({"k": true, "t": "{work:path}"})) };
-        Self { own: subject("a.B", configuration), dependencies: BTreeMap::from([("dep".to_owned(), dep)]) }
+        Self {
+            own: subject("a.B", crate::tree::sorted(configuration)),
+            dependencies: BTreeMap::from([("dep".to_owned(), dep)]),
+        }
     }
 
     fn scope(&self, configuration: bool) -> Scope<'_> {
@@ -32,7 +35,7 @@ impl World {
 fn every_variable_has_its_value() {
     fidelity::fidelity!("core-interpolation-1");
     let world =
-        World::new(json!({"t": "x y", "n": 5.0, "o": {"b": 1, "a": null}, "l": ["q", {"z": 1}], "": 7, "a/b": "s"}));
+        World::new(&json!({"t": "x y", "n": 5.0, "o": {"b": 1, "a": null}, "l": ["q", {"z": 1}], "": 7, "a/b": "s"}));
     for (script, expected) in [
         ("{configuration:/t} {configuration:/n}", "x y 5.0"),
         ("{configuration:/o}", r#"{"a":null,"b":1}"#),
@@ -62,7 +65,7 @@ fn every_variable_has_its_value() {
 #[test]
 fn a_failed_look_up_stays_and_costs_a_line_each_time() {
     fidelity::fidelity!("core-interpolation-2");
-    let world = World::new(json!({"A": 1}));
+    let world = World::new(&json!({"A": 1}));
     let unknown = |whole: &str, space: &str| Complaint {
         message: "Failed to interpolate because of unrecognized namespace for interpolation.",
         context: vec![("interpolation placeholder", whole.into()), ("namespace", space.into())],
@@ -95,7 +98,7 @@ fn a_failed_look_up_stays_and_costs_a_line_each_time() {
 #[test]
 fn a_pointer_without_its_slash_is_an_error() {
     fidelity::fidelity!("core-interpolation-4");
-    let world = World::new(json!({"A": 1}));
+    let world = World::new(&json!({"A": 1}));
     for script in ["{configuration:A}", "{dep:configuration:k}"] {
         let error = world.scope(true).interpolate(&json!({"Run": [script]}), &mut Vec::new()).unwrap_err();
         assert!(error.to_string().starts_with("Invalid input: JSON Pointer expression must start with '/': \""));
@@ -106,7 +109,7 @@ fn a_pointer_without_its_slash_is_an_error() {
 fn what_a_value_brings_in_is_replaced_only_where_it_stands_before_its_like() {
     fidelity::fidelity!("core-interpolation-5");
     let world = World::new(
-        json!({"p": "{work:path}/x", "w": "work", "d": "{dep:work:path}", "self": "a{configuration:/self}"}),
+        &json!({"p": "{work:path}/x", "w": "work", "d": "{dep:work:path}", "self": "a{configuration:/self}"}),
     );
     for (script, expected) in [
         ("{configuration:/p}", "{work:path}/x"),
@@ -124,7 +127,7 @@ fn what_a_value_brings_in_is_replaced_only_where_it_stands_before_its_like() {
 #[test]
 fn texts_everywhere_in_a_tree_are_replaced_and_keys_are_not() {
     fidelity::fidelity!("core-interpolation-3");
-    let world = World::new(json!({"t": 9}));
+    let world = World::new(&json!({"t": 9}));
     let tree =
         json!({"{configuration:/t}": {"Timeout": "{configuration:/t}", "l": [["{configuration:/t}", 1, null, true]]}});
     let expected = json!({"{configuration:/t}": {"Timeout": "9", "l": [["9", 1, null, true]]}});
@@ -134,7 +137,7 @@ fn texts_everywhere_in_a_tree_are_replaced_and_keys_are_not() {
 #[test]
 fn configurations_know_no_configuration() {
     fidelity::fidelity!("core-interpolation-6");
-    let world = World::new(json!({}));
+    let world = World::new(&json!({}));
     let mut complaints = Vec::new();
     let tree = json!({"a": "{work:path}", "b": "{configuration:/a} {dep:configuration:/k} {dep:iot:thingName}"});
     let interpolated = world.scope(false).interpolate(&tree, &mut complaints).unwrap();
@@ -146,7 +149,7 @@ fn configurations_know_no_configuration() {
 #[test]
 fn long_and_hostile_texts_stay_bounded() {
     let world = World::new(
-        json!({"long": "y".repeat(1024 * 1024), "a": "{configuration:/b}{configuration:/b}", "b": "{configuration:/a}{configuration:/a}"}),
+        &json!({"long": "y".repeat(1024 * 1024), "a": "{configuration:/b}{configuration:/b}", "b": "{configuration:/a}{configuration:/a}"}),
     );
     let many = "{iot:thingName}{unknown:x}{".repeat(50_000);
     let (text, complaints) = world.of(&many);

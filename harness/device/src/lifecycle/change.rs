@@ -58,15 +58,13 @@ fn tell(kernel: &Kernel, service: &Service, node: &[String], text: &str) {
 
 /// The parts of a component's section of the configuration that may mean something to its lifecycle.
 fn section(spec: &Spec) -> Value {
-    let mut section = json!({
+    let user = spec.user.iter().map(|user| ("posixUser".to_owned(), user.as_str().into()));
+    json!({
         "configuration": spec.configuration,
         "lifecycle": spec.lifecycle,
+        "runWith": user.collect::<serde_json::Map<_, _>>(),
         "version": spec.version.to_string(),
-    });
-    if let Some(user) = &spec.user {
-        section["runWith"] = json!({"posixUser": user});
-    }
-    section
+    })
 }
 
 /// What a change of a node asks for. Names count wherever they stand above the node, even in the component's own

@@ -92,7 +92,7 @@ async fn a_deployment_from_its_request_to_its_end() {
     local.update(&report(&item, "IN_PROGRESS"));
     assert!(world.cli("deployment list").await.out.ends_with("\nStatus: IN_PROGRESS\n"));
     let failure = crate::failure::Failure::new("why", &["COMPONENT_UPDATE_ERROR"]).kind("USER_COMPONENT_ERROR");
-    let details = Details::new("FAILED_ROLLBACK_COMPLETE", Some(&failure));
+    let details = Details::new(Some("FAILED_ROLLBACK_COMPLETE"), Some(&failure));
     local.update(&report(&item, "FAILED").with(details));
     let told = world.cli(&format!("deployment status --deploymentId {id}")).await;
     let end = "Detailed Status: FAILED_ROLLBACK_COMPLETE\nDeployment Error Stack: DEPLOYMENT_FAILURE, \

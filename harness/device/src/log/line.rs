@@ -16,6 +16,12 @@ const SECONDS: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[
 /// The longest prefix of a script that a log line shows, in UTF-16 units.
 const COMMAND_LENGTH: usize = 78;
 
+/// The loggers of the nucleus's own services, whose lines say so; these services always run.
+const SERVICES: [(&str, &str); 2] = [
+    ("com.aws.greengrass.deployment.DeploymentService", "DeploymentService"),
+    ("com.aws.greengrass.status.FleetStatusService", "FleetStatusService"),
+];
+
 /// Severity of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
@@ -61,13 +67,16 @@ pub(crate) struct Cause {
 
 impl Line {
     fn new(level: Level, logger: impl Into<String>) -> Self {
+        let logger = logger.into();
+        let service = SERVICES.iter().find(|(known, _)| *known == logger);
+        let context = service.map(|(_, name)| [("serviceName", *name), ("currentState", "RUNNING")]);
         Self {
             level,
             thread: "pool-2-thread-1".into(),
-            logger: logger.into(),
+            logger,
             event: None,
             message: String::new(),
-            context: Vec::new(),
+            context: context.into_iter().flatten().map(|(key, value)| (key.into(), value.into())).collect(),
             cause: None,
         }
     }

@@ -93,7 +93,7 @@ mod tests {
         let item = Item::new(Kind::Job, "job", json!({}));
         let first = Report::new(&item, "d", "arn", "IN_PROGRESS");
         let failure = Failure::new("why", &["COMPONENT_UPDATE_ERROR"]);
-        let details = Details::new("FAILED_ROLLBACK_COMPLETE", Some(&failure));
+        let details = Details::new(Some("FAILED_ROLLBACK_COMPLETE"), Some(&failure));
         let second = Report::new(&item, "d", "arn", "FAILED").with(details).roots(&["a.B".to_owned()]);
         let keys = [keep(&mut tree, &first), keep(&mut tree, &second)];
         let kept: Vec<Report> = all(&tree).into_iter().map(|(_, report)| report).collect();
