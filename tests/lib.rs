@@ -2,7 +2,9 @@
 
 pub mod kills;
 
-use greenproof::{Environment, Evidence, Options, Plan, Scenario, Stage, Verdict, judge, report::Silent};
+use greenproof::{
+    Environment, Evidence, Options, Plan, Scenario, Stage, Verdict, docker::ExecOutput, judge, report::Silent,
+};
 use std::path::{Path, PathBuf};
 
 /// The program under test, as `cargo build` leaves it.
@@ -59,6 +61,18 @@ pub async fn run(scenario: &Scenario, patience: f64) -> anyhow::Result<Evidence>
     let evidence = environment.deploy(stage.patience()).await;
     environment.remove().await?;
     Ok(evidence)
+}
+
+/// Runs the AWS CLI on the device with the device's own credentials, and the shell's words that follow `aws`.
+///
+/// # Errors
+/// When the device gets no credentials or can't run anything.
+pub async fn aws(environment: &Environment, words: &str) -> anyhow::Result<ExecOutput> {
+    let credentials = environment.credentials().await?;
+    let exports: Vec<_> = credentials.iter().map(|(name, value)| format!("{name}='{value}'")).collect();
+    let bundle = "AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt";
+    let script = format!("export {bundle} {}; aws {words}", exports.join(" "));
+    Ok(environment.by_hand(&["sh", "-c", &script]).await?)
 }
 
 /// The conformance cases by their names as trials. What stands in the folder itself is what cases start from.

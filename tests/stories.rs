@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use fidelity::fidelity;
 use greenproof::{Environment, Evidence, Plan, Scenario, Stage, Verdict, component::Place, judge};
-use tests::{block_on, fixture, stage};
+use tests::{aws, block_on, fixture, stage};
 
 const COMPONENT: &str = "com.example.GithubCustomPack";
 
@@ -239,14 +239,6 @@ fn docker(arguments: &[&str]) -> Result<String> {
     let output = std::process::Command::new("docker").args(arguments).output()?;
     anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
-}
-
-async fn aws(environment: &Environment, words: &str) -> Result<greenproof::docker::ExecOutput> {
-    let credentials = environment.credentials().await?;
-    let exports: Vec<_> = credentials.iter().map(|(name, value)| format!("{name}='{value}'")).collect();
-    let bundle = "AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt";
-    let script = format!("export {bundle} {}; aws {words}", exports.join(" "));
-    Ok(environment.by_hand(&["sh", "-c", &script]).await?)
 }
 
 /// The reference scenario with its artifact in another bucket.

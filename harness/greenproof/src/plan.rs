@@ -63,12 +63,13 @@ pub struct Plan {
     pub deployments: BTreeMap<usize, Deployment>,
     /// Bare repositories by `OWNER/NAME`.
     pub repositories: BTreeMap<String, repository::Bare>,
+    /// Customer managed KMS keys by the name that the scenario gives them.
+    pub keys: BTreeMap<String, Key>,
     /// The run's secrets.
     pub redactor: Redactor,
     issuer: Issuer,
     endpoints: Endpoints,
     tokens: BTreeMap<String, String>,
-    keys: BTreeMap<String, Key>,
     buckets: Vec<Bucket>,
 }
 

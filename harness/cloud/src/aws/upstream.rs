@@ -14,6 +14,9 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
+/// The tag by which LocalStack is told the id of a new key, or the suffix of a new secret.
+pub(super) const CUSTOM_ID: &str = "_custom_id_";
+
 /// A LocalStack and the account that it is asked in.
 #[derive(Clone, Debug)]
 pub(super) struct LocalStack {
@@ -79,7 +82,10 @@ impl LocalStack {
         headers.insert("content-type", HeaderValue::from_static("application/x-amz-json-1.1"));
         let name = HeaderValue::from_str(target).map_err(|error| error.to_string())?;
         headers.insert("x-amz-target", name);
-        let service = target.split('.').next().unwrap_or_default();
+        let service = match target.split('.').next().unwrap_or_default() {
+            "TrentService" => "kms",
+            service => service,
+        };
         self.send((service, region), Method::POST, "/", headers, input.to_string().into()).await
     }
 }
