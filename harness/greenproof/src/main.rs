@@ -4,6 +4,8 @@
 mod check;
 #[path = "main/command.rs"]
 mod command;
+#[path = "main/policy.rs"]
+mod policy;
 
 use clap::Parser;
 use command::{Arguments, Command};
@@ -45,6 +47,7 @@ async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
     match arguments.command {
         Command::Run(run) => Box::pin(command::run(run)).await,
         Command::Check(arguments) => check::check(&arguments),
+        Command::Policy { command } => policy::policy(&command),
         Command::Sweep { all } => command::sweep(all).await,
         Command::Bench { runs } => command::bench(runs).await,
         Command::Cloud { role } => command::cloud(role).await,

@@ -1,8 +1,12 @@
 //! IAM and IoT policies before they are rolled out: read from where teams keep them, explained, tried on a component,
 //! and cut down to what it needs.
 //!
-//! [`source`] reads policies from JSON files, CloudFormation templates and Terraform plans.
+//! [`source`] reads policies from JSON files, CloudFormation templates and Terraform plans; [`layers`] puts them together
+//! for a request; [`recorded`] has the requests of a run; [`explain`] says why one is allowed or denied.
 
+pub mod explain;
+pub mod layers;
+pub mod recorded;
 pub mod source;
 mod template;
 mod terraform;

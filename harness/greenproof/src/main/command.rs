@@ -1,6 +1,6 @@
 //! The subcommands: arguments in, exit code out.
 
-use crate::check::Check;
+use crate::{check::Check, policy::Policy};
 use clap::{Args, Parser, Subcommand};
 use greenproof::{
     Options, Scenario, Stage,
@@ -36,6 +36,12 @@ pub(crate) enum Command {
     Run(Run),
     /// Say what a recipe is worth: what the classic nucleus and nucleus lite make of it, and what is bad style.
     Check(Check),
+    /// Validate IAM and IoT policies before their rollout.
+    Policy {
+        /// What to do.
+        #[command(subcommand)]
+        command: Policy,
+    },
     /// Remove what dead runs left.
     Sweep {
         /// Stop the shared LocalStack too.
