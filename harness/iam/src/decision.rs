@@ -286,9 +286,9 @@ mod tests {
         let deny = read(&json!({"Sid": "NoDelete", "Effect": "Deny", "Action": "s3:Delete*", "Resource": "*"}));
         let policies = vec![("a", &allow), ("b", &deny)];
         let get = evaluate(&policies, &Request::new("s3:GetObject", "arn:aws:s3:::b/k"));
-        assert_eq!(get.statement.unwrap().to_string(), "a[0]");
+        assert_eq!((get.statement.unwrap().to_string().as_str(), get.layer), ("a[0]", None));
         let delete = evaluate(&policies, &Request::new("s3:deleteobject", "arn:aws:s3:::b/k"));
-        assert_eq!(delete.outcome, Outcome::ExplicitlyDenied);
+        assert_eq!((delete.outcome, delete.layer), (Outcome::ExplicitlyDenied, Some(Layer::Identity)));
         assert_eq!(delete.statement.unwrap().to_string(), "b[NoDelete]");
         assert!(!evaluate(policies, &Request::new("sqs:SendMessage", "*")).is_allowed());
     }
