@@ -161,6 +161,14 @@ mod tests {
         assert!(plain(false, false));
         assert!(plain(false, true));
         assert!(!plain(true, false));
+        let plain = Reading { variables: false, wildcards: false };
+        assert!(!Pattern::parse("?", plain).matches("x", &Context::default()));
+    }
+
+    #[test]
+    fn stars_alone_need_no_match() {
+        assert_eq!(Pattern::parse("***", ALL), Pattern::Anything);
+        assert_ne!(Pattern::parse("*?", ALL), Pattern::Anything);
     }
 
     #[test]

@@ -193,8 +193,12 @@ mod tests {
         assert_eq!(request.context.get("b:x"), Some(&Values::one("3")));
         assert_eq!(request.context.get("a:y"), Some(&Values::one("2")));
         assert_eq!(request.context.get("a"), None);
+        let request = request.by(Principal::parse("arn:aws:iam::1:user/eva")).owned_by("2");
         let other = request.instead("s3:ListBucket", "arn:aws:s3:::b");
         assert_eq!((other.action(), other.resource()), ("s3:ListBucket", "arn:aws:s3:::b"));
-        assert_eq!(other.context, request.context);
+        assert_eq!(
+            (other.context, other.principal, other.account),
+            (request.context, request.principal, request.account)
+        );
     }
 }

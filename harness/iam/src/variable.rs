@@ -38,7 +38,7 @@ impl Variable {
             "$" => return (Self::Escape('$'), rest),
             _ => {}
         }
-        let Some((name, after)) = text.split_once(", '").filter(|(name, _)| name.len() < end) else {
+        let Some((name, after)) = text.split_once(", '").filter(|(name, _)| !name.contains('}')) else {
             return (Self::key(inner, None, inner), rest);
         };
         let Some((default, rest)) = after.split_once("'}") else { return (Self::Broken, rest) };
@@ -110,6 +110,13 @@ mod tests {
         {
             assert_eq!(Variable::read(broken).0, Variable::Broken, "{broken}");
         }
+    }
+
+    #[test]
+    fn a_certificate_value_may_have_1024_characters() {
+        let value = |length| is_left_standing("iot:certificate.subject.commonname", &"ü".repeat(length));
+        assert!(!value(LONGEST_CERTIFICATE_VALUE) && value(LONGEST_CERTIFICATE_VALUE + 1));
+        assert!(!is_left_standing("iot:clientid", "a+"));
     }
 
     #[test]

@@ -54,6 +54,43 @@ fn a_resource_policy_gives_by_how_closely_it_names() {
     }
 }
 
+/// Only assuming a role asks its trust policy, and only calls of KMS ask a key's.
+#[test]
+fn a_role_and_a_key_are_plain_resources_to_other_calls() {
+    fidelity!("iam-16");
+    let ask = |action: &str, resource: &str| {
+        let policies = Policies { identity: vec![allow("role", "*")], ..Policies::default() };
+        let request = Request::new(action, resource).by(Principal::parse(SESSION)).owned_by("111122223333");
+        outcome(&policies, &request)
+    };
+    let (role, key) = ("arn:aws:iam::111122223333:role/Other", "arn:aws:kms:eu-west-1:111122223333:key/1");
+    assert_eq!((ask("iam:GetRole", role), ask("sts:AssumeRole", role)), (Outcome::Allowed, Outcome::ImplicitlyDenied));
+    assert_eq!((ask("tag:GetTags", key), ask("kms:Decrypt", key)), (Outcome::Allowed, Outcome::ImplicitlyDenied));
+    assert_eq!(ask("sts:GetSessionToken", "*"), Outcome::Allowed);
+    assert_eq!(ask("kms:CreateAlias", "arn:aws:kms:eu-west-1:111122223333:alias/a"), Outcome::Allowed);
+}
+
+/// Of the statements that allow, the one that names who asks most closely is named; of those alike, the first.
+#[test]
+fn the_closest_statement_decides() {
+    fidelity!("iam-10", "iam-13");
+    let resource = |principals: &[&str]| {
+        let statement = |principal: &&str| {
+            json!({"Sid": principal.rsplit([':', '/']).next(), "Effect": "Allow", "Principal": {"AWS": principal},
+                "Action": "*", "Resource": "*"})
+        };
+        let resource = policy("r", &principals.iter().map(statement).collect());
+        let policies = Policies { resource: Some(resource), ..Policies::default() };
+        decide(&policies, &get(SESSION)).statement.map(|statement| statement.index)
+    };
+    let (role, account) = ("arn:aws:iam::111122223333:role/Core", "arn:aws:iam::111122223333:root");
+    assert_eq!(resource(&[role, account]), Some(0));
+    assert_eq!(resource(&[account, role]), Some(1));
+    assert_eq!(resource(&[role, role]), Some(0));
+    assert_eq!(resource(&[role, SESSION, SESSION]), Some(1));
+    assert_eq!(resource(&[account]), None);
+}
+
 #[test]
 fn each_limit_has_to_allow_and_any_can_deny() {
     fidelity!("iam-14", "iam-19");
@@ -220,8 +257,26 @@ fn an_explanation_shows_what_matched_and_where_it_stands() {
     let request = get(SESSION).with("aws:PrincipalTag/site", "b").with("aws:SecureTransport", "true");
     let explanation = explain(&policies, &request);
     assert!(explanation.layers[0].has(Effect::Allow) && explanation.denied_in().is_empty());
-    assert_eq!(explanation.deciding()[0].to_string(), "role[Read]");
+    let deciding = explanation.deciding();
+    assert_eq!((deciding.len(), deciding[0].to_string().as_str()), (1, "role[Read]"));
     assert!(explanation.to_string().starts_with("Allowed by role[Read]\nidentity: allows\n"));
+}
+
+#[test]
+fn a_fault_shows_what_stands_in_place_of_a_text() {
+    fidelity!("iam-21");
+    for value in ["null", "true", "1.5", "{}", "[[]]"] {
+        let text = format!(
+            r#"{{"Version": "2012-10-17", "Statement": {{"Effect": "Allow", "Action": {value}, "Resource": "*"}}}}"#
+        );
+        let error = Document::read(&text, Kind::Managed).unwrap_err().to_string();
+        let shown = match value {
+            "{}" => "{…}",
+            "[[]]" => "[…]",
+            plain => plain,
+        };
+        assert!(error.contains(&format!("`Action` holds `{shown}`, which is no text")), "{error}");
+    }
 }
 
 #[test]
