@@ -198,7 +198,7 @@ impl<'p> Verdict<'p> {
         for (index, statement) in document.statements.iter().enumerate() {
             let open = match statement.effect {
                 Effect::Deny => self.deny.is_none(),
-                Effect::Allow => self.grant < Some(Grant::Direct),
+                Effect::Allow => self.grant != Some(Grant::Direct),
             };
             let Some(grant) = open.then(|| judge(statement)).flatten() else { continue };
             let found = Some(StatementRef::new(policy, index, statement));
