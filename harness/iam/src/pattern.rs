@@ -166,9 +166,11 @@ mod tests {
     }
 
     #[test]
-    fn stars_alone_need_no_match() {
+    fn stars_alone_and_plain_texts_are_known_as_such() {
         assert_eq!(Pattern::parse("***", ALL), Pattern::Anything);
         assert_ne!(Pattern::parse("*?", ALL), Pattern::Anything);
+        assert_eq!(Pattern::parse("", ALL), Pattern::Exact("".into()));
+        assert_eq!(Pattern::parse("a${*}", ALL), Pattern::Exact("a*".into()));
     }
 
     #[test]

@@ -263,6 +263,16 @@ fn an_explanation_shows_what_matched_and_where_it_stands() {
 }
 
 #[test]
+fn an_explanation_tells_a_principal_that_has_no_place() {
+    fidelity!("iam-20");
+    let statement = json!({"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"});
+    let policies = Policies { identity: vec![policy("role", &statement)], ..Policies::default() };
+    let explanation = explain(&policies, &get(SESSION));
+    let report = &explanation.layers[0].statements[0];
+    assert_eq!((report.principal, report.action, report.applies), (Some(false), true, false));
+}
+
+#[test]
 fn a_fault_shows_what_stands_in_place_of_a_text() {
     fidelity!("iam-21");
     for value in ["null", "true", "1.5", "{}", "[[]]"] {

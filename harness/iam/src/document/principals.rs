@@ -134,3 +134,21 @@ fn list(node: &Node) -> Vec<Who> {
     };
     kinds.iter().flat_map(|kind| kind.value.listed().iter().map(|value| read(&kind.key, value))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_account_has_twelve_digits_and_a_service_no_wildcard() {
+        assert_eq!(Who::aws("111122223333"), Who::Account("111122223333".to_owned()));
+        for nobody in ["11112222333", "11112222333a", "AIDAJQABLZS4A3QDU576Q", "arn:aws:iam::111122223333:user/*"] {
+            assert_eq!(Who::aws(nobody), Who::Nobody, "{nobody}");
+        }
+        let services = json!({"Service": ["iot.amazonaws.com", "*.amazonaws.com"], "Federated": "a"});
+        let mut read = list(&Node::from(&services));
+        read.retain(|who| *who != Who::Nobody);
+        assert_eq!(read, [Who::Service("iot.amazonaws.com".to_owned())]);
+    }
+}

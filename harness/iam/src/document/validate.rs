@@ -107,7 +107,6 @@ fn version(document: &Node, kind: Kind, findings: &mut Findings) {
 }
 
 fn statement(node: &Node, kind: Kind, findings: &mut Findings) {
-    let known = findings.list.len();
     findings.object(node, "a statement", Some(&ELEMENTS));
     if node.object().is_none() {
         return;
@@ -124,15 +123,6 @@ fn statement(node: &Node, kind: Kind, findings: &mut Findings) {
     resource::check(node, kind, findings);
     if let Some(block) = node.get("Condition") {
         condition::check(block, findings);
-    }
-    // What is no list of texts is told as that, not as missing too.
-    let syntax = findings.list[known..].iter().any(|error| error.fault.check == Check::Syntax);
-    if syntax {
-        let mut at = 0;
-        findings.list.retain(|error| {
-            at += 1;
-            at <= known || error.fault.check == Check::Syntax
-        });
     }
 }
 
@@ -178,4 +168,50 @@ fn texts<'n>(node: &'n Node, keys: [&str; 2], findings: &mut Findings) -> Option
         }
     }
     Some(texts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn of(statement: &Value) -> Node {
+        Node::from(&json!({"Version": "2012-10-17", "Statement": statement}))
+    }
+
+    #[test]
+    fn a_kind_is_guessed_by_what_statements_name() {
+        let guessed = |statement: Value| guess(&of(&statement));
+        let (who, what) = (json!({"AWS": "*"}), "*");
+        assert_eq!(guessed(json!([{"Principal": who, "Action": "sts:AssumeRole"}])), Kind::Trust);
+        assert_eq!(guessed(json!([{"NotPrincipal": who, "Action": "s3:*", "NotResource": what}])), Kind::Resource);
+        assert_eq!(guessed(json!([{"Action": "iot:*", "Resource": what}])), Kind::Iot);
+        let mixed = json!([{"Action": ["iot:*", "greengrass:*"], "Resource": what}, {"NotAction": "s3:*"}]);
+        assert_eq!(guessed(mixed), Kind::Inline);
+        assert_eq!(guessed(json!([{"Action": "*", "Resource": what}])), Kind::Inline);
+        assert_eq!(guessed(json!([])), Kind::Inline);
+    }
+
+    #[test]
+    fn an_effect_in_another_letter_case_fails_elsewhere_than_an_unknown_one() {
+        let message = |effect: &str, kind| {
+            let statement = json!({"Effect": effect, "Action": "s3:*", "Resource": "*"});
+            check(&of(&statement), kind).unwrap_err().to_string()
+        };
+        assert!(message("DENY", Kind::Inline).contains("IAM says: The policy failed legacy parsing"));
+        assert!(message("Permit", Kind::Inline).contains("IAM says: Syntax errors in policy."));
+    }
+
+    #[test]
+    fn a_resource_control_policy_denies_by_action() {
+        let message = |statement: Value| check(&of(&statement), Kind::Rcp).map_err(|error| error.to_string());
+        let rule =
+            |effect: &str, key: &str| json!({"Effect": effect, "Principal": "*", key: "s3:Get*", "Resource": "*"});
+        assert_eq!(message(rule("Deny", "Action")), Ok(()));
+        let error = |statement| message(statement).unwrap_err();
+        assert_eq!(error(rule("Allow", "Action")), "statement 0: a resource control policy can only deny");
+        assert_eq!(error(rule("Deny", "NotAction")), "statement 0: a resource control policy can't have `NotAction`");
+        let elsewhere = json!({"Effect": "Deny", "NotAction": "s3:Get*", "Resource": "*"});
+        assert_eq!(check(&of(&elsewhere), Kind::Scp), Ok(()));
+    }
 }

@@ -33,7 +33,7 @@ impl ArnPattern {
         }
         let padded;
         let missing = 5_usize.saturating_sub(text.matches(':').count());
-        let text = if completes && missing > 0 && text.starts_with("arn:") {
+        let text = if completes && text.starts_with("arn:") {
             padded = format!("{text}{}", ":*".repeat(missing));
             &padded
         } else {
@@ -92,7 +92,7 @@ fn segments_around_variables(text: &str) -> Option<Segments<'_>> {
     while part < 5 {
         let rest = &text[at..];
         let next = rest.find(':')?;
-        let variable = rest.find("${").filter(|open| *open < next);
+        let variable = rest[..next].find("${");
         if let Some(close) = variable.and_then(|open| Some(open + rest[open..].find('}')?)) {
             at += close + 1;
         } else {
@@ -148,6 +148,8 @@ mod tests {
         let early = "arn:aws:iot:r:${aws:PrincipalAccount}:thing/x";
         assert!(!matches(&ArnPattern::resource(early, true, true), "arn:aws:iot:r:1:thing/x"));
         assert!(matches(&ArnPattern::value(early, true), "arn:aws:iot:r:1:thing/x"));
+        let within = ArnPattern::value("arn:aws:iot:r:a}${aws:PrincipalAccount}:thing/x", true);
+        assert!(matches(&within, "arn:aws:iot:r:a}1:thing/x"));
         assert!(!matches(&ArnPattern::value(early, false), "arn:aws:iot:r:1:thing/x"));
         assert!(!matches(
             &ArnPattern::value("arn:aws:iot:r:${aws:PrincipalAccount:thing/x", true),
