@@ -280,6 +280,9 @@ impl Deployer {
         versions: &mut Versions,
         cancelled: &watch::Receiver<bool>,
     ) -> Result<Sections, Failure> {
+        if document.is_large() {
+            return Err(self.unsupported("the capability LARGE_CONFIGURATION"));
+        }
         let member = self.membership(document, cancelled).await?;
         let roots = self.kernel.config.configuration.change(|tree| {
             groups::set_membership(tree, &member);

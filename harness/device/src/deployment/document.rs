@@ -120,6 +120,11 @@ impl Document {
         })
     }
 
+    /// Whether the document is only a shell, whose content the nucleus asks for.
+    pub(super) fn is_large(&self) -> bool {
+        self.capabilities.iter().any(|name| name == CAPABILITIES[0])
+    }
+
     /// Checks that the nucleus can do what the deployment needs.
     ///
     /// # Errors
