@@ -42,6 +42,8 @@ pub struct Account {
     rcps: Vec<Vec<Policy>>,
     /// What AWS says of its own buckets.
     aws: Policy,
+    /// Every text, in lower case, to be searched for condition keys that cost a question to fill.
+    texts: String,
 }
 
 #[derive(Clone, Debug)]
@@ -97,7 +99,26 @@ impl Account {
             scps: world.scps.iter().map(|level| all(level, Kind::Scp)).collect::<Result<_, _>>()?,
             rcps: world.rcps.iter().map(|level| all(level, Kind::Rcp)).collect::<Result<_, _>>()?,
             aws: read("AWS", OF_AWS, Kind::Resource)?,
+            texts: texts(world).to_lowercase(),
         })
+    }
+
+    /// Whether any policy asks for a condition key, which is given in lower case. A session's own may besides.
+    pub(crate) fn mentions(&self, key: &str) -> bool {
+        self.texts.contains(key)
+    }
+
+    /// Takes in that a secret has another policy, or none any more. One that AWS would refuse changes nothing.
+    pub(crate) fn set_secret_policy(&mut self, arn: &str, text: Option<&str>) {
+        let Some(name) = arn.splitn(6, ':').nth(5).and_then(secret_name) else { return };
+        match text.map(|text| (text, read(&format!("secret/{name}"), text, Kind::Resource))) {
+            None => _ = self.secrets.remove(name),
+            Some((_, Err(error))) => tracing::warn!(error, "a secret's policy stays as it was"),
+            Some((text, Ok(policy))) => {
+                self.texts += &text.to_lowercase();
+                self.secrets.insert(name.to_owned(), policy);
+            }
+        }
     }
 
     /// Every policy that bears on a request, also on one that was recorded in an earlier run. Documents are not copied.
@@ -203,13 +224,32 @@ impl RolePolicies {
 const OF_AWS: &str = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow",
     "Principal": {"Service": "greengrass.amazonaws.com"}, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::*"}}"#;
 
+/// The texts of every policy of an account, as they are.
+fn texts(world: &World) -> String {
+    let roles = world.roles.values().flat_map(|role| {
+        role.policies.values().chain([&role.trust]).chain(role.boundary.as_ref().map(|boundary| &boundary.text))
+    });
+    let levels = world.scps.iter().chain(&world.rcps).flat_map(BTreeMap::values);
+    let resources = world.secrets.iter().filter_map(|secret| secret.policy.as_ref());
+    let resources = resources.chain(world.buckets.iter().filter_map(|bucket| bucket.policy.as_ref()));
+    let keys = world.keys.values().map(|key| &key.policy);
+    roles.chain(levels).chain(resources).chain(keys).map(String::as_str).collect()
+}
+
 fn all(policies: &BTreeMap<String, String>, kind: Kind) -> Result<Vec<Policy>, String> {
     policies.iter().map(|(name, text)| read(name, text, kind)).collect()
 }
 
 fn read(name: &str, text: &str, kind: Kind) -> Result<Policy, String> {
-    let document = Document::read(text, kind).map_err(|error| format!("reading policy `{name}`: {error}"))?;
-    Ok(Policy::new(name, document))
+    compiled(name, text, kind).map_err(|error| format!("reading policy `{name}`: {error}"))
+}
+
+/// A policy of a kind from its text.
+///
+/// # Errors
+/// If AWS would refuse it.
+pub(crate) fn compiled(name: &str, text: &str, kind: Kind) -> Result<Policy, iam::Error> {
+    Ok(Policy::new(name, Document::read(text, kind)?))
 }
 
 /// The name of a secret, which in the ARN has a hyphen and six characters after it.

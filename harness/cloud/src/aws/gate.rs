@@ -6,15 +6,21 @@
 //! No LocalStack host name or header reaches a client, and no environment sees another's buckets.
 
 mod answer;
+mod assume;
+mod buckets;
+mod cache;
 mod context;
+mod keys;
 mod operation;
+mod refusal;
+mod secrets;
 mod signature;
 #[cfg(test)]
 mod tests;
 
 use super::{
     faults::{Faults, Strike},
-    sessions::{Session, Sessions},
+    sessions::Sessions,
     upstream::{Answer, LocalStack},
 };
 use crate::{
@@ -24,21 +30,24 @@ use crate::{
     policies::{Account, Decided},
     world::World,
 };
-use answer::Refusal;
 use bytes::Bytes;
+use cache::Cache;
 use http_body_util::{BodyExt, Collected, Full};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::Incoming,
     header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
 };
+use keys::Key;
 use operation::{Answerer, Operation};
-use serde_json::{Value, json};
+use refusal::Refusal;
+use secrets::Secret;
+use serde_json::Value;
 use signature::Caller;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 /// The gate of one environment.
@@ -46,12 +55,21 @@ pub(super) struct Gate {
     world: Arc<World>,
     sessions: Arc<Sessions>,
     localstack: LocalStack,
-    account: Arc<Account>,
-    /// ARNs of secrets by region and the id that callers use; emptied by every write.
-    secrets: Mutex<HashMap<(String, String), String>>,
+    /// Changed where a call changes a policy.
+    account: RwLock<Arc<Account>>,
+    secrets: Cache<Secret>,
+    keys: Cache<Key>,
     /// Buckets that were created through the gate.
     created: Mutex<BTreeSet<String>>,
     faults: Arc<Faults>,
+}
+
+/// Where a call comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    pub(super) address: IpAddr,
+    /// The version of TLS that it speaks, such as `1.3`.
+    pub(super) tls: Option<&'static str>,
 }
 
 /// A request, read whole.
@@ -62,11 +80,11 @@ pub(super) struct Received {
     pub(super) query: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    pub(super) peer: IpAddr,
+    pub(super) peer: Peer,
 }
 
 impl Received {
-    async fn read(request: Request<Incoming>, peer: IpAddr) -> Self {
+    async fn read(request: Request<Incoming>, peer: Peer) -> Self {
         let (parts, body) = request.into_parts();
         let named = parts.headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let host = parts.uri.host().unwrap_or(named).to_ascii_lowercase();
@@ -99,17 +117,21 @@ struct Call<'c> {
 
 /// What became of a call.
 struct Settled {
-    session: Option<Session>,
+    /// The caller as CloudTrail shows it; null for one that is not known.
+    identity: Value,
     decision: Decision,
     further: Vec<Decision>,
     result: Result<Answer, Refusal>,
 }
 
-/// What an operation is authorised on.
-struct Target {
-    resource: String,
-    /// Whether LocalStack may be asked for it; it would also find a secret by an ARN that is not the secret's.
-    exists: bool,
+/// What LocalStack has of what an operation is on.
+enum Found {
+    /// It is nothing that has to be looked for.
+    Nothing,
+    /// There is no such secret or key.
+    Missing,
+    Secret(Arc<Secret>),
+    Key(Arc<Key>),
 }
 
 impl Gate {
@@ -120,23 +142,36 @@ impl Gate {
         localstack: LocalStack,
         faults: Arc<Faults>,
     ) -> Self {
-        let account = Arc::clone(account);
-        Self { world, account, sessions, localstack, secrets: Mutex::default(), created: Mutex::default(), faults }
+        Self {
+            world,
+            account: RwLock::new(Arc::clone(account)),
+            sessions,
+            localstack,
+            secrets: Cache::default(),
+            keys: Cache::default(),
+            created: Mutex::default(),
+            faults,
+        }
+    }
+
+    /// The account's policies as they are now.
+    fn account(&self) -> Arc<Account> {
+        Arc::clone(&self.account.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Answers one call and writes it down.
-    pub(super) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Full<Bytes>> {
+    pub(super) async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
         let (response, call) = self.serve(request, peer).await;
         emit(What::Api(Box::new(call)));
         response
     }
 
-    async fn serve(&self, request: Request<Incoming>, peer: IpAddr) -> (Response<Full<Bytes>>, ApiCall) {
+    async fn serve(&self, request: Request<Incoming>, peer: Peer) -> (Response<Full<Bytes>>, ApiCall) {
         let event_time = clock::timestamp();
         let received = Received::read(request, peer).await;
-        let operation = Operation::of(&received, &self.world);
+        let mut operation = Operation::of(&received, &self.world);
         let request_id = answer::request_id(operation.protocol);
-        let Settled { session, decision, further, result } = self.settle(&received, &operation, &request_id).await;
+        let Settled { identity, decision, further, result } = self.settle(&received, &mut operation, &request_id).await;
         let (error, response) = match result {
             Ok(answer) => (
                 answer::error_of(&answer, &operation),
@@ -153,9 +188,9 @@ impl Gate {
             event_source: format!("{}.amazonaws.com", operation.service),
             event_name: operation.name,
             aws_region: operation.region,
-            source_ip_address: peer.to_string(),
+            source_ip_address: peer.address.to_string(),
             user_agent: received.header("user-agent").to_owned(),
-            user_identity: session.as_ref().map_or(Value::Null, |session| self.identity(session)),
+            user_identity: identity,
             request_parameters: operation.parameters,
             error_code,
             error_message,
@@ -167,31 +202,51 @@ impl Gate {
         (response, call)
     }
 
-    async fn settle(&self, received: &Received, operation: &Operation, request_id: &str) -> Settled {
-        let undecided = |principal: &str, outcome, session, refusal| Settled {
-            session,
+    async fn settle(&self, received: &Received, operation: &mut Operation, request_id: &str) -> Settled {
+        let undecided = |principal: &str, operation: &Operation, outcome, identity, refusal| Settled {
+            identity,
             decision: Decision { outcome, ..Decision::asked(principal, &operation.action, &operation.resource) },
             further: Vec::new(),
             result: Err(refusal),
         };
         let caller = match signature::verify(received, operation, &self.sessions) {
             Ok(caller) => caller,
-            Err(refusal) => return undecided(ANONYMOUS, Outcome::Unauthenticated, None, refusal),
+            Err(refusal) => return undecided(ANONYMOUS, operation, Outcome::Unauthenticated, Value::Null, refusal),
         };
+        let identity = self.user_identity(&caller);
         if operation.answerer == Answerer::Unknown {
-            let (principal, refusal) = (self.principal(&caller.session), Refusal::unknown_operation(operation));
-            return undecided(&principal, Outcome::ImplicitlyDenied, Some(caller.session), refusal);
+            let (principal, refusal) = (self.principal(&caller), Refusal::unknown_operation(operation));
+            return undecided(&principal, operation, Outcome::ImplicitlyDenied, identity, refusal);
         }
-        let target = self.target(operation).await;
-        let asked = self.question(received, operation, &target.resource, &caller.session);
-        let decided = self.account.decide(asked, &[]);
+        let found = self.locate(operation, &caller).await;
+        let decided = self.decide(&caller, self.question(received, operation, &found, &caller));
         let mut call = Call { received, operation, caller: &caller, request_id, further: Vec::new() };
-        let result = match self.struck(operation).await {
+        let result = match self.struck(call.operation).await {
             Some(result) => result,
-            None => self.carry_out(&mut call, &target, &decided).await,
+            None => self.carry_out(&mut call, &found, &decided).await,
         };
-        let further = call.further;
-        Settled { session: Some(caller.session), decision: decided.decision, further, result }
+        Settled { identity, further: call.further, decision: decided.decision, result }
+    }
+
+    /// Looks for what an operation is on, and names it as IAM does. A secret that does not exist is authorised on its
+    /// name with a suffix of question marks.
+    async fn locate(&self, operation: &mut Operation, caller: &Caller) -> Found {
+        if let Some(id) = &operation.secret {
+            let Some(secret) = self.secret(&operation.region, id).await else { return Found::Missing };
+            operation.resource.clone_from(&secret.arn);
+            return Found::Secret(secret);
+        }
+        if let Some(id) = &operation.key_id {
+            let Some(key) = self.key(&operation.region, id).await else { return Found::Missing };
+            operation.resource.clone_from(&key.arn);
+            operation.shown = Some(key.arn.clone());
+            return Found::Key(key);
+        }
+        let tags = self.object_tags(operation, caller).await;
+        operation
+            .keys
+            .extend(tags.into_iter().map(|(name, value)| (format!("s3:ExistingObjectTag/{name}"), value.into())));
+        Found::Nothing
     }
 
     /// What a fault answers in place of anything else.
@@ -207,84 +262,47 @@ impl Gate {
         })
     }
 
-    /// Does what was asked, as far as it was decided to be allowed and this environment has it.
-    async fn carry_out(&self, call: &mut Call<'_>, target: &Target, decided: &Decided) -> Result<Answer, Refusal> {
-        let Call { received, operation, caller, request_id, .. } = *call;
+    /// Does what was asked, as far as it is here and was decided to be allowed.
+    async fn carry_out(&self, call: &mut Call<'_>, found: &Found, decided: &Decided) -> Result<Answer, Refusal> {
+        let operation = call.operation;
+        self.here(operation, &call.caller.region)?;
+        if operation.service == "kms" && matches!(found, Found::Missing) {
+            return Err(self.no_such_key(call));
+        }
+        Self::may_be_assumed(operation)?;
         if !decided.decision.is_allowed() {
             return Err(Refusal::denied(operation, decided));
         }
-        let principal = &decided.decision.principal;
-        if operation.secret.is_some() && !target.exists {
-            return Err(Refusal::no_such_secret());
-        }
-        self.here(operation, caller)?;
         match operation.answerer {
-            Answerer::Gate if operation.name == "GetCallerIdentity" => {
-                return Ok(answer::caller_identity(&self.identity(&caller.session), request_id));
-            }
-            // No role of this environment trusts another role.
-            Answerer::Gate => return Err(Refusal::foreign(operation, principal)),
+            Answerer::Gate => return self.own_answer(call, &decided.decision),
             Answerer::LocalStack => {}
             Answerer::Nobody | Answerer::Unknown => return Err(Refusal::unknown_operation(operation)),
         }
-        let answer = self.forward(received, operation).await?;
+        match (found, operation.service.as_str()) {
+            (Found::Missing, _) => return Err(Refusal::no_such_secret()),
+            (Found::Secret(secret), _) => self.unlock_secret(call, Some(secret)).await?,
+            (_, "secretsmanager") => self.unlock_secret(call, None).await?,
+            (_, "s3") if operation.action == "s3:PutObject" => self.lock_object(call).await?,
+            _ => {}
+        }
+        let answer = self.forward(call.received, operation).await?;
         if operation.action == "s3:GetObject" && answer::lacks_the_key(&answer) {
             self.may_list(call, &decided.decision)?;
         }
-        self.remember(operation, &answer);
+        if operation.name == "GetObject" {
+            self.unlock_object(call, &answer).await?;
+        }
+        self.remember(operation, found, &answer);
         Ok(answer)
     }
 
-    /// S3 says 403 instead of 404 for a missing object to those who may not list the bucket.
-    fn may_list(&self, call: &mut Call<'_>, read: &Decision) -> Result<(), Refusal> {
-        let listing = call.operation.listing();
-        let (action, resource) = (listing.action.clone(), listing.resource.clone());
-        let decided = self.account.decide(Decision { action, resource, ..read.clone() }, &[]);
-        call.further.push(decided.decision.clone());
-        if decided.decision.is_allowed() { Ok(()) } else { Err(Refusal::denied(&listing, &decided)) }
-    }
-
-    /// What is authorised. A secret that does not exist is authorised on its name with a suffix of question marks.
-    async fn target(&self, operation: &Operation) -> Target {
-        let missing = Target { resource: operation.resource.clone(), exists: false };
-        let Some(id) = &operation.secret else { return Target { exists: true, ..missing } };
-        let key = (operation.region.clone(), id.clone());
-        let known = self.secrets.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        if let Some(resource) = known {
-            return Target { resource, exists: true };
+    /// What STS answers, whose sessions are the gate's.
+    fn own_answer(&self, call: &mut Call<'_>, allowed: &Decision) -> Result<Answer, Refusal> {
+        match call.operation.name.as_str() {
+            "GetCallerIdentity" => Ok(answer::caller_identity(&self.who(call)?, call.request_id)),
+            "AssumeRole" => self.assume(call, allowed),
+            name => Err(Refusal::only_for_users(name)),
         }
-        let input = json!({ "SecretId": id });
-        let described = self.localstack.json(&operation.region, "secretsmanager.DescribeSecret", &input).await;
-        let arn = described.ok().filter(|answer| answer.status.is_success()).and_then(|answer| {
-            let body: Value = serde_json::from_slice(&answer.body).ok()?;
-            body["ARN"].as_str().map(str::to_owned)
-        });
-        match arn.filter(|arn| names(id, arn)) {
-            Some(resource) => {
-                self.secrets.lock().unwrap_or_else(PoisonError::into_inner).insert(key, resource.clone());
-                Target { resource, exists: true }
-            }
-            None => missing,
-        }
-    }
-
-    /// Whether this environment has the bucket, and in the region that was asked. LocalStack alone would show every
-    /// environment's buckets, in every region.
-    fn here(&self, operation: &Operation, caller: &Caller) -> Result<(), Refusal> {
-        let Some(bucket) = operation.bucket.as_ref().filter(|_| operation.name != "CreateBucket") else {
-            return Ok(());
-        };
-        let ours = self.world.buckets.iter().any(|own| own.name == *bucket)
-            || self.created.lock().unwrap_or_else(PoisonError::into_inner).contains(bucket);
-        if !ours {
-            return Err(Refusal::no_such_bucket(bucket));
-        }
-        let region = &self.world.region;
-        if caller.region == *region || operation.name == "GetBucketLocation" {
-            return Ok(());
-        }
-        let global = operation.region != caller.region || caller.region == "us-east-1";
-        Err(if global { Refusal::wrong_region(&caller.region, region) } else { Refusal::redirect(bucket, region) })
     }
 
     async fn forward(&self, received: &Received, operation: &Operation) -> Result<Answer, Refusal> {
@@ -314,21 +332,25 @@ impl Gate {
         })
     }
 
-    fn remember(&self, operation: &Operation, answer: &Answer) {
-        if operation.service == "secretsmanager" && !operation.only_reads() {
-            self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// Takes in what a call has changed.
+    fn remember(&self, operation: &Operation, found: &Found, answer: &Answer) {
+        if !operation.only_reads() {
+            match operation.service.as_str() {
+                "secretsmanager" => self.secrets.clear(),
+                "kms" => self.keys.clear(),
+                _ => {}
+            }
         }
-        if let Some(bucket) = &operation.bucket
-            && operation.name == "CreateBucket"
-            && answer.status.is_success()
-        {
+        if !answer.status.is_success() {
+            return;
+        }
+        if let (Some(bucket), "CreateBucket") = (&operation.bucket, operation.name.as_str()) {
             self.created.lock().unwrap_or_else(PoisonError::into_inner).insert(bucket.clone());
         }
+        if let (Found::Secret(secret), "PutResourcePolicy" | "DeleteResourcePolicy") = (found, operation.name.as_str())
+        {
+            let mut account = self.account.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::make_mut(&mut account).set_secret_policy(&secret.arn, operation.text("ResourcePolicy"));
+        }
     }
-}
-
-/// Whether an id that a caller uses stands for the secret with this ARN: its name, its ARN, or that without the suffix.
-fn names(id: &str, arn: &str) -> bool {
-    let without_suffix = arn.rsplit_once('-').map_or(arn, |(start, _)| start);
-    !id.starts_with("arn:") || id == arn || id == without_suffix
 }

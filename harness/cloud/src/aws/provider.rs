@@ -130,7 +130,7 @@ impl Provider {
             let message = "The requested CredentialDurationSeconds exceeds the MaxSessionDuration set for the role";
             return Err(Refusal(400, None, message));
         }
-        let session = self.sessions.issue(&alias.role, self.certificate.id(), thing, alias.duration_seconds);
+        let session = self.sessions.issue_device(&alias.role, self.certificate.id(), thing, alias.duration_seconds);
         let credentials = json!({ "credentials": {
             "accessKeyId": session.key,
             "secretAccessKey": session.secret,

@@ -1,26 +1,32 @@
-//! Credentials that were issued, and to whom: to the device by the credentials provider, to AWS's own services by
-//! themselves.
+//! Credentials that were issued, and to whom: to the device by the credentials provider, to a role session of the device
+//! by `sts:AssumeRole`, to AWS's own services by themselves.
 
 use crate::clock;
+use iam::Policy;
 use rand::RngExt;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, PoisonError},
 };
 use time::{Duration, OffsetDateTime};
 
-/// What stands for a role's name in sessions of AWS's own; no role can be called so.
-pub(super) const SERVICE: &str = "aws:greengrass";
-
-/// A role session of the device, or one of AWS's own.
+/// A session that credentials were issued for.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
-    /// The role's name.
+    /// The role's name; empty for AWS's own.
     pub(super) role: String,
-    /// The role session's name: the certificate id.
+    /// The role session's name: the certificate id, unless it was chosen in `sts:AssumeRole`.
     pub(super) name: String,
-    /// The `x-amzn-iot-thingname` that was sent.
-    pub(super) thing: Option<String>,
+    /// Who made it.
+    pub(super) origin: Origin,
+    /// What limits it; nothing does if there is none.
+    pub(super) limits: Vec<Limit>,
+    /// Its tags, without those of the role.
+    pub(super) tags: BTreeMap<String, String>,
+    /// The tags that sessions have too that it makes in turn.
+    pub(super) transitive: BTreeSet<String>,
+    /// Its source identity, which sessions have too that it makes in turn.
+    pub(super) source_identity: Option<String>,
     /// The access key id.
     pub(super) key: String,
     /// The secret access key.
@@ -33,31 +39,68 @@ pub(super) struct Session {
     pub(super) expires: OffsetDateTime,
 }
 
-/// All sessions by access key id.
-#[derive(Debug, Default)]
-pub(super) struct Sessions(Mutex<HashMap<String, Session>>);
+/// Who made a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The credentials provider, for the certificate after which the session is called; with the
+    /// `x-amzn-iot-thingname` that was sent.
+    Certificate { thing: Option<String> },
+    /// Another role session, by `sts:AssumeRole`.
+    Role,
+    /// AWS itself, for what it hands out.
+    Service,
+}
 
-impl Sessions {
-    /// Issues credentials.
-    pub(super) fn issue(&self, role: &str, name: &str, thing: Option<&str>, seconds: u32) -> Session {
+/// A session policy.
+#[derive(Clone, Debug)]
+pub(super) struct Limit {
+    /// As it was sent.
+    pub(super) text: String,
+    /// As it is asked.
+    pub(super) policy: Policy,
+}
+
+impl Session {
+    /// A session from now on, for some seconds, with nothing but its names.
+    pub(super) fn new(role: &str, name: &str, origin: Origin, seconds: u32) -> Self {
         let issued = clock::now();
-        let session = Session {
+        Self {
             role: role.to_owned(),
             name: name.to_owned(),
-            thing: thing.map(str::to_owned),
+            origin,
+            limits: Vec::new(),
+            tags: BTreeMap::new(),
+            transitive: BTreeSet::new(),
+            source_identity: None,
             key: format!("ASIA{}", random(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16)),
             secret: random(BASE64, 40),
             token: format!("IQoJb3JpZ2luX2Vj{}", random(BASE64, 400)),
             issued,
             expires: issued + Duration::seconds(seconds.into()),
-        };
+        }
+    }
+}
+
+/// All sessions by access key id.
+#[derive(Debug, Default)]
+pub(super) struct Sessions(Mutex<HashMap<String, Session>>);
+
+impl Sessions {
+    /// Issues the credentials of a session.
+    pub(super) fn issue(&self, session: Session) -> Session {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(session.key.clone(), session.clone());
         session
     }
 
+    /// Credentials for the holder of a certificate.
+    pub(super) fn issue_device(&self, role: &str, certificate: &str, thing: Option<&str>, seconds: u32) -> Session {
+        let origin = Origin::Certificate { thing: thing.map(str::to_owned) };
+        self.issue(Session::new(role, certificate, origin, seconds))
+    }
+
     /// Credentials of AWS's own, with which it signs URLs for others.
     pub(super) fn issue_service(&self, seconds: u32) -> Session {
-        self.issue(SERVICE, "greengrass", None, seconds)
+        self.issue(Session::new("", "greengrass", Origin::Service, seconds))
     }
 
     /// The session of an access key id.

@@ -7,7 +7,7 @@
 use super::{
     Error,
     faults::{Faults, Strike},
-    gate::Gate,
+    gate::{Gate, Peer},
     iot::Iot,
     provider::Provider,
 };
@@ -21,7 +21,7 @@ use hyper::{Request, Response, body::Incoming, server::conn::http1, service::ser
 use hyper_util::rt::TokioIo;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
 use rustls::{
-    DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+    DigitallySignedStruct, DistinguishedName, ProtocolVersion, ServerConfig, SignatureScheme,
     client::danger::HandshakeSignatureValid,
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, PrivateKeyDer, UnixTime},
@@ -110,6 +110,12 @@ impl Front {
         purpose: Purpose,
         certificate: Option<Vec<u8>>,
     ) -> Result<(), String> {
+        let tls = match stream.get_ref().1.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => Some("1.2"),
+            Some(ProtocolVersion::TLSv1_3) => Some("1.3"),
+            _ => None,
+        };
+        let peer = Peer { address: peer.ip(), tls };
         let service = service_fn(|request: Request<Incoming>| {
             let (front, certificate) = (Arc::clone(&self), certificate.clone());
             async move { Ok::<_, std::convert::Infallible>(front.answer(request, peer, purpose, certificate).await) }
@@ -121,7 +127,7 @@ impl Front {
     async fn answer(
         &self,
         request: Request<Incoming>,
-        peer: SocketAddr,
+        peer: Peer,
         purpose: Purpose,
         certificate: Option<Vec<u8>>,
     ) -> Response<Full<Bytes>> {
@@ -131,7 +137,7 @@ impl Front {
                 Some(Strike { status, body }) => Provider::failing(&request, status, body),
                 None => self.provider.answer(&request, certificate.as_deref()),
             },
-            Purpose::Gate | Purpose::Mqtt => self.gate.answer(request, peer.ip()).await,
+            Purpose::Gate | Purpose::Mqtt => self.gate.answer(request, peer).await,
         }
     }
 }

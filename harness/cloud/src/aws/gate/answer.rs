@@ -1,10 +1,11 @@
 //! What a client is answered: AWS's errors in each service's wire form, and LocalStack's answers as AWS would give them.
 
 use super::{
-    super::upstream::Answer,
+    super::{sessions::Session, upstream::Answer},
     operation::{Operation, Protocol},
+    refusal::Refusal,
 };
-use crate::{clock, policies::Decided};
+use crate::clock;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http_body_util::Full;
@@ -14,207 +15,8 @@ use hyper::{
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
-use time::{Duration, OffsetDateTime, macros::format_description};
-
-/// An error that AWS answers.
-#[derive(Clone, Debug)]
-pub(super) struct Refusal {
-    pub(super) status: u16,
-    pub(super) code: String,
-    pub(super) message: String,
-    /// Further elements of S3's error document.
-    details: Vec<(&'static str, String)>,
-    /// S3's `x-amz-bucket-region`.
-    bucket_region: Option<String>,
-}
 
 impl Refusal {
-    fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into(), details: Vec::new(), bucket_region: None }
-    }
-
-    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.details.push((name, value.into()));
-        self
-    }
-
-    /// The answer to a call that the policies do not allow.
-    pub(super) fn denied(operation: &Operation, decided: &Decided) -> Self {
-        Self::not_authorized(operation, &decided.decision.principal, decided.clause.as_deref().unwrap_or_default())
-    }
-
-    /// The answer to a call on another account's resource, which no policy of that resource allows.
-    pub(super) fn foreign(operation: &Operation, principal: &str) -> Self {
-        let why = format!("because no resource-based policy allows the {} action", operation.action);
-        Self::not_authorized(operation, principal, &why)
-    }
-
-    fn not_authorized(operation: &Operation, principal: &str, why: &str) -> Self {
-        let Operation { action, shown, protocol, .. } = operation;
-        let on = shown.as_ref().map_or_else(String::new, |resource| format!(" on resource: {resource}"));
-        let message = format!("User: {principal} is not authorized to perform: {action}{on}");
-        match protocol {
-            Protocol::Json => Self::new(400, "AccessDeniedException", format!("{message} {why}")),
-            Protocol::S3 => Self::new(403, "AccessDenied", format!("{message} {why}")),
-            Protocol::Query => Self::new(403, "AccessDenied", message),
-            Protocol::Rest => Self::new(403, "AccessDeniedException", format!("{message} {why}")),
-        }
-    }
-
-    /// The answer to a signature for another service or region.
-    pub(super) fn scope(operation: &Operation, expected: &str) -> Self {
-        let refusal = Self::signature(operation.protocol);
-        Self { message: format!("Credential should be scoped to {expected}"), ..refusal }
-    }
-
-    /// The answer to a body that is not the one that was signed.
-    pub(super) fn body(protocol: Protocol) -> Self {
-        if protocol != Protocol::S3 {
-            return Self::signature(protocol);
-        }
-        let message = "The provided 'x-amz-content-sha256' header does not match what was computed.";
-        Self::new(400, "XAmzContentSHA256Mismatch", message)
-    }
-
-    /// The answer to a presigned URL that holds no more.
-    pub(super) fn presigned_over() -> Self {
-        Self::new(403, "AccessDenied", "Request has expired")
-    }
-
-    /// The answer to an operation that nobody here can serve.
-    pub(super) fn unknown_operation(operation: &Operation) -> Self {
-        let Operation { service, name, protocol, .. } = operation;
-        tracing::warn!(service, name, "the operation is not emulated");
-        match protocol {
-            Protocol::Json => Self::new(400, "UnknownOperationException", ""),
-            Protocol::S3 => {
-                Self::new(501, "NotImplemented", "A header you provided implies functionality that is not implemented")
-            }
-            Protocol::Query => {
-                let version = version(service);
-                Self::new(400, "InvalidAction", format!("Could not find operation {name} for version {version}"))
-            }
-            Protocol::Rest => Self::new(404, "UnknownOperationException", ""),
-        }
-    }
-
-    pub(super) fn no_credentials(protocol: Protocol) -> Self {
-        match protocol {
-            Protocol::S3 => Self::new(403, "AccessDenied", "Access Denied"),
-            Protocol::Query => Self::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token"),
-            Protocol::Json => Self::new(400, "MissingAuthenticationTokenException", "Missing Authentication Token"),
-            Protocol::Rest => Self::new(403, "MissingAuthenticationTokenException", "Missing Authentication Token"),
-        }
-    }
-
-    pub(super) fn unknown_key(protocol: Protocol) -> Self {
-        let message = "The security token included in the request is invalid.";
-        match protocol {
-            Protocol::S3 => Self::new(
-                403,
-                "InvalidAccessKeyId",
-                "The AWS Access Key Id you provided does not exist in our records.",
-            ),
-            Protocol::Query => Self::new(403, "InvalidClientTokenId", message),
-            Protocol::Json => Self::new(400, "UnrecognizedClientException", message),
-            Protocol::Rest => Self::new(403, "UnrecognizedClientException", message),
-        }
-    }
-
-    pub(super) fn bad_token(protocol: Protocol) -> Self {
-        match protocol {
-            Protocol::S3 => Self::new(400, "InvalidToken", "The provided token is malformed or otherwise invalid."),
-            other => Self::unknown_key(other),
-        }
-    }
-
-    pub(super) fn expired(protocol: Protocol) -> Self {
-        let message = "The security token included in the request is expired";
-        match protocol {
-            Protocol::S3 => Self::new(400, "ExpiredToken", "The provided token has expired."),
-            Protocol::Query => Self::new(403, "ExpiredToken", message),
-            Protocol::Json => Self::new(400, "ExpiredTokenException", message),
-            Protocol::Rest => Self::new(403, "ExpiredTokenException", message),
-        }
-    }
-
-    pub(super) fn signature(protocol: Protocol) -> Self {
-        const START: &str = "The request signature we calculated does not match the signature you provided. Check your";
-        let long =
-            format!("{START} AWS Secret Access Key and signing method. Consult the service documentation for details.");
-        match protocol {
-            Protocol::S3 => Self::new(403, "SignatureDoesNotMatch", format!("{START} key and signing method.")),
-            Protocol::Query => Self::new(403, "SignatureDoesNotMatch", long),
-            Protocol::Json => Self::new(400, "InvalidSignatureException", long),
-            Protocol::Rest => Self::new(403, "InvalidSignatureException", long),
-        }
-    }
-
-    /// The answer to a request that was signed further from now than the limit.
-    pub(super) fn skewed(protocol: Protocol, signed: OffsetDateTime, now: OffsetDateTime, limit: Duration) -> Self {
-        let format = format_description!("[year][month][day]T[hour][minute][second]Z");
-        let at = |time: OffsetDateTime| time.format(&format).unwrap_or_default();
-        if protocol == Protocol::S3 {
-            let message = "The difference between the request time and the current time is too large.";
-            return Self::new(403, "RequestTimeTooSkewed", message)
-                .with("RequestTime", at(signed))
-                .with("ServerTime", clock::seconds(now))
-                .with("MaxAllowedSkewMilliseconds", limit.whole_milliseconds().to_string());
-        }
-        let (word, sign, bound) =
-            if signed < now { ("expired", '-', now - limit) } else { ("not yet current", '+', now + limit) };
-        let side = if signed < now { "now earlier" } else { "still later" };
-        let message = format!(
-            "Signature {word}: {} is {side} than {} ({} {sign} {} min.)",
-            at(signed),
-            at(bound),
-            at(now),
-            limit.whole_minutes()
-        );
-        Self { message, ..Self::signature(protocol) }
-    }
-
-    pub(super) fn no_such_bucket(bucket: &str) -> Self {
-        Self::new(404, "NoSuchBucket", "The specified bucket does not exist").with("BucketName", bucket)
-    }
-
-    pub(super) fn no_such_secret() -> Self {
-        Self::new(400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
-    }
-
-    /// The global host's answer to a signature for a region that the bucket is not in.
-    pub(super) fn wrong_region(signed: &str, region: &str) -> Self {
-        let message =
-            format!("The authorization header is malformed; the region '{signed}' is wrong; expecting '{region}'");
-        let refusal = Self::new(400, "AuthorizationHeaderMalformed", message).with("Region", region);
-        Self { bucket_region: Some(region.to_owned()), ..refusal }
-    }
-
-    /// A region's answer to a call on a bucket that is in another one.
-    pub(super) fn redirect(bucket: &str, region: &str) -> Self {
-        let message = "The bucket you are attempting to access must be addressed using the specified endpoint. \
-                       Please send all future requests to this endpoint.";
-        let endpoint = format!("{bucket}.s3.{region}.amazonaws.com");
-        let refusal = Self::new(301, "PermanentRedirect", message).with("Endpoint", endpoint).with("Bucket", bucket);
-        Self { bucket_region: Some(region.to_owned()), ..refusal }
-    }
-
-    pub(super) fn internal(protocol: Protocol) -> Self {
-        let code = if protocol == Protocol::S3 { "InternalError" } else { "InternalFailure" };
-        Self::new(500, code, "We encountered an internal error. Please try again.")
-    }
-
-    /// S3's usual answer with a status, where a fault wants it.
-    pub(super) fn fault(status: u16) -> Self {
-        match status {
-            400 => Self::new(status, "InvalidRequest", "Invalid Request"),
-            403 => Self::new(status, "AccessDenied", "Access Denied"),
-            404 => Self::new(status, "NoSuchKey", "The specified key does not exist."),
-            429 | 503 => Self::new(status, "SlowDown", "Please reduce your request rate."),
-            _ => Self { status, ..Self::internal(Protocol::S3) },
-        }
-    }
-
     /// The refusal on the wire.
     pub(super) fn response(&self, operation: &Operation, method: &Method, request_id: &str) -> Response<Full<Bytes>> {
         let Self { code, message, .. } = self;
@@ -259,7 +61,8 @@ impl Refusal {
     }
 }
 
-fn version(service: &str) -> &'static str {
+/// The version of a query service's model.
+pub(super) fn version(service: &str) -> &'static str {
     if service == "iam" { "2010-05-08" } else { "2011-06-15" }
 }
 
@@ -364,20 +167,43 @@ fn passed_on_headers(headers: &HeaderMap) -> HeaderMap<HeaderValue> {
     headers.iter().filter(|(name, _)| keeps(name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// The gate's own answer to `GetCallerIdentity`.
-pub(super) fn caller_identity(identity: &Value, request_id: &str) -> Answer {
-    let text = |field: &str| identity[field].as_str().unwrap_or_default().to_owned();
+/// The gate's own answer of STS: what stands in the element that is called after the operation.
+fn of_sts(operation: &str, result: &str, request_id: &str) -> Answer {
     let body = format!(
-        "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
-         <Arn>{}</Arn><UserId>{}</UserId><Account>{}</Account></GetCallerIdentityResult>\
-         <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></GetCallerIdentityResponse>",
-        text("arn"),
-        text("principalId"),
-        text("accountId")
+        "<{operation}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{operation}Result>{result}\
+         </{operation}Result><ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>\
+         </{operation}Response>"
     );
     let mut headers = HeaderMap::new();
     headers.insert("content-type", HeaderValue::from_static("text/xml"));
     Answer { status: StatusCode::OK, headers, body: body.into() }
+}
+
+/// The answer to `GetCallerIdentity`.
+pub(super) fn caller_identity(identity: &Value, request_id: &str) -> Answer {
+    let text = |field: &str| escaped(identity[field].as_str().unwrap_or_default());
+    let (arn, id, account) = (text("arn"), text("principalId"), text("accountId"));
+    let result = format!("<Arn>{arn}</Arn><UserId>{id}</UserId><Account>{account}</Account>");
+    of_sts("GetCallerIdentity", &result, request_id)
+}
+
+/// The answer to `AssumeRole`; `packed` says in per cent how much of what it may carry the session carries.
+pub(super) fn assumed(session: &Session, identity: &Value, packed: Option<usize>, request_id: &str) -> Answer {
+    let text = |field: &str| escaped(identity[field].as_str().unwrap_or_default());
+    let Session { key, secret, token, .. } = session;
+    let credentials = format!(
+        "<AssumedRoleUser><AssumedRoleId>{}</AssumedRoleId><Arn>{}</Arn></AssumedRoleUser><Credentials>\
+         <AccessKeyId>{key}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey><SessionToken>{token}</SessionToken>\
+         <Expiration>{}</Expiration></Credentials>",
+        text("principalId"),
+        text("arn"),
+        clock::seconds(session.expires)
+    );
+    let packed = packed.map(|packed| format!("<PackedPolicySize>{packed}</PackedPolicySize>"));
+    let source =
+        session.source_identity.as_ref().map(|name| format!("<SourceIdentity>{}</SourceIdentity>", escaped(name)));
+    let result = [Some(credentials), packed, source].into_iter().flatten().collect::<String>();
+    of_sts("AssumeRole", &result, request_id)
 }
 
 fn escaped(text: &str) -> String {

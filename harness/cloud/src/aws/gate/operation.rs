@@ -1,12 +1,15 @@
 //! Which operation a request is, and what IAM authorises it on.
 
 mod host;
+mod kms;
+mod query;
 mod s3;
+mod secrets;
 
 use super::Received;
 use crate::world::World;
 use host::Place;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The wire form of a service, which its errors share.
@@ -36,7 +39,7 @@ pub(super) enum Answerer {
 }
 
 /// One operation on one resource.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Operation {
     /// The service as `SigV4` scopes and policies name it.
     pub(super) service: String,
@@ -56,34 +59,19 @@ pub(super) struct Operation {
     pub(super) answerer: Answerer,
     /// What the call is about, for the record.
     pub(super) parameters: Value,
-    /// Service condition keys that the call carries.
-    pub(super) keys: BTreeMap<&'static str, String>,
+    /// What the caller sent: JSON, or the fields of a form.
+    pub(super) input: Value,
+    /// Condition keys that the call itself carries.
+    pub(super) keys: BTreeMap<String, Value>,
     /// The secret id as the caller gave it.
     pub(super) secret: Option<String>,
+    /// The KMS key as the caller gave it: id, ARN or alias; or the id that a ciphertext begins with.
+    /// Empty where an operation on a key tells none.
+    pub(super) key_id: Option<String>,
     /// The S3 bucket, and the object's key as it stands in the URL.
     pub(super) bucket: Option<String>,
     pub(super) key: String,
 }
-
-/// Operations on one secret, which is named by `SecretId`.
-const ON_A_SECRET: [&str; 16] = [
-    "CancelRotateSecret",
-    "DeleteResourcePolicy",
-    "DeleteSecret",
-    "DescribeSecret",
-    "GetResourcePolicy",
-    "GetSecretValue",
-    "ListSecretVersionIds",
-    "PutResourcePolicy",
-    "PutSecretValue",
-    "RestoreSecret",
-    "RotateSecret",
-    "TagResource",
-    "UntagResource",
-    "UpdateSecret",
-    "UpdateSecretVersionStage",
-    "ValidateResourcePolicy",
-];
 
 impl Operation {
     /// Reads a request.
@@ -92,9 +80,9 @@ impl Operation {
         match place.service.as_str() {
             "s3" => Self::s3(&place, received, world),
             "secretsmanager" => Self::secret(&place, received, world),
-            "kms" => Self::kms(&place, received, world),
+            "kms" => Self::kms(&place, received),
             "logs" => Self { answerer: Answerer::Nobody, ..Self::json(&place, received) },
-            "sts" | "iam" => Self::query(&place, received),
+            "sts" | "iam" => Self::query(&place, received, world),
             _ => Self::bare(&place, &format!("{} {}", received.method, received.path), Protocol::Rest),
         }
     }
@@ -110,8 +98,10 @@ impl Operation {
             protocol,
             answerer: Answerer::Unknown,
             parameters: Value::Null,
+            input: Value::Null,
             keys: BTreeMap::new(),
             secret: None,
+            key_id: None,
             bucket: None,
             key: String::new(),
         }
@@ -119,82 +109,33 @@ impl Operation {
 
     fn json(place: &Place, received: &Received) -> Self {
         let name = received.header("x-amz-target").rsplit('.').next().unwrap_or_default();
-        Self::bare(place, name, Protocol::Json)
+        let input = serde_json::from_slice(&received.body).unwrap_or_default();
+        Self { input, ..Self::bare(place, name, Protocol::Json) }
     }
 
-    fn secret(place: &Place, received: &Received, world: &World) -> Self {
-        let mut operation = Self::json(place, received);
-        let input: Value = serde_json::from_slice(&received.body).unwrap_or_default();
-        let text = |field: &str| input[field].as_str().map(str::to_owned);
-        let name = operation.name.as_str();
-        let mut parameters = serde_json::Map::new();
-        for (field, shown, key) in [
-            ("SecretId", "secretId", None),
-            ("Name", "name", Some("secretsmanager:Name")),
-            ("VersionId", "versionId", Some("secretsmanager:VersionId")),
-            ("VersionStage", "versionStage", Some("secretsmanager:VersionStage")),
-        ] {
-            if let Some(value) = text(field) {
-                parameters.insert(shown.to_owned(), json!(value));
-                operation.keys.extend(key.map(|key| (key, value)));
-            }
-        }
-        operation.parameters = Value::Object(parameters);
-        match (name, text("SecretId"), text("Name")) {
-            ("ListSecrets" | "GetRandomPassword", ..) => operation.answerer = Answerer::LocalStack,
-            ("CreateSecret", _, Some(name)) => {
-                operation.answerer = Answerer::LocalStack;
-                operation.resource = future_arn(&operation.region, world, &name);
-                operation.shown = Some(name);
-            }
-            (known, Some(id), _) if ON_A_SECRET.contains(&known) => {
-                operation.answerer = Answerer::LocalStack;
-                let arn = id.starts_with("arn:");
-                operation.resource = if arn { id.clone() } else { future_arn(&operation.region, world, &id) };
-                operation.shown = Some(id.clone());
-                operation.secret = Some(id);
-            }
-            _ => {}
-        }
-        operation
+    /// A text of the input.
+    pub(super) fn text(&self, field: &str) -> Option<&str> {
+        self.input[field].as_str()
     }
 
-    fn kms(place: &Place, received: &Received, world: &World) -> Self {
-        let mut operation = Self { answerer: Answerer::LocalStack, ..Self::json(place, received) };
-        let input: Value = serde_json::from_slice(&received.body).unwrap_or_default();
-        if let Some(key) = input["KeyId"].as_str().filter(|key| !key.contains("alias/")) {
-            operation.parameters = json!({ "keyId": key });
-            let arn = || format!("arn:aws:kms:{}:{}:key/{key}", operation.region, world.account);
-            operation.resource = if key.starts_with("arn:") { key.to_owned() } else { arn() };
-            operation.shown = Some(operation.resource.clone());
+    /// Puts the tags that the call is about into its condition keys.
+    fn tagged(&mut self, tags: impl IntoIterator<Item = (String, String)>) {
+        let mut names = Vec::new();
+        for (name, value) in tags {
+            self.keys.insert(format!("aws:RequestTag/{name}"), value.into());
+            names.push(name);
         }
-        operation
+        if !names.is_empty() {
+            self.keys.insert("aws:TagKeys".into(), names.into());
+        }
     }
 
-    fn query(place: &Place, received: &Received) -> Self {
-        let body = String::from_utf8_lossy(&received.body).into_owned();
-        let parameters = if body.is_empty() { received.query.clone() } else { body };
-        let field = |name: &str| {
-            let found = parameters.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-            found.map(decoded)
-        };
-        let mut operation = Self::bare(place, &field("Action").unwrap_or_default(), Protocol::Query);
-        operation.answerer = match (place.service.as_str(), operation.name.as_str()) {
-            ("sts", "GetCallerIdentity" | "AssumeRole") => Answerer::Gate,
-            ("iam", name) if !name.is_empty() => Answerer::LocalStack,
-            _ => Answerer::Unknown,
-        };
-        if let Some(role) = field("RoleArn") {
-            operation.resource.clone_from(&role);
-            operation.parameters = json!({ "roleArn": role });
-            operation.shown = Some(role);
-        }
-        operation
-    }
-
-    /// Whether it leaves secrets as they are.
+    /// Whether it leaves secrets and keys as they are.
     pub(super) fn only_reads(&self) -> bool {
-        ["Get", "List", "Describe", "Validate", "Head"].iter().any(|verb| self.name.starts_with(verb))
+        const READS: [&str; 11] = [
+            "Get", "List", "Describe", "Validate", "Head", "Decrypt", "Encrypt", "Generate", "Sign", "Verify", "Batch",
+        ];
+        READS.iter().any(|verb| self.name.starts_with(verb))
     }
 
     /// Path and query for LocalStack, which is asked path-style.
@@ -211,10 +152,11 @@ impl Operation {
     }
 }
 
-/// The ARN of a secret that does not exist: its name with the suffix that policies usually write. Six question marks
-/// are matched by themselves, by `*` and by a name with a trailing star.
-fn future_arn(region: &str, world: &World, name: &str) -> String {
-    format!("arn:aws:secretsmanager:{region}:{}:secret:{name}-??????", world.account)
+/// The tags of an input, whose names and values are in these fields.
+fn tags(input: &Value, name: &str, value: &str) -> Vec<(String, String)> {
+    let tags = input["Tags"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let text = |tag: &Value, field: &str| tag[field].as_str().map(str::to_owned);
+    tags.iter().filter_map(|tag| Some((text(tag, name)?, text(tag, value).unwrap_or_default()))).collect()
 }
 
 /// Undoes percent encoding (and `+` is left alone: keys may hold it).

@@ -6,8 +6,8 @@
 use super::{
     super::sessions::{Session, Sessions},
     Received,
-    answer::Refusal,
     operation::{Operation, Protocol, decoded},
+    refusal::Refusal,
 };
 use crate::clock;
 use aws_credential_types::Credentials;
@@ -26,10 +26,15 @@ use time::{Duration, OffsetDateTime, PrimitiveDateTime, macros::format_descripti
 const SKEW: Duration = Duration::minutes(5);
 const S3_SKEW: Duration = Duration::minutes(15);
 
-/// Who signed, and for which region.
+/// Who signed, how, and for which region.
 pub(super) struct Caller {
-    pub(super) session: Session,
+    /// Absent for who didn't sign, which S3 alone lets ask.
+    pub(super) session: Option<Session>,
     pub(super) region: String,
+    /// How long ago it was signed.
+    pub(super) age: Duration,
+    /// Whether the signature stands in the URL.
+    pub(super) presigned: bool,
 }
 
 /// What a signed request says of its signature.
@@ -95,7 +100,13 @@ impl Claim {
 /// The caller, if the signature is one that only the session's holder could make, now.
 pub(super) fn verify(received: &Received, operation: &Operation, sessions: &Sessions) -> Result<Caller, Refusal> {
     let protocol = operation.protocol;
-    let claim = Claim::of(received, protocol).ok_or_else(|| Refusal::no_credentials(protocol))?;
+    let Some(claim) = Claim::of(received, protocol) else {
+        let unsigned = received.header("authorization").is_empty() && !received.query.contains("X-Amz-");
+        if protocol != Protocol::S3 || !unsigned {
+            return Err(Refusal::no_credentials(protocol));
+        }
+        return Ok(Caller { session: None, region: operation.region.clone(), age: Duration::ZERO, presigned: false });
+    };
     let session = sessions.find(&claim.key).ok_or_else(|| Refusal::unknown_key(protocol))?;
     if !equal(&claim.token, &session.token) {
         return Err(Refusal::bad_token(protocol));
@@ -118,7 +129,7 @@ pub(super) fn verify(received: &Received, operation: &Operation, sessions: &Sess
     if !body_as_stated(received) {
         return Err(Refusal::body(protocol));
     }
-    Ok(Caller { session, region: claim.region })
+    Ok(Caller { session: Some(session), age: now - time, presigned: claim.expires.is_some(), region: claim.region })
 }
 
 fn in_time(claim: &Claim, protocol: Protocol, time: OffsetDateTime, now: OffsetDateTime) -> Result<(), Refusal> {

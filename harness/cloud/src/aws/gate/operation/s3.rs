@@ -40,6 +40,15 @@ const SUBRESOURCES: [&str; 32] = [
     "website",
 ];
 
+/// Headers that are condition keys.
+const KEYS: [&str; 5] = [
+    "x-amz-acl",
+    "x-amz-content-sha256",
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-storage-class",
+];
+
 impl Operation {
     pub(super) fn s3(place: &Place, received: &Received, world: &World) -> Self {
         let (bucket, key) = locate(place, &received.path);
@@ -64,8 +73,24 @@ impl Operation {
                 "versionId" => "s3:versionid",
                 _ => continue,
             };
-            operation.keys.insert(key, decoded(value));
+            operation.keys.insert(key.into(), decoded(value).into());
         }
+        for header in KEYS {
+            let value = received.header(header);
+            if !value.is_empty() {
+                operation.keys.insert(format!("s3:{header}"), value.into());
+            }
+        }
+        let tags = received.header("x-amz-tagging");
+        let tags = tags.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (decoded(name), value));
+        let tags: Vec<_> = tags.map(|(name, value)| (name, decoded(value))).collect();
+        if !tags.is_empty() {
+            let names: Vec<_> = tags.iter().map(|(name, _)| name.clone()).collect();
+            operation.keys.insert("s3:RequestObjectTagKeys".into(), names.into());
+        }
+        operation
+            .keys
+            .extend(tags.into_iter().map(|(name, value)| (format!("s3:RequestObjectTag/{name}"), value.into())));
         let Some(bucket) = bucket else { return operation };
         operation.resource = format!("arn:aws:s3:::{bucket}");
         operation.parameters = json!({ "bucketName": bucket });

@@ -1,0 +1,180 @@
+//! KMS keys as LocalStack has them, asked directly or by another service in the caller's name.
+
+use super::{Call, Gate, refusal::Refusal};
+use crate::{aws::upstream::Answer, event::Decision, world::World};
+use hyper::HeaderMap;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// A KMS key of the account.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) arn: String,
+    /// Whether it can be used.
+    pub(super) enabled: bool,
+    /// Whether AWS manages it, as `aws/secretsmanager`.
+    pub(super) is_of_aws: bool,
+    /// The condition keys of every operation on it.
+    pub(super) keys: Vec<(String, Value)>,
+}
+
+/// A service that asks KMS in a caller's name.
+#[derive(Clone, Copy)]
+pub(super) enum Service {
+    SecretsManager,
+    S3,
+}
+
+impl Service {
+    fn name(self) -> &'static str {
+        match self {
+            Self::SecretsManager => "secretsmanager",
+            Self::S3 => "s3",
+        }
+    }
+}
+
+impl Gate {
+    /// The key that an id, an ARN or an alias stands for, if this account has it there. LocalStack would also find
+    /// another account's by its ARN.
+    pub(super) async fn key(&self, region: &str, id: &str) -> Option<Arc<Key>> {
+        let asked = match self.keys.find(region, id) {
+            Ok(key) => return Some(key),
+            Err(asked) => asked,
+        };
+        let home = format!("arn:aws:kms:{region}:{}:", self.world.account);
+        if id.is_empty() || id.starts_with("arn:") && !id.starts_with(&home) {
+            return None;
+        }
+        let metadata = self.asked_kms(region, "DescribeKey", id).await?;
+        let metadata = &metadata["KeyMetadata"];
+        let arn = metadata["Arn"].as_str().filter(|arn| arn.starts_with(&home))?;
+        let mut keys = Vec::new();
+        for field in ["KeySpec", "KeyUsage", "MultiRegion"] {
+            match &metadata[field] {
+                Value::Null => {}
+                Value::String(text) => keys.push((format!("kms:{field}"), text.as_str().into())),
+                other => keys.push((format!("kms:{field}"), other.to_string().into())),
+            }
+        }
+        keys.extend(metadata["Origin"].as_str().map(|origin| ("kms:KeyOrigin".into(), origin.into())));
+        let aliases = self.asked_kms(region, "ListAliases", arn).await.unwrap_or_default();
+        let names: Vec<_> = listed(&aliases, "Aliases").filter_map(|alias| alias["AliasName"].as_str()).collect();
+        keys.extend((!names.is_empty()).then(|| ("kms:ResourceAliases".into(), json!(names))));
+        let tags = self.asked_kms(region, "ListResourceTags", arn).await.unwrap_or_default();
+        keys.extend(
+            listed(&tags, "Tags").filter_map(|tag| {
+                Some((format!("aws:ResourceTag/{}", tag["TagKey"].as_str()?), tag["TagValue"].clone()))
+            }),
+        );
+        let key = Key {
+            arn: arn.to_owned(),
+            enabled: metadata["KeyState"] == "Enabled",
+            is_of_aws: metadata["KeyManager"] == "AWS",
+            keys,
+        };
+        Some(self.keys.keep(asked, region, id, key))
+    }
+
+    /// KMS's answer to a call on a key that this account doesn't have.
+    pub(super) fn no_such_key(&self, call: &Call<'_>) -> Refusal {
+        let (operation, principal) = (call.operation, self.principal(call.caller));
+        let World { account, .. } = &*self.world;
+        let home = format!("arn:aws:kms:{}:{account}:", operation.region);
+        match operation.text("KeyId") {
+            None if operation.key_id.as_ref().is_some_and(|id| !id.is_empty()) => {
+                Refusal::hidden_key(&principal, &operation.action, None)
+            }
+            None if operation.text("CiphertextBlob").is_some() => Refusal::no_ciphertext(),
+            None => Refusal::new(400, "ValidationException", Refusal::missing("keyId").message),
+            Some(arn) if arn.starts_with(&home) => Refusal::no_such_key(arn),
+            Some(arn) if arn.starts_with("arn:") => Refusal::hidden_key(&principal, &operation.action, Some(arn)),
+            Some(alias) if alias.starts_with("alias/") => Refusal::no_such_key(&format!("{home}{alias}")),
+            Some(id) => Refusal::no_such_key(&format!("{home}key/{id}")),
+        }
+    }
+
+    async fn asked_kms(&self, region: &str, operation: &str, key: &str) -> Option<Value> {
+        let answer = self.localstack.json(region, &format!("TrentService.{operation}"), &json!({ "KeyId": key })).await;
+        let answer = answer.ok().filter(|answer| answer.status.is_success())?;
+        serde_json::from_slice(&answer.body).ok()
+    }
+
+    /// What a service asks of a key in the name of who calls it. The service's own address is not the caller's, so there
+    /// is no `aws:SourceIp`.
+    pub(super) fn through(&self, call: &Call<'_>, service: Service, action: &str, key: &Key) -> Decision {
+        let (name, region) = (service.name(), &call.operation.region);
+        let host = format!("{name}.amazonaws.com");
+        let asked = self
+            .asks(call.caller, action, &key.arn)
+            .with("aws:SecureTransport", "true")
+            .with("aws:RequestedRegion", region.as_str())
+            .with("aws:ViaAWSService", "true")
+            .with("aws:CalledVia", json!([host]))
+            .with("aws:CalledViaFirst", host.as_str())
+            .with("aws:CalledViaLast", host.as_str())
+            .with("kms:ViaService", format!("{name}.{region}.amazonaws.com"))
+            .with("kms:CallerAccount", self.world.account.as_str())
+            .with("kms:EncryptionAlgorithm", "SYMMETRIC_DEFAULT");
+        key.keys.iter().fold(asked, |asked, (key, value)| asked.with(key.as_str(), value.clone()))
+    }
+
+    /// Asks KMS for the key of an object that was found, as S3 does in the caller's name.
+    pub(super) async fn unlock_object(&self, call: &mut Call<'_>, found: &Answer) -> Result<(), Refusal> {
+        let Some(key) = key_of(&found.headers) else { return Ok(()) };
+        self.ask_for_object(call, key, "kms:Decrypt", bucket_key(&found.headers)).await
+    }
+
+    /// Asks KMS for the key that an object shall be encrypted with.
+    pub(super) async fn lock_object(&self, call: &mut Call<'_>) -> Result<(), Refusal> {
+        let headers = &call.received.headers;
+        let Some(key) = key_of(headers) else { return Ok(()) };
+        self.ask_for_object(call, key, "kms:GenerateDataKey", bucket_key(headers)).await
+    }
+
+    async fn ask_for_object(
+        &self,
+        call: &mut Call<'_>,
+        key: &str,
+        action: &str,
+        by_bucket: bool,
+    ) -> Result<(), Refusal> {
+        let Some(key) = self.key(&call.operation.region, key).await else {
+            return Err(Refusal::hidden_key_of_object(&self.principal(call.caller), action));
+        };
+        if key.is_of_aws {
+            return Ok(());
+        }
+        let object = &call.operation.resource;
+        let context = match object.split_once('/') {
+            Some((bucket, _)) if by_bucket => bucket,
+            _ => object,
+        };
+        let asked = self
+            .through(call, Service::S3, action, &key)
+            .with("kms:EncryptionContext:aws:s3:arn", context)
+            .with("kms:EncryptionContextKeys", json!(["aws:s3:arn"]));
+        let decided = self.further(call, asked);
+        if let Some(clause) = &decided.clause {
+            return Err(Refusal::key_of_object(&decided.decision, clause));
+        }
+        if key.enabled { Ok(()) } else { Err(Refusal::disabled_key_of_object(&key.arn)) }
+    }
+}
+
+/// The members of a list in an answer.
+fn listed<'v>(answer: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
+    answer[name].as_array().map(Vec::as_slice).unwrap_or_default().iter()
+}
+
+/// The key that headers name with `aws:kms`.
+fn key_of(headers: &HeaderMap) -> Option<&str> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    text("x-amz-server-side-encryption").filter(|kind| kind.starts_with("aws:kms"))?;
+    text("x-amz-server-side-encryption-aws-kms-key-id")
+}
+
+/// Whether the bucket's own data key is used, which is made for the bucket's ARN.
+fn bucket_key(headers: &HeaderMap) -> bool {
+    headers.get("x-amz-server-side-encryption-bucket-key-enabled").is_some_and(|value| value == "true")
+}

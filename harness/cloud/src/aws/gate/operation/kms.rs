@@ -1,0 +1,101 @@
+//! KMS: an operation is on the key that it names, or on the one that its ciphertext was made with.
+
+use super::{Answerer, Operation, host::Place, tags};
+use crate::aws::gate::Received;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+/// Operations on one key that leave its policy alone.
+const ON_A_KEY: [&str; 26] = [
+    "CancelKeyDeletion",
+    "Decrypt",
+    "DescribeKey",
+    "DisableKey",
+    "DisableKeyRotation",
+    "EnableKey",
+    "EnableKeyRotation",
+    "Encrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext",
+    "GenerateDataKeyWithoutPlaintext",
+    "GenerateMac",
+    "GetKeyPolicy",
+    "GetKeyRotationStatus",
+    "GetPublicKey",
+    "ListKeyPolicies",
+    "ListKeyRotations",
+    "ListResourceTags",
+    "ScheduleKeyDeletion",
+    "Sign",
+    "TagResource",
+    "UntagResource",
+    "UpdateKeyDescription",
+    "Verify",
+    "VerifyMac",
+];
+
+/// Operations without resource-level permissions.
+const ON_NO_KEY: [&str; 3] = ["GenerateRandom", "ListAliases", "ListKeys"];
+
+/// What takes part in encryption, and so has an encryption context.
+const CRYPTOGRAPHIC: [&str; 6] = [
+    "Decrypt",
+    "Encrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext",
+    "GenerateDataKeyWithoutPlaintext",
+];
+
+/// The length of the key's id with which LocalStack's ciphertexts begin.
+const ID_LENGTH: usize = 36;
+
+impl Operation {
+    pub(super) fn kms(place: &Place, received: &Received) -> Self {
+        let mut operation = Self::json(place, received);
+        let (name, input) = (operation.name.clone(), operation.input.clone());
+        if ON_NO_KEY.contains(&name.as_str()) {
+            operation.answerer = Answerer::LocalStack;
+            return operation;
+        }
+        if !ON_A_KEY.contains(&name.as_str()) {
+            return operation;
+        }
+        operation.answerer = Answerer::LocalStack;
+        let named = input["KeyId"].as_str().map(str::to_owned);
+        if let Some(key) = &named {
+            operation.parameters = json!({ "keyId": key });
+        }
+        if let Some(alias) = named.as_ref().and_then(|key| key.find("alias/").map(|at| &key[at..])) {
+            operation.keys.insert("kms:RequestAlias".into(), alias.into());
+        }
+        operation.key_id = Some(named.or_else(|| maker(&input)).unwrap_or_default());
+        if CRYPTOGRAPHIC.contains(&name.as_str()) {
+            operation.keys.extend(encryption(&input));
+        }
+        if name == "TagResource" {
+            operation.tagged(tags(&input, "TagKey", "TagValue"));
+        }
+        operation
+    }
+}
+
+/// The id of the key that made a ciphertext.
+fn maker(input: &Value) -> Option<String> {
+    let blob = STANDARD.decode(input["CiphertextBlob"].as_str()?).ok()?;
+    let id = std::str::from_utf8(blob.get(..ID_LENGTH)?).ok()?;
+    id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-').then(|| id.to_owned())
+}
+
+/// The condition keys of an encryption context and algorithm.
+fn encryption(input: &Value) -> Vec<(String, Value)> {
+    let mut keys = Vec::new();
+    if let Some(context) = input["EncryptionContext"].as_object().filter(|context| !context.is_empty()) {
+        keys.extend(context.iter().map(|(name, value)| (format!("kms:EncryptionContext:{name}"), value.clone())));
+        keys.push(("kms:EncryptionContextKeys".into(), context.keys().cloned().collect::<Vec<_>>().into()));
+    }
+    let algorithm = input["EncryptionAlgorithm"].as_str().unwrap_or("SYMMETRIC_DEFAULT");
+    keys.push(("kms:EncryptionAlgorithm".into(), algorithm.into()));
+    keys
+}

@@ -1,0 +1,206 @@
+//! What AWS refuses, in its own words: who is not known, what is not allowed, what is not there.
+
+mod kms;
+mod sts;
+
+use super::{
+    answer::version,
+    operation::{Operation, Protocol},
+};
+use crate::{clock, event::Decision, policies::Decided};
+use time::{Duration, OffsetDateTime, macros::format_description};
+
+/// An error that AWS answers.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    pub(super) code: String,
+    pub(super) message: String,
+    /// Further elements of S3's error document.
+    pub(super) details: Vec<(&'static str, String)>,
+    /// S3's `x-amz-bucket-region`.
+    pub(super) bucket_region: Option<String>,
+}
+
+impl Refusal {
+    pub(super) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
+        Self { status, code: code.to_owned(), message: message.into(), details: Vec::new(), bucket_region: None }
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.details.push((name, value.into()));
+        self
+    }
+
+    /// The answer to a call that the policies do not allow, naming the resource as the caller did.
+    pub(super) fn denied(operation: &Operation, decided: &Decided) -> Self {
+        let Decision { principal, action, resource_account, .. } = &decided.decision;
+        let home = principal.split(':').nth(4);
+        let foreign = resource_account.as_deref() != home;
+        let on = operation.shown.as_ref().map_or_else(String::new, |resource| format!(" on resource: {resource}"));
+        let message = format!("User: {principal} is not authorized to perform: {action}{on}");
+        let why = decided.clause.as_deref().unwrap_or_default();
+        match (operation.protocol, operation.service.as_str()) {
+            // S3 explains itself within an account only.
+            (Protocol::S3, _) if foreign => Self::new(403, "AccessDenied", "Access Denied"),
+            (Protocol::Json, _) => Self::new(400, "AccessDeniedException", format!("{message} {why}")),
+            (Protocol::Query, "sts") => Self::new(403, "AccessDenied", message),
+            (Protocol::S3 | Protocol::Query, _) => Self::new(403, "AccessDenied", format!("{message} {why}")),
+            (Protocol::Rest, _) => Self::new(403, "AccessDeniedException", format!("{message} {why}")),
+        }
+    }
+
+    /// The answer to a signature for another service or region.
+    pub(super) fn scope(operation: &Operation, expected: &str) -> Self {
+        let refusal = Self::signature(operation.protocol);
+        Self { message: format!("Credential should be scoped to {expected}"), ..refusal }
+    }
+
+    /// The answer to a body that is not the one that was signed.
+    pub(super) fn body(protocol: Protocol) -> Self {
+        if protocol != Protocol::S3 {
+            return Self::signature(protocol);
+        }
+        let message = "The provided 'x-amz-content-sha256' header does not match what was computed.";
+        Self::new(400, "XAmzContentSHA256Mismatch", message)
+    }
+
+    /// The answer to a presigned URL that holds no more.
+    pub(super) fn presigned_over() -> Self {
+        Self::new(403, "AccessDenied", "Request has expired")
+    }
+
+    /// The answer to an operation that nobody here can serve.
+    pub(super) fn unknown_operation(operation: &Operation) -> Self {
+        let Operation { service, name, protocol, .. } = operation;
+        tracing::warn!(service, name, "the operation is not emulated");
+        match protocol {
+            Protocol::Json => Self::new(400, "UnknownOperationException", ""),
+            Protocol::S3 => {
+                Self::new(501, "NotImplemented", "A header you provided implies functionality that is not implemented")
+            }
+            Protocol::Query => {
+                let version = version(service);
+                Self::new(400, "InvalidAction", format!("Could not find operation {name} for version {version}"))
+            }
+            Protocol::Rest => Self::new(404, "UnknownOperationException", ""),
+        }
+    }
+
+    pub(super) fn no_credentials(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::S3 => Self::new(403, "AccessDenied", "Access Denied"),
+            Protocol::Query => Self::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token"),
+            Protocol::Json => Self::new(400, "MissingAuthenticationTokenException", "Missing Authentication Token"),
+            Protocol::Rest => Self::new(403, "MissingAuthenticationTokenException", "Missing Authentication Token"),
+        }
+    }
+
+    pub(super) fn unknown_key(protocol: Protocol) -> Self {
+        let message = "The security token included in the request is invalid.";
+        match protocol {
+            Protocol::S3 => Self::new(
+                403,
+                "InvalidAccessKeyId",
+                "The AWS Access Key Id you provided does not exist in our records.",
+            ),
+            Protocol::Query => Self::new(403, "InvalidClientTokenId", message),
+            Protocol::Json => Self::new(400, "UnrecognizedClientException", message),
+            Protocol::Rest => Self::new(403, "UnrecognizedClientException", message),
+        }
+    }
+
+    pub(super) fn bad_token(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::S3 => Self::new(400, "InvalidToken", "The provided token is malformed or otherwise invalid."),
+            other => Self::unknown_key(other),
+        }
+    }
+
+    pub(super) fn expired(protocol: Protocol) -> Self {
+        let message = "The security token included in the request is expired";
+        match protocol {
+            Protocol::S3 => Self::new(400, "ExpiredToken", "The provided token has expired."),
+            Protocol::Query => Self::new(403, "ExpiredToken", message),
+            Protocol::Json => Self::new(400, "ExpiredTokenException", message),
+            Protocol::Rest => Self::new(403, "ExpiredTokenException", message),
+        }
+    }
+
+    pub(super) fn signature(protocol: Protocol) -> Self {
+        const START: &str = "The request signature we calculated does not match the signature you provided. Check your";
+        let long =
+            format!("{START} AWS Secret Access Key and signing method. Consult the service documentation for details.");
+        match protocol {
+            Protocol::S3 => Self::new(403, "SignatureDoesNotMatch", format!("{START} key and signing method.")),
+            Protocol::Query => Self::new(403, "SignatureDoesNotMatch", long),
+            Protocol::Json => Self::new(400, "InvalidSignatureException", long),
+            Protocol::Rest => Self::new(403, "InvalidSignatureException", long),
+        }
+    }
+
+    /// The answer to a request that was signed further from now than the limit.
+    pub(super) fn skewed(protocol: Protocol, signed: OffsetDateTime, now: OffsetDateTime, limit: Duration) -> Self {
+        let format = format_description!("[year][month][day]T[hour][minute][second]Z");
+        let at = |time: OffsetDateTime| time.format(&format).unwrap_or_default();
+        if protocol == Protocol::S3 {
+            let message = "The difference between the request time and the current time is too large.";
+            return Self::new(403, "RequestTimeTooSkewed", message)
+                .with("RequestTime", at(signed))
+                .with("ServerTime", clock::seconds(now))
+                .with("MaxAllowedSkewMilliseconds", limit.whole_milliseconds().to_string());
+        }
+        let (word, sign, bound) =
+            if signed < now { ("expired", '-', now - limit) } else { ("not yet current", '+', now + limit) };
+        let side = if signed < now { "now earlier" } else { "still later" };
+        let message = format!(
+            "Signature {word}: {} is {side} than {} ({} {sign} {} min.)",
+            at(signed),
+            at(bound),
+            at(now),
+            limit.whole_minutes()
+        );
+        Self { message, ..Self::signature(protocol) }
+    }
+
+    pub(super) fn no_such_bucket(bucket: &str) -> Self {
+        Self::new(404, "NoSuchBucket", "The specified bucket does not exist").with("BucketName", bucket)
+    }
+
+    pub(super) fn no_such_secret() -> Self {
+        Self::new(400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+    }
+
+    /// The global host's answer to a signature for a region that the bucket is not in.
+    pub(super) fn wrong_region(signed: &str, region: &str) -> Self {
+        let message =
+            format!("The authorization header is malformed; the region '{signed}' is wrong; expecting '{region}'");
+        let refusal = Self::new(400, "AuthorizationHeaderMalformed", message).with("Region", region);
+        Self { bucket_region: Some(region.to_owned()), ..refusal }
+    }
+
+    /// A region's answer to a call on a bucket that is in another one.
+    pub(super) fn redirect(bucket: &str, region: &str) -> Self {
+        let message = "The bucket you are attempting to access must be addressed using the specified endpoint. \
+                       Please send all future requests to this endpoint.";
+        let endpoint = format!("{bucket}.s3.{region}.amazonaws.com");
+        let refusal = Self::new(301, "PermanentRedirect", message).with("Endpoint", endpoint).with("Bucket", bucket);
+        Self { bucket_region: Some(region.to_owned()), ..refusal }
+    }
+
+    pub(super) fn internal(protocol: Protocol) -> Self {
+        let code = if protocol == Protocol::S3 { "InternalError" } else { "InternalFailure" };
+        Self::new(500, code, "We encountered an internal error. Please try again.")
+    }
+
+    /// S3's usual answer with a status, where a fault wants it.
+    pub(super) fn fault(status: u16) -> Self {
+        match status {
+            400 => Self::new(status, "InvalidRequest", "Invalid Request"),
+            403 => Self::new(status, "AccessDenied", "Access Denied"),
+            404 => Self::new(status, "NoSuchKey", "The specified key does not exist."),
+            429 | 503 => Self::new(status, "SlowDown", "Please reduce your request rate."),
+            _ => Self { status, ..Self::internal(Protocol::S3) },
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What is written down, and what is not done at all.
+
+use super::*;
+
+/// A call is written down with everything that decided it.
+#[tokio::test]
+async fn a_call_is_written_down_with_what_decided_it() {
+    fidelity::fidelity!("gate-10");
+    let here = Environment::raise(allow("s3:GetObject", "*")).await;
+    let session = here.session();
+    here.send(s3("HEAD", "/gone").signed(&session)).await;
+    here.send(s3("GET", "/a").unsigned()).await;
+    here.send(get_secret("x").unsigned()).await;
+    assert_eq!(here.last().decision.outcome, Outcome::Unauthenticated);
+    let calls = std::mem::take(&mut *here.calls.lock().unwrap());
+    let [head, unsigned, _] = &calls[..] else { panic!("{calls:?}") };
+    let principal = format!("arn:aws:sts::{ACCOUNT}:assumed-role/DeviceRole/{CERTIFICATE}");
+    assert_eq!((&head.decision.principal, head.decision.outcome), (&principal, Outcome::Allowed));
+    assert_eq!(head.decision.statement.as_deref(), Some("access[It]"));
+    assert_eq!(head.decision.resource_account.as_deref(), Some(ACCOUNT));
+    assert_eq!(head.decision.context["aws:SourceIp"], "127.0.0.1");
+    let [listing] = &head.further[..] else { panic!("{head:?}") };
+    assert_eq!((listing.action.as_str(), listing.resource.as_str()), ("s3:ListBucket", "arn:aws:s3:::artifacts"));
+    assert_eq!((listing.outcome, listing.layer.as_deref()), (Outcome::ImplicitlyDenied, Some("identity")));
+    assert_eq!(
+        (unsigned.decision.principal.as_str(), unsigned.decision.layer.as_deref()),
+        ("anonymous", Some("resource"))
+    );
+}
+
+/// What can't be authorised as AWS does is not done.
+#[tokio::test]
+async fn what_is_not_emulated_is_refused_and_not_forwarded() {
+    fidelity::fidelity!("gate-5");
+    let here = Environment::raise(allow("*", "*")).await;
+    let session = here.session();
+    let mut copy = s3("PUT", "/a");
+    copy.headers.push(("x-amz-copy-source", "/theirs/secret".into()));
+    assert_eq!(here.send(copy.signed(&session)).await.status, 501);
+    assert_eq!(here.send(s3("PUT", "/?policy").signed(&session)).await.status, 501);
+    for (service, operation) in [("kms", "TrentService.PutKeyPolicy"), ("kms", "TrentService.CreateGrant")] {
+        let mut call = secret("", &json!({"KeyId": "0b1c"}));
+        (call.service, call.uri) = (service, format!("https://{service}.ap-northeast-1.amazonaws.com/"));
+        call.headers[1].1 = operation.into();
+        assert_eq!(here.send(call.signed(&session)).await.error().1, "UnknownOperationException");
+    }
+    let mut call = sts("Action=CreateRole&RoleName=x");
+    (call.service, call.uri) = ("iam", "https://iam.amazonaws.com/".into());
+    assert_eq!(here.send(call.signed(&session)).await.status, 400);
+    let batch = secret("BatchGetSecretValue", &json!({"SecretIdList": ["github-token"]}));
+    assert_eq!(here.send(batch.signed(&session)).await.error().1, "UnknownOperationException");
+    assert!(here.localstack.received_requests().await.unwrap().is_empty());
+}
