@@ -67,3 +67,72 @@ fn is_principal(kind: &str, text: &str) -> bool {
         _ => !text.is_empty() && !text.contains(['*', '?']),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Document;
+    use serde_json::{Value, json};
+
+    fn fault(kind: Kind, key: &str, principal: &Value) -> String {
+        let mut statement = json!({"Effect": "Deny", "Action": "sts:AssumeRole", key: principal});
+        if kind != Kind::Trust {
+            statement["Resource"] = json!("*");
+        }
+        let policy = json!({"Version": "2012-10-17", "Statement": statement});
+        Document::parse_as(&policy, kind).map_or_else(|error| error.to_string(), |_| "none".to_owned())
+    }
+
+    #[test]
+    fn each_kind_of_policy_has_its_own_rule() {
+        let (all, nothing) = (json!("*"), json!({}));
+        for kind in [Kind::Resource, Kind::Vpce, Kind::Trust, Kind::Rcp] {
+            assert_eq!(fault(kind, "Sid", &json!("")), "statement 0: `Principal` is missing", "{kind:?}");
+            assert_eq!(fault(kind, "Principal", &all), "none", "{kind:?}");
+        }
+        for kind in [Kind::Inline, Kind::Managed, Kind::Boundary, Kind::Session, Kind::Scp, Kind::Iot] {
+            assert_eq!(fault(kind, "Sid", &json!("")), "none", "{kind:?}");
+            assert!(fault(kind, "Principal", &all).contains("Policy document should not specify a principal."));
+        }
+        let one = json!({"AWS": "111122223333"});
+        assert_eq!(fault(Kind::Resource, "NotPrincipal", &one), "none");
+        assert_eq!(fault(Kind::Trust, "Principal", &one), "none");
+        assert!(fault(Kind::Trust, "NotPrincipal", &one).ends_with("a trust policy can't have `NotPrincipal`"));
+        assert!(fault(Kind::Rcp, "Principal", &one).ends_with("policy must be `*`"));
+        assert!(fault(Kind::Resource, "Principal", &nothing).contains("must be `*` or name principals"));
+        assert!(fault(Kind::Resource, "Principal", &json!({"Aws": "*"})).ends_with("`Aws` is no type of principal"));
+        assert!(fault(Kind::Resource, "Principal", &json!({"AWS": []})).ends_with("`AWS` names nobody"));
+        assert!(
+            fault(Kind::Resource, "Principal", &json!({"AWS": [7]})).contains("Invalid principal in policy: \"AWS\":7")
+        );
+    }
+
+    #[test]
+    fn each_type_of_principal_has_its_own_form() {
+        for (kind, text) in [
+            ("AWS", "AIDAJQABLZS4A3QD"),
+            ("AWS", "arn:aws:iam::111122223333:role/a"),
+            ("AWS", "*"),
+            ("Service", "credentials.iot.amazonaws.com"),
+            ("Federated", "cognito-identity.amazonaws.com"),
+            ("CanonicalUser", "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"),
+        ] {
+            assert!(is_principal(kind, text), "{kind} {text}");
+        }
+        for (kind, text) in [
+            ("AWS", "AIDAJQABLZS4A3Q"),
+            ("AWS", "BIDAJQABLZS4A3QD"),
+            ("AWS", "AIDAJQABLZS4A3Q-"),
+            ("AWS", "credentials.iot.amazonaws.com"),
+            ("Service", "AIDAJQABLZS4A3QD"),
+            ("Service", "iot"),
+            ("Service", "*.amazonaws.com"),
+            ("Service", "arn:aws:iam::1:a.b"),
+            ("Service", "*"),
+            ("Federated", ""),
+            ("Federated", "cognito*"),
+        ] {
+            assert!(!is_principal(kind, text), "{kind} {text}");
+        }
+    }
+}

@@ -99,3 +99,55 @@ fn fault(text: &str) -> Option<Fault> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> String {
+        fault(text).map_or_else(String::new, |fault| fault.to_string())
+    }
+
+    #[test]
+    fn what_is_no_arn_of_a_service_is_told_apart() {
+        for taken in [
+            "*",
+            "***",
+            "arn:aws:sqs",
+            "arn:aws:sqs:r",
+            "arn:*:sqs:r:1:q",
+            "arn:aw?:sqs:r:1:q",
+            "arn:aws-cn:s3:::b/${aws:username}",
+            "arn:aws:iam::1:user/a",
+            "arn:aws:iam:*:1:user/a",
+            "arn:aws:iam::1:*",
+            "arn:aws:iam::1:?ser/a",
+            "arn:aws:iam::1:${a:b}",
+            "arn:aws:s3:::b",
+            "arn:aws:s3:eu-?:1:b",
+            "arn:aws:s3:r:1:accesspoint/a",
+            "arn:aws:s3:r:1:*",
+        ] {
+            assert_eq!(told(taken), "", "{taken}");
+        }
+        for (text, iam) in [
+            ("", "must be in ARN format"),
+            ("bucket", "must be in ARN format"),
+            ("urn:aws:s3:::b", "must be in ARN format"),
+            ("arn:oops:s3:::b", "Partition \"oops\" is not valid for resource \"arn:oops:s3:::b\"."),
+            ("arn:oops", "Partition \"oops\" is not valid for resource \"arn:oops:*:*:*:*\"."),
+            ("arn:oops:", "Partition \"oops\" is not valid for resource \"arn:oops:*:*:*:*\"."),
+            ("arn:oops::", "Partition \"oops\" is not valid for resource \"arn:oops:::*:*\"."),
+            ("arn:aws", "Resource vendor must be fully qualified"),
+            ("arn:aws:s*:::b", "Resource vendor must be fully qualified"),
+            ("arn:aws::::b", "failed legacy parsing"),
+            ("arn:aws:s3::b", "failed legacy parsing"),
+            ("arn:aws:s3:::b/${a}${b", "opens a variable"),
+            ("arn:aws:iam:r:1:user/a", "cannot contain region information"),
+            ("arn:aws:iam::1:thing/a", "IAM resource path must either be"),
+            ("arn:aws:s3:r::b", "can not contain region information"),
+        ] {
+            assert!(told(text).contains(iam), "{text}: {}", told(text));
+        }
+    }
+}
