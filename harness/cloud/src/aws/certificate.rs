@@ -3,7 +3,7 @@
 use super::certificate_id;
 use crate::{event::Decision, policies::Account, world::World};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// A certificate that IoT has registered.
 #[derive(Debug)]
@@ -38,9 +38,9 @@ impl Certificate {
         shown == Some(self.der.as_slice())
     }
 
-    /// Decides an action on a resource; `context` holds policy variables and condition keys.
-    pub(super) fn decide(&self, action: &str, resource: &str, context: &[(&str, &str)]) -> Decision {
-        let asked = Decision::asked(&self.arn, action, resource);
+    /// Decides an action on a resource for a client at an address; `context` holds further policy variables.
+    pub(super) fn decide(&self, peer: IpAddr, action: &str, resource: &str, context: &[(&str, &str)]) -> Decision {
+        let asked = Decision::asked(&self.arn, action, resource).with("aws:SourceIp", peer.to_string());
         let asked = context.iter().fold(asked, |asked, (key, value)| asked.with(*key, *value));
         self.account.decide(asked, &[]).decision
     }

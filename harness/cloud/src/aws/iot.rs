@@ -36,6 +36,7 @@ use packet::Message;
 use reserved::{Reply, Reserved};
 use std::{
     error::Error,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard},
 };
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -77,13 +78,14 @@ impl Iot {
     }
 
     /// Speaks MQTT with a client over a connection whose TLS is already done, until either side ends it.
-    /// `certificate` is what the client showed, DER; without the registered one the connection is closed at once.
-    pub(crate) async fn serve_mqtt<S>(self: Arc<Self>, stream: S, certificate: Option<Vec<u8>>)
+    /// `certificate` is what the client at that address showed, DER; without the registered one the connection is closed
+    /// at once.
+    pub(crate) async fn serve_mqtt<S>(self: Arc<Self>, stream: S, peer: IpAddr, certificate: Option<Vec<u8>>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         if self.certificate.is(certificate.as_deref()) {
-            connection::serve(&self, stream).await;
+            connection::serve(&self, stream, peer).await;
         } else {
             let reason = "the certificate is missing or not registered".to_owned();
             emit(What::MqttClosed { client: String::new(), reason });
@@ -91,10 +93,11 @@ impl Iot {
     }
 
     /// Answers a request to the Greengrass data plane.
-    /// `certificate` is what the client showed, DER.
+    /// `certificate` is what the client at that address showed, DER.
     pub(crate) async fn data_plane<B>(
         self: Arc<Self>,
         request: hyper::Request<B>,
+        peer: IpAddr,
         certificate: Option<Vec<u8>>,
     ) -> hyper::Response<Full<Bytes>>
     where
@@ -102,11 +105,11 @@ impl Iot {
         B::Error: Error + Send + Sync + 'static,
     {
         let known = self.certificate.is(certificate.as_deref());
-        data_plane::answer(&self, request, known).await
+        data_plane::answer(&self, request, peer, known).await
     }
 
     /// Decides an MQTT packet by the certificate's policies and writes the decision down.
-    fn decide(&self, client: &str, action: &str, kind: &str, name: &str) -> bool {
+    fn decide(&self, (client, peer): (&str, IpAddr), action: &str, kind: &str, name: &str) -> bool {
         let World { region, account, thing, .. } = &*self.world;
         let resource = format!("arn:aws:iot:{region}:{account}:{kind}/{name}");
         let mut context = vec![("iot:ClientId", client)];
@@ -115,7 +118,7 @@ impl Iot {
             context.push(("iot:Connection.Thing.ThingName", client));
             context.push(("iot:Connection.Thing.IsAttached", "true"));
         }
-        let decision = self.certificate.decide(action, &resource, &context);
+        let decision = self.certificate.decide(peer, action, &resource, &context);
         let allowed = decision.is_allowed();
         emit(What::Mqtt {
             client: client.to_owned(),

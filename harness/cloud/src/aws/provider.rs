@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response, header::HeaderName};
 use serde_json::json;
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 const THING_NAME: HeaderName = HeaderName::from_static("x-amzn-iot-thingname");
 
@@ -44,31 +44,50 @@ impl Provider {
         Ok(Self { certificate, account: Arc::clone(account), world, sessions })
     }
 
-    /// Answers one request of the holder of a certificate.
-    pub(super) fn answer<B>(&self, request: &Request<B>, certificate: Option<&[u8]>) -> Response<Full<Bytes>> {
+    /// Answers one request of the holder of a certificate, and writes it down.
+    pub(super) fn answer<B>(
+        &self,
+        request: &Request<B>,
+        peer: IpAddr,
+        certificate: Option<&[u8]>,
+    ) -> Response<Full<Bytes>> {
+        let (response, seen) = self.serve(request, peer, certificate);
+        if let Some(seen) = seen {
+            emit(seen);
+        }
+        response
+    }
+
+    fn serve<B>(
+        &self,
+        request: &Request<B>,
+        peer: IpAddr,
+        certificate: Option<&[u8]>,
+    ) -> (Response<Full<Bytes>>, Option<What>) {
         let path = request.uri().path();
         let Some(alias) = path.strip_prefix("/role-aliases/").and_then(|rest| rest.strip_suffix("/credentials")) else {
-            return respond(404, None, &json!({ "message": "Not Found" }).to_string());
+            return (respond(404, None, &json!({ "message": "Not Found" }).to_string()), None);
         };
         let thing = request.headers().get(THING_NAME).and_then(|value| value.to_str().ok());
         let mut decided = Decided::default();
-        let result = self.credentials(alias, thing, certificate, &mut decided);
+        let result = self.credentials(alias, thing, (certificate, peer), &mut decided);
         let (status, message) = match &result {
             Ok(_) => (200, None),
             Err(Refusal(status, _, message)) => (*status, Some((*message).to_owned())),
         };
-        emit(What::Credentials {
+        let seen = What::Credentials {
             alias: alias.to_owned(),
             thing: thing.map(str::to_owned),
             status,
             message,
             decision: decided.alias.map(Box::new),
             further: decided.role.into_iter().collect(),
-        });
-        match result {
+        };
+        let response = match result {
             Ok(body) => respond(200, None, &body),
             Err(Refusal(status, kind, message)) => respond(status, kind, &json!({ "message": message }).to_string()),
-        }
+        };
+        (response, Some(seen))
     }
 
     /// Answers one request wrongly, as a fault wants it.
@@ -98,7 +117,7 @@ impl Provider {
         &self,
         alias: &str,
         thing: Option<&str>,
-        certificate: Option<&[u8]>,
+        (certificate, peer): (Option<&[u8]>, IpAddr),
         decided: &mut Decided,
     ) -> Result<String, Refusal> {
         if !self.certificate.is(certificate) {
@@ -109,7 +128,7 @@ impl Provider {
         }
         let World { region, account, .. } = &*self.world;
         let resource = format!("arn:aws:iot:{region}:{account}:rolealias/{alias}");
-        let decision = self.certificate.decide("iot:AssumeRoleWithCertificate", &resource, &[]);
+        let decision = self.certificate.decide(peer, "iot:AssumeRoleWithCertificate", &resource, &[]);
         if !decided.alias.insert(decision).is_allowed() {
             return Err(Refusal(403, None, "Access Denied"));
         }

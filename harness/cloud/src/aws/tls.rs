@@ -97,7 +97,7 @@ impl Front {
         let stream = start.into_stream(config).await.map_err(|error| error.to_string())?;
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|der| der.to_vec());
         if purpose == Purpose::Mqtt {
-            Arc::clone(&self.iot).serve_mqtt(stream, certificate).await;
+            Arc::clone(&self.iot).serve_mqtt(stream, peer.ip(), certificate).await;
             return Ok(());
         }
         self.http(stream, peer, purpose, certificate).await
@@ -132,10 +132,10 @@ impl Front {
         certificate: Option<Vec<u8>>,
     ) -> Response<Full<Bytes>> {
         match purpose {
-            Purpose::DataPlane => Arc::clone(&self.iot).data_plane(request, certificate).await,
+            Purpose::DataPlane => Arc::clone(&self.iot).data_plane(request, peer.address, certificate).await,
             Purpose::Credentials => match self.faults.strike(Service::Provider, "").await {
                 Some(Strike { status, body }) => Provider::failing(&request, status, body),
-                None => self.provider.answer(&request, certificate.as_deref()),
+                None => self.provider.answer(&request, peer.address, certificate.as_deref()),
             },
             Purpose::Gate | Purpose::Mqtt => self.gate.answer(request, peer).await,
         }

@@ -17,7 +17,7 @@ use mqtt_protocol_core::mqtt::{
     result_code::{DisconnectReasonCode, PubackReasonCode, SubackReasonCode},
     role::Server,
 };
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::Instant,
@@ -54,12 +54,12 @@ impl Ended {
 }
 
 /// Serves a client until either side ends the connection.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(iot: &Iot, stream: S) {
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(iot: &Iot, stream: S, peer: IpAddr) {
     let options = ConnectionOptions::new().maximum_packet_size_recv(MAX_PACKET).receive_maximum(RECEIVE_MAXIMUM);
     let mut mqtt = Connection::with_options(Version::Undetermined, options);
     mqtt.set_auto_ping_response(true);
     let mut link =
-        Link { iot, stream, mqtt, out: Vec::new(), deadline: None, session: None, in_flight: 0, ended: None };
+        Link { iot, stream, peer, mqtt, out: Vec::new(), deadline: None, session: None, in_flight: 0, ended: None };
     let ended = link.run().await;
     let Some(Held { attached, connect }) = link.session else {
         emit(What::MqttClosed { client: String::new(), reason: ended.reason });
@@ -67,7 +67,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(iot: &Iot, stream: 
     };
     iot.broker.detach(&attached, ended.expiry);
     if let Some(will) = connect.will.filter(|_| !ended.clean)
-        && iot.decide(&connect.client, "iot:Publish", "topic", &will.topic)
+        && iot.decide((&connect.client, peer), "iot:Publish", "topic", &will.topic)
     {
         iot.publish(&connect.client, will);
     }
@@ -77,6 +77,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(iot: &Iot, stream: 
 struct Link<'a, S> {
     iot: &'a Iot,
     stream: S,
+    peer: IpAddr,
     mqtt: Connection<Server>,
     /// Bytes that are not yet written.
     out: Vec<u8>,
@@ -207,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
             self.ended = Some(Ended::because("refused by a fault"));
             return;
         }
-        if !self.iot.decide(client, "iot:Connect", "client", client) {
+        if !self.iot.decide((client, self.peer), "iot:Connect", "client", client) {
             self.send(packet::refused(version, Refused::NotAuthorized));
             self.ended = Some(Ended::because(format!("client `{client}` is not authorised to connect")));
             return;
@@ -229,8 +230,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
         if message.payload.len() > MAX_PAYLOAD {
             return self.close(DisconnectReasonCode::PacketTooLarge, "the payload is longer than 128 KiB");
         }
-        let allowed = self.iot.decide(&client, "iot:Publish", "topic", &topic)
-            && (!message.retain || self.iot.decide(&client, "iot:RetainPublish", "topic", &topic));
+        let allowed = self.iot.decide((&client, self.peer), "iot:Publish", "topic", &topic)
+            && (!message.retain || self.iot.decide((&client, self.peer), "iot:RetainPublish", "topic", &topic));
         let reason = if allowed { PubackReasonCode::Success } else { PubackReasonCode::NotAuthorized };
         let acknowledgement = id.map(|id| packet::puback(self.mqtt.get_protocol_version(), id, reason));
         match (allowed, acknowledgement) {
@@ -265,7 +266,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
         if !topic::valid_filter(filter) {
             return SubackReasonCode::TopicFilterInvalid;
         }
-        if !self.iot.decide(client, "iot:Subscribe", "topicfilter", filter) {
+        if !self.iot.decide((client, self.peer), "iot:Subscribe", "topicfilter", filter) {
             return SubackReasonCode::NotAuthorized;
         }
         let subscription = Subscription {
@@ -287,7 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
         let max_packet = held.connect.max_packet;
         let version = self.mqtt.get_protocol_version();
         while let Some(delivery) = self.iot.broker.next(&attached, self.room()) {
-            if !self.iot.decide(&client, "iot:Receive", "topic", &delivery.message.topic) {
+            if !self.iot.decide((&client, self.peer), "iot:Receive", "topic", &delivery.message.topic) {
                 continue;
             }
             let id = match delivery.qos {

@@ -19,7 +19,7 @@ use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper::{Method, Request, Response, StatusCode, body::Body};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, error::Error, time::Duration};
+use std::{collections::BTreeMap, error::Error, net::IpAddr, time::Duration};
 
 /// The longest request in bytes.
 const MAX_BODY: usize = 1024 * 1024;
@@ -79,7 +79,7 @@ struct Candidate {
 }
 
 /// Answers one request; `known` tells whether the client showed the registered certificate.
-pub(super) async fn answer<B>(iot: &Iot, request: Request<B>, known: bool) -> Response<Full<Bytes>>
+pub(super) async fn answer<B>(iot: &Iot, request: Request<B>, peer: IpAddr, known: bool) -> Response<Full<Bytes>>
 where
     B: Body<Data = Bytes>,
     B::Error: Error + Send + Sync + 'static,
@@ -101,7 +101,7 @@ where
     }
     let body = Limited::new(body, MAX_BODY).collect().await;
     let body = body.map(Collected::to_bytes).map_err(|error| error.to_string());
-    let decision = known.then(|| decide(iot, &call));
+    let decision = known.then(|| decide(iot, peer, &call));
     let allowed = decision.as_ref().is_some_and(Decision::is_allowed);
     let answer = perform(iot, &mut call, body, allowed);
     let status = answer.as_ref().map_or_else(|failure| failure.status, |_| StatusCode::OK).as_u16();
@@ -136,8 +136,8 @@ fn route<'a>(world: &World, method: &Method, path: &'a str, query: &'a str) -> R
 }
 
 /// Asks the certificate's policies. Variables of a connection's thing have no value here.
-fn decide(iot: &Iot, call: &Call<'_>) -> Decision {
-    iot.certificate.decide(&format!("greengrass:{}", call.operation), &call.resource, &[])
+fn decide(iot: &Iot, peer: IpAddr, call: &Call<'_>) -> Decision {
+    iot.certificate.decide(peer, &format!("greengrass:{}", call.operation), &call.resource, &[])
 }
 
 fn perform(iot: &Iot, call: &mut Call<'_>, body: Result<Bytes, String>, allowed: bool) -> Answer {

@@ -5,6 +5,9 @@ use crate::world::{RoleAlias, World};
 use http_body_util::BodyExt;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::Value;
+use std::net::Ipv4Addr;
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn world() -> World {
     let certificate = rcgen::generate_simple_self_signed(["core".to_owned()]).unwrap().cert.pem();
@@ -49,7 +52,7 @@ async fn answered(provider: &Provider, alias: &str, thing: Option<&str>, der: Op
     if let Some(thing) = thing {
         request = request.header("x-amzn-iot-thingname", thing);
     }
-    let response = provider.answer(&request.body(()).unwrap(), der);
+    let response = provider.answer(&request.body(()).unwrap(), HERE, der);
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, serde_json::from_slice(&body).unwrap())
@@ -114,4 +117,64 @@ async fn a_fault_answers_in_the_providers_form() {
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, expected);
     }
+}
+
+fn allow(action: &str, resource: &str, condition: &Value) -> Value {
+    json!({"Effect": "Allow", "Action": action, "Resource": resource, "Condition": condition})
+}
+
+/// What is answered and written down where the certificate has these statements and the role trusts under a condition.
+fn seen(statements: &Value, trusted: &Value) -> (u16, Option<Box<Decision>>, Vec<Decision>) {
+    let mut world = world();
+    let text = |statements: &Value| json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+    world.thing.policies.insert("P".into(), text(statements));
+    world.roles.get_mut("Role").unwrap().trust = text(&json!({
+        "Sid": "Provider", "Effect": "Allow", "Action": "sts:AssumeRole",
+        "Principal": {"Service": "credentials.iot.amazonaws.com"}, "Condition": trusted}));
+    let der = CertificateDer::from_pem_slice(world.thing.certificate.as_bytes()).unwrap();
+    let request = Request::get("/role-aliases/Alias/credentials").body(()).unwrap();
+    let (_, seen) = provider(world).serve(&request, HERE, Some(&der));
+    let Some(What::Credentials { status, decision, further, .. }) = seen else { panic!("{seen:?}") };
+    (status, decision, further)
+}
+
+#[test]
+fn the_certificates_policies_and_the_roles_trust_decide_with_their_conditions() {
+    fidelity::fidelity!("provider-4");
+    let alias = "arn:aws:iot:ap-northeast-1:123456789012:rolealias/Alias";
+    let action = "iot:AssumeRoleWithCertificate";
+    let (any, none) = (json!({}), json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}));
+    let here = json!({"IpAddress": {"aws:SourceIp": "127.0.0.1"}});
+    let deny = json!([allow(action, "*", &any), {"Sid": "No", "Effect": "Deny", "Action": action, "Resource": alias}]);
+    let of_alias =
+        json!({"ArnEquals": {"aws:SourceArn": alias}, "StringEquals": {"aws:SourceAccount": "123456789012"}});
+    let of_other = json!({"ArnLike": {"aws:SourceArn": "arn:aws:iot:*:*:rolealias/Other"}});
+    for (statements, trusted, status, statement, trust) in [
+        (json!([allow(action, alias, &here)]), of_alias.clone(), 200, Some("P[0]"), Some(Some("trust/Role[Provider]"))),
+        (json!([allow(action, alias, &none)]), of_alias.clone(), 403, None, None),
+        (deny, of_alias, 403, Some("P[No]"), None),
+        (json!([allow(action, "*", &any)]), of_other, 400, Some("P[0]"), Some(None)),
+        (json!([allow("iot:*", &alias.replace("Alias", "Other"), &any)]), any, 403, None, None),
+    ] {
+        let (answered, decision, further) = seen(&statements, &trusted);
+        let decision = decision.unwrap();
+        assert_eq!((answered, decision.statement.as_deref()), (status, statement), "{statements}");
+        assert_eq!((decision.action.as_str(), decision.resource.as_str()), (action, alias));
+        assert_eq!(decision.is_allowed(), status != 403);
+        assert_eq!(further.first().map(|trust| trust.statement.as_deref()), trust, "{further:?}");
+    }
+}
+
+/// A resource control policy bears on the role that the provider assumes too.
+#[test]
+fn a_resource_control_policy_keeps_the_provider_out() {
+    fidelity::fidelity!("provider-4");
+    let mut world = world();
+    let deny = json!({"Version": "2012-10-17", "Statement": {
+        "Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole", "Resource": "*"}});
+    world.rcps = vec![[("data".to_owned(), deny.to_string())].into()];
+    let der = CertificateDer::from_pem_slice(world.thing.certificate.as_bytes()).unwrap();
+    let request = Request::get("/role-aliases/Alias/credentials").body(()).unwrap();
+    let (response, _) = provider(world).serve(&request, HERE, Some(&der));
+    assert_eq!(response.status(), 400);
 }

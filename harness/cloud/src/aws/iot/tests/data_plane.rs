@@ -11,7 +11,7 @@ use std::sync::Arc;
 async fn call(iot: &Arc<Iot>, method: &str, path: &str, body: Value, known: bool) -> (u16, Value) {
     let request = hyper::Request::builder().method(method).uri(path);
     let request = request.body(Full::new(bytes::Bytes::from(body.to_string()))).unwrap();
-    let answering = Arc::clone(iot).data_plane(request, known.then(|| certificate(iot)));
+    let answering = Arc::clone(iot).data_plane(request, [127, 0, 0, 1].into(), known.then(|| certificate(iot)));
     let response = tokio::spawn(answering).await.unwrap();
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -203,4 +203,33 @@ async fn what_is_no_request_is_refused_as_invalid() {
     }
     assert_eq!(resolve(&iot, "newest", "linux").await.0, 400);
     assert_eq!(resolve(&iot, "=1.0.0", "linux").await.0, 200);
+}
+
+/// What of the data plane a certificate may do is asked on the resources of AWS's guide; variables of a connection's thing
+/// have no value there.
+#[tokio::test]
+async fn each_operation_is_asked_on_its_own_resource() {
+    fidelity::fidelity!("iot-18");
+    let core = "arn:aws:iot:ap-northeast-1:123456789012:thing/Core";
+    let groups = "/greengrass/v2/coreDevices/Core/thingGroups";
+    let resolving = "/greengrass/v2/resolveComponentCandidates";
+    let (list, resolve) = ("greengrass:ListThingGroupsForCoreDevice", "greengrass:ResolveComponentCandidates");
+    for (action, resource, allowed) in [
+        (list, core, true),
+        (list, "arn:aws:iot:*:*:thing/Core*", true),
+        (list, "arn:aws:iot:*:*:thing/Other", false),
+        (list, "arn:aws:iot:*:*:thing/${iot:Connection.Thing.ThingName}", false),
+        (resolve, core, false),
+        (resolve, "*", true),
+        (resolve, "arn:aws:greengrass:*:*:components:com.example.Hello:versions:1.0.0", false),
+        (resolve, "arn:aws:greengrass:*:*:*", false),
+    ] {
+        let statement = json!({"Effect": "Allow", "Action": action, "Resource": resource,
+            "Condition": {"IpAddress": {"aws:SourceIp": "127.0.0.1"}}});
+        let iot = iot(&json!({"Version": "2012-10-17", "Statement": [statement]}), &[HELLO]);
+        let candidates = json!({"componentCandidates": [{"componentName": "com.example.Hello"}]});
+        let (method, path) = if action == list { ("GET", groups) } else { ("POST", resolving) };
+        let (status, answer) = call(&iot, method, path, candidates, true).await;
+        assert_eq!(status != 403, allowed, "{action} on {resource}: {answer}");
+    }
 }

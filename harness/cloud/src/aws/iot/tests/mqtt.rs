@@ -25,9 +25,9 @@ async fn listen(iot: Arc<Iot>, known: bool) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
+        while let Ok((stream, peer)) = listener.accept().await {
             let certificate = known.then(|| certificate(&iot));
-            tokio::spawn(Arc::clone(&iot).serve_mqtt(stream, certificate));
+            tokio::spawn(Arc::clone(&iot).serve_mqtt(stream, peer.ip(), certificate));
         }
     });
     port
@@ -397,4 +397,54 @@ async fn what_is_no_mqtt_or_too_long_ends_its_own_connection_only() {
     assert_eq!(answered(port, &long, false).await, CONNACK);
     client.publish("a", QoS::AtLeastOnce, false, "still here").await.unwrap();
     assert_eq!(publish(&mut events).await.payload, "still here");
+}
+
+/// Retaining, receiving and the variables of the connection's thing are asked for on their own; each connection here
+/// publishes to a topic and receives what it may.
+#[tokio::test]
+async fn retaining_receiving_and_the_things_name_are_asked_for() {
+    fidelity::fidelity!("iot-2", "iot-3", "iot-7");
+    let thing = "${iot:Connection.Thing.ThingName}";
+    let may = |actions: Value, name: &str| {
+        let resource = |kind: &str| format!("arn:aws:iot:*:*:{kind}/{name}");
+        json!({"Effect": "Allow", "Action": actions, "Resource": [resource("topic"), resource("topicfilter")],
+            "Condition": {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}})
+    };
+    let both = json!(["iot:Publish", "iot:Subscribe"]);
+    let all = json!(["iot:Publish", "iot:Subscribe", "iot:Receive"]);
+    let retains = json!(["iot:Publish", "iot:Subscribe", "iot:Receive", "iot:RetainPublish"]);
+    for (statement, client, retain, received) in [
+        (may(all.clone(), "Core"), "Core", false, true),
+        (may(all.clone(), "Core"), "Core", true, false),
+        (may(retains, "Core"), "Core", true, true),
+        (may(both, "Core"), "Core", false, false),
+        (may(all.clone(), thing), "Core", false, true),
+        (may(all.clone(), thing), "Other", false, false),
+        (may(all, "${iot:ClientId}"), "Other", false, true),
+    ] {
+        let connect = json!({"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"});
+        let policy = json!({"Version": "2012-10-17", "Statement": [connect, statement]});
+        let port = listen(iot(&policy, &[]), true).await;
+        let (sender, mut events) = AsyncClient::new(options(port, client), 10);
+        sender.subscribe(client, QoS::AtLeastOnce).await.unwrap();
+        sender.publish(client, QoS::AtLeastOnce, retain, "x").await.unwrap();
+        let mut asked_again = false;
+        let arrives = async {
+            loop {
+                match events.poll().await {
+                    Ok(Event::Incoming(Packet::Publish(_))) => break true,
+                    // What is delivered comes before the answer to what was asked after the acknowledgement.
+                    Ok(Event::Incoming(Packet::PubAck(_))) => {
+                        sender.subscribe(client, QoS::AtLeastOnce).await.unwrap();
+                        asked_again = true;
+                    }
+                    Ok(Event::Incoming(Packet::SubAck(_))) if asked_again => break false,
+                    Ok(_) => {}
+                    // A refused publish ends the connection.
+                    Err(_) => break false,
+                }
+            }
+        };
+        assert_eq!(timeout(PATIENCE, arrives).await.unwrap(), received, "{statement} {client} {retain}");
+    }
 }
