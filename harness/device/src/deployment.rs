@@ -115,7 +115,7 @@ impl Deployer {
         let directory = Directory::new(kernel.store.root());
         let launch = Launch::new(kernel.store.root());
         let deployer = Self { kernel, keeper, data_plane, artifacts, directory, launch };
-        deployer.kernel.report(fleet::Event::Roots(deployer.root_arns()));
+        deployer.kernel.report(deployer.groups());
         deployer
     }
 
@@ -280,6 +280,9 @@ impl Deployer {
         versions: &mut Versions,
         cancelled: &watch::Receiver<bool>,
     ) -> Result<Sections, Failure> {
+        if let Some(failure) = &document.faulty {
+            return Err(failure.clone());
+        }
         if document.is_large() {
             return Err(self.unsupported("the capability LARGE_CONFIGURATION"));
         }
@@ -322,7 +325,7 @@ impl Deployer {
             self.kernel.config.configuration.change(|tree| groups::record(tree, document));
         }
         self.kernel.dump_configuration();
-        self.kernel.report(fleet::Event::Roots(self.root_arns()));
+        self.kernel.report(self.groups());
         let report = Report::new(item, &document.id, &document.arn, outcome.status).with(outcome.details());
         self.keeper.report(report.roots(document.roots.keys())).await;
         let name = if outcome.failure.is_none() { "previous-success" } else { "previous-failure" };
@@ -376,9 +379,11 @@ impl Deployer {
         self.kernel.store.clean(&running.chain(spared).collect());
     }
 
-    /// Configuration ARNs by root component.
-    fn root_arns(&self) -> BTreeMap<String, Vec<String>> {
-        let arns = self.kernel.config.configuration.read(groups::component_arns);
-        arns.into_iter().map(|(name, arns)| (name, arns.into_values().collect())).collect()
+    /// Who brought which component.
+    fn groups(&self) -> fleet::Event {
+        let (arns, roots) =
+            self.kernel.config.configuration.read(|tree| (groups::component_arns(tree), groups::roots(tree)));
+        let arns = arns.into_iter().map(|(name, arns)| (name, arns.into_values().collect())).collect();
+        fleet::Event::Groups { arns, roots: roots.into_values().flat_map(BTreeMap::into_keys).collect() }
     }
 }

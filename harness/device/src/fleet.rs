@@ -47,8 +47,8 @@ pub(crate) enum Event {
     Resumed,
     /// A component has a new state.
     State { service: Arc<Service>, state: State, trouble: Trouble },
-    /// Configuration ARNs by root component, as they are from now on.
-    Roots(BTreeMap<String, Vec<String>>),
+    /// The ARNs of the configurations that brought each component, and which components they name, from now on.
+    Groups { arns: BTreeMap<String, Vec<String>>, roots: BTreeSet<String> },
     /// The channel of a deployment has taken a status of it.
     Deployment(Box<Report>),
 }
@@ -62,7 +62,8 @@ pub(crate) struct Fleet {
     connected: bool,
     deploying: bool,
     sequence: u64,
-    roots: BTreeMap<String, Vec<String>>,
+    arns: BTreeMap<String, Vec<String>>,
+    roots: BTreeSet<String>,
     /// Components that are not yet known to be gone.
     known: BTreeMap<String, Arc<Service>>,
     /// Names of components with changes to tell.
@@ -83,7 +84,8 @@ impl Fleet {
             connected: true,
             deploying: false,
             sequence: sequence.and_then(|sequence| sequence.as_u64()).unwrap_or_default(),
-            roots: BTreeMap::new(),
+            arns: BTreeMap::new(),
+            roots: BTreeSet::new(),
             known: BTreeMap::new(),
             changed: BTreeSet::new(),
             quiet: None,
@@ -125,7 +127,7 @@ impl Fleet {
                 self.resumed();
             }
             Event::State { service, state, trouble } => self.state(&service, state, &trouble),
-            Event::Roots(roots) => self.roots = roots,
+            Event::Groups { arns, roots } => (self.arns, self.roots) = (arns, roots),
             Event::Deployment(report) if report.status == "IN_PROGRESS" => self.deploying = true,
             Event::Deployment(report) => self.deployed(&report),
         }
@@ -134,7 +136,7 @@ impl Fleet {
     /// A message about everything.
     fn complete(&mut self, trigger: &str) {
         let services = self.kernel.all();
-        let arns: BTreeSet<&String> = self.roots.values().flatten().collect();
+        let arns: BTreeSet<&String> = self.arns.values().flatten().collect();
         let built_in = |name: &str, version: &str, status| Component {
             name: name.into(),
             version: version.into(),
@@ -248,7 +250,7 @@ impl Fleet {
 
     fn described(&self, service: &Service, state: State, trouble: &Trouble) -> Component {
         let troubled = matches!(state, State::Errored | State::Broken);
-        let arns = self.roots.get(&service.name);
+        let arns = self.arns.get(&service.name);
         let own = service.name == tes::NAME;
         Component {
             name: service.name.clone(),
@@ -256,13 +258,13 @@ impl Fleet {
             // The nucleus's own services belong to everybody.
             arns: if own { self.every_arn() } else { arns.cloned().unwrap_or_default() },
             details: troubled.then(|| trouble.clone()),
-            root: arns.is_some() && !own,
+            root: self.roots.contains(&service.name) && !own,
             status: state,
         }
     }
 
     fn every_arn(&self) -> Vec<String> {
-        let arns: BTreeSet<&String> = self.roots.values().flatten().collect();
+        let arns: BTreeSet<&String> = self.arns.values().flatten().collect();
         arns.into_iter().cloned().collect()
     }
 
@@ -418,7 +420,8 @@ mod tests {
         ))));
         world.component("A").await;
         world.messages();
-        world.fleet.happened(Event::Roots([("A".to_owned(), vec!["arn:1".to_owned()])].into()));
+        let arns = [("A".to_owned(), vec!["arn:1".to_owned()])].into();
+        world.fleet.happened(Event::Groups { arns, roots: ["A".to_owned()].into() });
         world.fleet.happened(finished(Kind::Job, &["A", "B"]));
         let message = world.messages().remove(0);
         assert_eq!(message["trigger"], "THING_GROUP_DEPLOYMENT");

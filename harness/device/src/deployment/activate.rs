@@ -101,6 +101,11 @@ impl Deployer {
         let broken = before.iter().filter(|(_, state)| **state == State::Broken).map(|(name, _)| name.clone());
         let excused = self.kernel.with_dependers(broken.collect());
         let awaited: BTreeSet<String> = before.keys().filter(|name| !excused.contains(*name)).cloned().collect();
+        let list =
+            |names: &BTreeSet<String>| format!("[{}]", names.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
+        let text = "Applied rollback service config. Waiting for services to complete update";
+        let told = Line::info(ACTIVATOR).message(text).with("brokenServiceAndDependers", list(&excused));
+        self.log(told.with("serviceToTrackForRollback", list(&awaited)));
         let settled = settle(&self.kernel, &awaited, cancelled).await;
         if let Settled::Broken(name) = settled {
             self.log(Line::warn(MERGER).message("merge-config-service BROKEN").with("serviceName", &name));

@@ -27,6 +27,8 @@ pub(super) struct Document {
     pub(super) notify: bool,
     /// Where a local deployment brings recipes and artifacts from.
     pub(super) folders: Option<(Option<PathBuf>, Option<PathBuf>)>,
+    /// What is wrong with it that shows only once it is carried out.
+    pub(super) faulty: Option<Failure>,
     capabilities: Vec<String>,
 }
 
@@ -78,6 +80,7 @@ impl Document {
             rollback: text("failureHandlingPolicy").as_deref() != Some("DO_NOTHING"),
             notify: document["componentUpdatePolicy"]["action"] != "SKIP_NOTIFY_COMPONENTS",
             folders: None,
+            faulty: None,
             capabilities: texts(&document["requiredCapabilities"]),
         })
     }
@@ -91,8 +94,12 @@ impl Document {
         let mut versions = groups::roots(tree).remove(&group).unwrap_or_default();
         let removed = texts(&request["componentsToRemove"]);
         versions.retain(|name, _| !removed.contains(name));
+        let mut faulty = None;
         for (name, version) in request["componentsToMerge"].as_object().into_iter().flatten() {
-            versions.insert(name.clone(), parse_version(name, version.as_str().unwrap_or_default())?);
+            match parse_version(name, version.as_str().unwrap_or_default()) {
+                Ok(version) => _ = versions.insert(name.clone(), version),
+                Err(failure) => faulty = Some(failure),
+            }
         }
         let root = |(name, version): (String, Version)| {
             let update = &request["configurationUpdate"][&name];
@@ -116,6 +123,7 @@ impl Document {
             rollback: request["failureHandlingPolicy"] == "ROLLBACK",
             notify: false,
             folders: Some((folder("recipeDirectoryPath"), folder("artifactsDirectoryPath"))),
+            faulty,
             capabilities: texts(&request["requiredCapabilities"]),
         })
     }
@@ -165,8 +173,11 @@ fn unreadable(kind: &'static str) -> Failure {
 
 fn parse_version(name: &str, version: &str) -> Result<Version, Failure> {
     Version::parse(version).map_err(|error| {
-        let text = format!("Unsupported component version {version} of {name}: {error}");
-        Failure::new(text, &["COMPONENT_VERSION_NOT_VALID"])
+        let text = format!(
+            "Unsupported component version '{version}' for component '{name}'. For pre-release versions, please start \
+             the version tag with a non-numeric character"
+        );
+        Failure::new(text, &["COMPONENT_VERSION_NOT_VALID"]).because(error.to_string())
     })
 }
 

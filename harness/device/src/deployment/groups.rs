@@ -93,16 +93,29 @@ pub(super) fn record(tree: &mut Node, document: &Document) {
     tree.replace(&path("ComponentToGroups"), &Value::Object(groups), now());
 }
 
-/// The groups of each root component, with their configurations' ARNs.
+/// The groups of each component, with their configurations' ARNs: those that name it, and those of who needs it.
 pub(super) fn component_arns(tree: &Node) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut arns: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for (group, roots) in at(tree, "GroupToRootComponents") {
         for (name, root) in roots.as_object().into_iter().flatten() {
             let arn = root["groupConfigArn"].as_str().unwrap_or_default();
-            arns.entry(name.clone()).or_default().insert(group.clone(), arn.to_owned());
+            let mut next = vec![name.clone()];
+            while let Some(name) = next.pop() {
+                let known = arns.entry(name.clone()).or_default().insert(group.clone(), arn.to_owned());
+                if known.as_deref() != Some(arn) {
+                    next.extend(dependencies(tree, &name));
+                }
+            }
         }
     }
     arns
+}
+
+/// What a component depends on, as the configuration has it.
+fn dependencies(tree: &Node, name: &str) -> Vec<String> {
+    let dependencies = tree.get(&["services", name, "dependencies"]).unwrap_or_default();
+    let texts = dependencies.as_array().into_iter().flatten().filter_map(Value::as_str);
+    texts.map(|text| text.split(':').next().unwrap_or_default().to_owned()).collect()
 }
 
 fn path(topic: &str) -> [&str; 3] {
@@ -147,5 +160,10 @@ mod tests {
         assert_eq!(last(&tree, "thinggroup/A"), None);
         assert_eq!(last(&tree, "thinggroup/B").unwrap().0, 6);
         assert_eq!(component_arns(&tree).keys().collect::<Vec<_>>(), ["c", "t"]);
+        tree.merge(&["services", "c"], &json!({"dependencies": ["t:HARD", "d:SOFT"]}), 1);
+        tree.merge(&["services", "d"], &json!({"dependencies": ["c:HARD"]}), 1);
+        let arns = component_arns(&tree);
+        assert_eq!(arns["d"].keys().collect::<Vec<_>>(), ["thinggroup/B"]);
+        assert_eq!(arns["t"].keys().collect::<Vec<_>>(), ["thing/T", "thinggroup/B"]);
     }
 }

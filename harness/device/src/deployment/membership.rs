@@ -15,6 +15,7 @@ impl Deployer {
         document: &Document,
         cancelled: &watch::Receiver<bool>,
     ) -> Result<BTreeSet<String>, Failure> {
+        let mut attempt = 0_u32;
         loop {
             let error = match self.data_plane.thing_groups().await {
                 Ok(groups) => return Ok(groups.into_iter().collect()),
@@ -34,9 +35,13 @@ impl Deployer {
                     "Failed to get thing group hierarchy, local deployment will proceed"
                 }
                 Error::Transient(_) | Error::Invalid => {
-                    let line = Line::info(HELPER).event("get-thing-group-hierarchy");
-                    let line = line.message("task failed and will be retried").with("task-attempt", "1");
-                    self.kernel.logs.nucleus(&line.cause(chain(&error)));
+                    attempt += 1;
+                    if attempt == 1 || attempt.is_multiple_of(20) {
+                        let line = Line::info(HELPER).event("get-thing-group-hierarchy");
+                        let line = line.message("task failed and will be retried");
+                        let line = line.with("task-attempt", attempt.to_string());
+                        self.kernel.logs.nucleus(&line.cause(chain(&error)));
+                    }
                     pause(self.kernel.config.clock, cancelled, RETRY, RETRY).await?;
                     continue;
                 }
