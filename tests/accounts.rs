@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use tests::{aws, block_on, fixture, stage};
 
 const ACCOUNT: &str = "210987654321";
+const WRITER: &str = "410987654321";
 const REGION: &str = "ap-northeast-1";
 const KEY: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
 const BUCKET: &str = "greenproof-account-story";
@@ -94,6 +95,110 @@ fn what_a_scenario_states_is_there_and_goes_with_its_world() -> Result<()> {
         }
         Ok(())
     })
+}
+
+const GET: &str = "secretsmanager get-secret-value --secret-id GithubPersonalAccessToekn --query Name";
+
+/// Each write is followed by a call that it decides.
+#[test]
+fn identity_policies_count_as_they_were_written_last() -> Result<()> {
+    const ROLE: &str = "--role-name GreengrassV2TokenExchangeRole";
+    fidelity!("account-2", "account-3");
+    let policy_arn = format!("arn:aws:iam::{WRITER}:policy/bound");
+    let (more, managed) = (allow("secretsmanager:GetSecretValue"), "arn:aws:iam::aws:policy/SecretsManagerReadWrite");
+    let no_identity = "because no identity-based policy allows the secretsmanager:GetSecretValue action";
+    let no_boundary = "because no permissions boundary allows the secretsmanager:GetSecretValue action";
+    let malformed = "(MalformedPolicyDocument) when calling the PutRolePolicy operation: \
+                     Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.";
+    let replaced = format!(
+        "iam create-policy-version --policy-arn {policy_arn} --set-as-default --policy-document '{}'",
+        allow("*")
+    );
+    let calls = [
+        (GET.to_owned(), no_identity),
+        (format!("iam put-role-policy {ROLE} --policy-name more --policy-document '{more}'"), ""),
+        (GET.to_owned(), ""),
+        (format!("iam create-policy --policy-name bound --policy-document '{}'", allow("iam:*")), ""),
+        (format!("iam put-role-permissions-boundary {ROLE} --permissions-boundary {policy_arn}"), ""),
+        (GET.to_owned(), no_boundary),
+        (replaced, ""),
+        (GET.to_owned(), ""),
+        (format!("iam delete-role-policy {ROLE} --policy-name more"), ""),
+        (GET.to_owned(), no_identity),
+        (format!("iam attach-role-policy {ROLE} --policy-arn {managed}"), ""),
+        (GET.to_owned(), ""),
+        (format!("iam put-role-policy {ROLE} --policy-name bad --policy-document '{}'", allow("s3")), malformed),
+    ];
+    let mut scenario = scenario()?;
+    scenario.aws.account = Some(WRITER.into());
+    scenario.aws.role.policies = BTreeMap::from([("writer".into(), allow("iam:*"))]);
+    block_on(async {
+        let environment = Environment::raise(&stage(1.0).await, Plan::of(scenario)?).await?;
+        call(&environment, &calls).await?;
+        let trust = statement("Allow", "sts:AssumeRole", r#""Principal":{"Service":"ec2.amazonaws.com"},"#, "");
+        let update = format!("iam update-assume-role-policy {ROLE} --policy-document '{trust}'");
+        call(&environment, &[(update, "")]).await?;
+        let refused = environment.credentials().await;
+        environment.remove().await?;
+        assert!(refused.is_err(), "the provider may not assume the role");
+        Ok(())
+    })
+}
+
+#[test]
+fn resource_policies_count_as_they_were_written_last() -> Result<()> {
+    const BUCKET: &str = "--bucket greenproof-account-writes";
+    fidelity!("account-2");
+    let deny = |action: &str, resource: &str| {
+        let resource = format!(r#","Resource":"{resource}""#);
+        statement("Deny", action, r#""Principal":"*","#, &resource)
+    };
+    let secret = "--secret-id GithubPersonalAccessToekn";
+    let of_secret = deny("secretsmanager:GetSecretValue", "*");
+    let of_bucket = deny("s3:GetObject", "arn:aws:s3:::greenproof-account-writes/*");
+    let denied = "with an explicit deny in a resource-based policy";
+    let read = format!("s3api get-object {BUCKET} --key file /tmp/file");
+    let calls = [
+        (GET.to_owned(), ""),
+        (format!("secretsmanager put-resource-policy {secret} --resource-policy '{of_secret}'"), ""),
+        (GET.to_owned(), denied),
+        (format!("secretsmanager delete-resource-policy {secret}"), ""),
+        (GET.to_owned(), ""),
+        (read.clone(), ""),
+        (format!("s3api put-bucket-policy {BUCKET} --policy '{of_bucket}'"), ""),
+        (read.clone(), denied),
+        (format!("s3api delete-bucket-policy {BUCKET}"), ""),
+        (read, ""),
+    ];
+    let mut scenario = scenario()?;
+    let objects = BTreeMap::from([("file".into(), fixture("policies/trust.json"))]);
+    scenario.aws.buckets.insert("greenproof-account-writes".into(), Bucket { objects, policy: None });
+    block_on(async {
+        let environment = Environment::raise(&stage(1.0).await, Plan::of(scenario)?).await?;
+        call(&environment, &calls).await?;
+        environment.remove().await?;
+        Ok(())
+    })
+}
+
+/// Makes calls of the AWS CLI, each with what it says on standard error; nothing where it succeeds.
+async fn call(environment: &Environment, calls: &[(String, &str)]) -> Result<()> {
+    for (number, (words, says)) in calls.iter().enumerate() {
+        let got = aws(environment, words).await?;
+        assert_eq!(got.exit_code == 0, says.is_empty(), "call {number}, {words}: {got:?}");
+        assert!(got.stderr.contains(says), "call {number}, {words}: {got:?}");
+    }
+    Ok(())
+}
+
+fn allow(action: &str) -> String {
+    statement("Allow", action, "", r#","Resource":"*""#)
+}
+
+fn statement(effect: &str, action: &str, principal: &str, resource: &str) -> String {
+    format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"{effect}",{principal}"Action":"{action}"{resource}}}]}}"#
+    )
 }
 
 /// Two worlds of one stated account get a LocalStack each, and see nothing of each other.

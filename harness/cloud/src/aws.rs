@@ -9,9 +9,11 @@ mod control;
 mod dns;
 mod faults;
 mod gate;
+mod inventory;
 mod iot;
 mod presign;
 mod provider;
+mod roles;
 mod seed;
 mod sessions;
 mod stray;
@@ -21,11 +23,11 @@ mod upstream;
 use crate::{
     control::SOCKET,
     event::{What, emit},
-    policies::Account,
     world::{self, World},
 };
 use faults::Faults;
 use gate::Gate;
+use inventory::Inventory;
 use iot::Iot;
 use provider::Provider;
 use sessions::Sessions;
@@ -72,8 +74,8 @@ pub async fn run() -> Result<(), Error> {
     let text = std::fs::read(world::PATH).map_err(Error::io("reading the world"))?;
     let world: World = serde_json::from_slice(&text).map_err(|error| Error::World(error.to_string()))?;
     let world = Arc::new(world);
-    let account = Arc::new(Account::of(&world).map_err(Error::Setup)?);
     let localstack = LocalStack::new(&world);
+    let account = Arc::new(Inventory::new(&world, localstack.clone()).map_err(Error::Setup)?);
     let sessions = Arc::new(Sessions::default());
     let faults = Arc::new(Faults::default());
     world.faults.iter().cloned().for_each(|fault| faults.begin(fault));
@@ -81,7 +83,7 @@ pub async fn run() -> Result<(), Error> {
         iot: Iot::new(Arc::clone(&world), &account, Arc::clone(&sessions), Arc::clone(&faults))
             .map_err(Error::Setup)?,
         provider: Provider::new(Arc::clone(&world), &account, Arc::clone(&sessions)).map_err(Error::Setup)?,
-        gate: Gate::new(Arc::clone(&world), &account, sessions, localstack.clone(), Arc::clone(&faults)),
+        gate: Gate::new(Arc::clone(&world), Arc::clone(&account), sessions, localstack.clone(), Arc::clone(&faults)),
         faults,
         endpoints: world.endpoints.clone(),
         certificates: tls::Certificates::new(&world.authority).map_err(Error::Setup)?,
@@ -98,7 +100,7 @@ pub async fn run() -> Result<(), Error> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    seed::reap(&world, &localstack).await;
+    tokio::join!(seed::reap(&world, &localstack), account.reap());
     Ok(())
 }
 

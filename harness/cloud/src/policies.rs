@@ -108,19 +108,6 @@ impl Account {
         self.texts.contains(key)
     }
 
-    /// Takes in that a secret has another policy, or none any more. One that AWS would refuse changes nothing.
-    pub(crate) fn set_secret_policy(&mut self, arn: &str, text: Option<&str>) {
-        let Some(name) = arn.splitn(6, ':').nth(5).and_then(secret_name) else { return };
-        match text.map(|text| (text, read(&format!("secret/{name}"), text, Kind::Resource))) {
-            None => _ = self.secrets.remove(name),
-            Some((_, Err(error))) => tracing::warn!(error, "a secret's policy stays as it was"),
-            Some((text, Ok(policy))) => {
-                self.texts += &text.to_lowercase();
-                self.secrets.insert(name.to_owned(), policy);
-            }
-        }
-    }
-
     /// Every policy that bears on a request, also on one that was recorded in an earlier run. Documents are not copied.
     #[must_use]
     pub fn applying(&self, decision: &Decision) -> Policies {

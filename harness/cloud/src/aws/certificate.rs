@@ -1,7 +1,7 @@
 //! The device's registered certificate, and what the IoT policies attached to it allow.
 
-use super::certificate_id;
-use crate::{event::Decision, policies::Account, world::World};
+use super::{certificate_id, inventory::Inventory};
+use crate::{event::Decision, world::World};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::{net::IpAddr, sync::Arc};
 
@@ -11,7 +11,7 @@ pub(super) struct Certificate {
     der: Vec<u8>,
     id: String,
     arn: String,
-    account: Arc<Account>,
+    account: Arc<Inventory>,
 }
 
 impl Certificate {
@@ -19,7 +19,7 @@ impl Certificate {
     ///
     /// # Errors
     /// If it can't be read; the text names the thing.
-    pub(super) fn of(world: &World, account: Arc<Account>) -> Result<Self, String> {
+    pub(super) fn of(world: &World, account: Arc<Inventory>) -> Result<Self, String> {
         let World { region, account: number, thing, .. } = world;
         let der = CertificateDer::from_pem_slice(thing.certificate.as_bytes())
             .map_err(|error| format!("reading the certificate of thing `{}`: {error}", thing.name))?

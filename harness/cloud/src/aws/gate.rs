@@ -17,9 +17,11 @@ mod secrets;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod writes;
 
 use super::{
     faults::{Faults, Strike},
+    inventory::Inventory,
     sessions::Sessions,
     upstream::{Answer, LocalStack},
 };
@@ -47,7 +49,7 @@ use signature::Caller;
 use std::{
     collections::BTreeSet,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// The gate of one environment.
@@ -55,8 +57,7 @@ pub(super) struct Gate {
     world: Arc<World>,
     sessions: Arc<Sessions>,
     localstack: LocalStack,
-    /// Changed where a call changes a policy.
-    account: RwLock<Arc<Account>>,
+    inventory: Arc<Inventory>,
     secrets: Cache<Secret>,
     keys: Cache<Key>,
     /// Buckets that were created through the gate.
@@ -137,14 +138,14 @@ enum Found {
 impl Gate {
     pub(super) fn new(
         world: Arc<World>,
-        account: &Arc<Account>,
+        inventory: Arc<Inventory>,
         sessions: Arc<Sessions>,
         localstack: LocalStack,
         faults: Arc<Faults>,
     ) -> Self {
         Self {
             world,
-            account: RwLock::new(Arc::clone(account)),
+            inventory,
             sessions,
             localstack,
             secrets: Cache::default(),
@@ -156,7 +157,7 @@ impl Gate {
 
     /// The account's policies as they are now.
     fn account(&self) -> Arc<Account> {
-        Arc::clone(&self.account.read().unwrap_or_else(PoisonError::into_inner))
+        self.inventory.account()
     }
 
     /// Answers one call and writes it down.
@@ -285,6 +286,7 @@ impl Gate {
             (_, "s3") if operation.action == "s3:PutObject" => self.lock_object(call).await?,
             _ => {}
         }
+        self.prepare(operation, call.received).await?;
         let answer = self.forward(call.received, operation).await?;
         if operation.action == "s3:GetObject" && answer::lacks_the_key(&answer) {
             self.may_list(call, &decided.decision)?;
@@ -292,7 +294,8 @@ impl Gate {
         if operation.name == "GetObject" {
             self.unlock_object(call, &answer).await?;
         }
-        self.remember(operation, found, &answer);
+        self.remember(operation, &answer);
+        self.reread(operation, &answer).await?;
         Ok(answer)
     }
 
@@ -333,7 +336,7 @@ impl Gate {
     }
 
     /// Takes in what a call has changed.
-    fn remember(&self, operation: &Operation, found: &Found, answer: &Answer) {
+    fn remember(&self, operation: &Operation, answer: &Answer) {
         if !operation.only_reads() {
             match operation.service.as_str() {
                 "secretsmanager" => self.secrets.clear(),
@@ -346,11 +349,6 @@ impl Gate {
         }
         if let (Some(bucket), "CreateBucket") = (&operation.bucket, operation.name.as_str()) {
             self.created.lock().unwrap_or_else(PoisonError::into_inner).insert(bucket.clone());
-        }
-        if let (Found::Secret(secret), "PutResourcePolicy" | "DeleteResourcePolicy") = (found, operation.name.as_str())
-        {
-            let mut account = self.account.write().unwrap_or_else(PoisonError::into_inner);
-            Arc::make_mut(&mut account).set_secret_policy(&secret.arn, operation.text("ResourcePolicy"));
         }
     }
 }

@@ -19,12 +19,11 @@ pub(super) mod tests;
 mod thing_deployments;
 mod topic;
 
-use super::{certificate::Certificate, faults::Faults, sessions::Sessions};
+use super::{certificate::Certificate, faults::Faults, inventory::Inventory, sessions::Sessions};
 use crate::{
     control::{Answer, Control},
     event::{What, emit},
     fault::{Fault, Kind},
-    policies::Account,
     world::World,
 };
 use broker::Broker;
@@ -61,7 +60,7 @@ impl Iot {
     /// If the certificate or a recipe can't be read, or a deployment not be created; the text names which one and why.
     pub(super) fn new(
         world: Arc<World>,
-        account: &Arc<Account>,
+        account: &Arc<Inventory>,
         sessions: Arc<Sessions>,
         faults: Arc<Faults>,
     ) -> Result<Arc<Self>, String> {

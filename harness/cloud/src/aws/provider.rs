@@ -3,11 +3,11 @@
 //! Answers and their order are those that `aws-iot-core-credential-provider-session-helper` records: the permission is
 //! checked before the alias exists.
 
-use super::{certificate::Certificate, sessions::Sessions};
+use super::{certificate::Certificate, inventory::Inventory, sessions::Sessions};
 use crate::{
     clock,
     event::{Decision, What, emit},
-    policies::{Account, CREDENTIALS_PROVIDER},
+    policies::CREDENTIALS_PROVIDER,
     world::World,
 };
 use bytes::Bytes;
@@ -22,7 +22,7 @@ const THING_NAME: HeaderName = HeaderName::from_static("x-amzn-iot-thingname");
 pub(super) struct Provider {
     world: Arc<World>,
     sessions: Arc<Sessions>,
-    account: Arc<Account>,
+    account: Arc<Inventory>,
     certificate: Certificate,
 }
 
@@ -39,7 +39,7 @@ struct Decided {
 struct Refusal(u16, Option<&'static str>, &'static str);
 
 impl Provider {
-    pub(super) fn new(world: Arc<World>, account: &Arc<Account>, sessions: Arc<Sessions>) -> Result<Self, String> {
+    pub(super) fn new(world: Arc<World>, account: &Arc<Inventory>, sessions: Arc<Sessions>) -> Result<Self, String> {
         let certificate = Certificate::of(&world, Arc::clone(account))?;
         Ok(Self { certificate, account: Arc::clone(account), world, sessions })
     }

@@ -1,13 +1,13 @@
 //! What the world holds from the start, put into LocalStack and taken out again.
 //!
 //! Secrets go in by `aws-sdk-secretsmanager`, the rest by plain requests. Everything at once, and only what is stated:
-//! this is on the way to every run's first answer. Roles go in when somebody asks IAM.
+//! this is on the way to every run's first answer. Roles go in when somebody asks IAM; see [`super::roles`]. Roles go in when somebody asks IAM.
 
 mod bucket;
 mod key;
 mod secret;
 
-use super::upstream::{Answer, LocalStack};
+use super::upstream::LocalStack;
 use crate::world::World;
 use futures_util::future::{join_all, try_join_all};
 
@@ -35,11 +35,4 @@ pub(super) async fn reap(world: &World, localstack: &LocalStack) {
         }
     });
     tokio::join!(join_all(secrets), join_all(keys), join_all(buckets));
-}
-
-pub(super) fn done(answer: &Answer, doing: &str) -> Result<(), String> {
-    if answer.status.is_success() {
-        return Ok(());
-    }
-    Err(format!("{doing}: LocalStack answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body)))
 }

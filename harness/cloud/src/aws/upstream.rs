@@ -33,6 +33,19 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
 }
 
+impl Answer {
+    /// The answer if it is a success.
+    ///
+    /// # Errors
+    /// If it is none; the text says what was done and what LocalStack answered.
+    pub(super) fn done(self, doing: &str) -> Result<Self, String> {
+        if self.status.is_success() {
+            return Ok(self);
+        }
+        Err(format!("{doing}: LocalStack answered {}: {}", self.status, String::from_utf8_lossy(&self.body)))
+    }
+}
+
 impl LocalStack {
     pub(super) fn new(world: &World) -> Self {
         Self {
@@ -74,6 +87,18 @@ impl LocalStack {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.map_err(|error| failed(error.to_string()))?.to_bytes();
         Ok(Answer { status: parts.status, headers: parts.headers, body })
+    }
+
+    /// Calls an operation of IAM, such as `CreateRole`.
+    pub(super) async fn iam(&self, operation: &str, input: &[(&str, &str)]) -> Result<Answer, String> {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("Action", operation)
+            .append_pair("Version", "2010-05-08")
+            .extend_pairs(input)
+            .finish();
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static("application/x-www-form-urlencoded"));
+        self.send(("iam", "us-east-1"), Method::POST, "/", headers, form.into()).await
     }
 
     /// Calls an operation of a JSON service, such as `secretsmanager.DescribeSecret`.

@@ -163,6 +163,16 @@ impl Refusal {
         Self { message, ..Self::signature(protocol) }
     }
 
+    /// The answer to a policy that the service refuses.
+    pub(super) fn malformed_document(protocol: Protocol, message: &str) -> Self {
+        let code = match protocol {
+            Protocol::S3 => "MalformedPolicy",
+            Protocol::Query => "MalformedPolicyDocument",
+            Protocol::Json | Protocol::Rest => "MalformedPolicyDocumentException",
+        };
+        Self::new(400, code, message)
+    }
+
     pub(super) fn no_such_bucket(bucket: &str) -> Self {
         Self::new(404, "NoSuchBucket", "The specified bucket does not exist").with("BucketName", bucket)
     }

@@ -10,9 +10,8 @@ mod sts;
 
 use super::{Gate, Peer, Sessions};
 use crate::{
-    aws::{faults::Faults, presign, sessions::Session, upstream::LocalStack},
+    aws::{faults::Faults, inventory::Inventory, presign, sessions::Session, upstream::LocalStack},
     event::{ApiCall, Outcome},
-    policies::Account,
     world::World,
 };
 use aws_credential_types::Credentials;
@@ -91,9 +90,9 @@ impl Environment {
         let world = Arc::new(world);
         let sessions = Arc::new(Sessions::default());
         let faults = Arc::new(Faults::default());
-        let account = Arc::new(Account::of(&world).unwrap());
+        let account = Arc::new(Inventory::new(&world, LocalStack::new(&world)).unwrap());
         let localstack_here = LocalStack::new(&world);
-        let gate = Gate::new(world, &account, Arc::clone(&sessions), localstack_here, Arc::clone(&faults));
+        let gate = Gate::new(world, account, Arc::clone(&sessions), localstack_here, Arc::clone(&faults));
         let gate = Arc::new(gate);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -4,7 +4,10 @@ mod data_plane;
 mod mqtt;
 
 use super::Iot;
-use crate::{policies::Account, world::World};
+use crate::{
+    aws::{inventory::Inventory, upstream::LocalStack},
+    world::World,
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
@@ -53,7 +56,7 @@ pub(in crate::aws) fn iot(policy: &Value, recipes: &[&str]) -> Arc<Iot> {
 }
 
 pub(super) fn iot_of(world: World) -> Result<Arc<Iot>, String> {
-    let account = Arc::new(Account::of(&world)?);
+    let account = Arc::new(Inventory::new(&world, LocalStack::new(&world))?);
     Iot::new(Arc::new(world), &account, Arc::default(), Arc::default())
 }
 

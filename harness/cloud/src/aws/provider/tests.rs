@@ -43,7 +43,7 @@ async fn ask(change: impl FnOnce(&mut World), alias: &str, thing: Option<&str>) 
 }
 
 fn provider(world: World) -> Provider {
-    let account = Arc::new(Account::of(&world).unwrap());
+    let account = Arc::new(Inventory::new(&world, crate::aws::upstream::LocalStack::new(&world)).unwrap());
     Provider::new(Arc::new(world), &account, Arc::default()).unwrap()
 }
 

@@ -1,8 +1,8 @@
 //! A bucket with its objects and its policy.
 
-use super::{Answer, LocalStack, done};
+use super::LocalStack;
 use crate::{
-    aws::upstream::encoded,
+    aws::upstream::{Answer, encoded},
     world::{Bucket, World},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -27,16 +27,16 @@ pub(super) async fn create(world: &World, localstack: &LocalStack, bucket: &Buck
         delete(world, localstack, name).await?;
         created = create().await?;
     }
-    done(&created, &format!("creating bucket `{name}`"))?;
+    created.done(&format!("creating bucket `{name}`"))?;
     try_join_all(bucket.objects.iter().map(|(key, content)| async move {
         let content = STANDARD.decode(content).map_err(|error| format!("object `{key}`: {error}"))?;
         let put = s3(world, localstack, Method::PUT, format!("/{name}/{}", encoded(key)), content.into()).await?;
-        done(&put, &format!("putting object `{key}` into `{name}`"))
+        put.done(&format!("putting object `{key}` into `{name}`"))
     }))
     .await?;
     if let Some(policy) = &bucket.policy {
         let put = s3(world, localstack, Method::PUT, format!("/{name}?policy"), policy.clone().into()).await?;
-        done(&put, &format!("putting the policy of bucket `{name}`"))?;
+        put.done(&format!("putting the policy of bucket `{name}`"))?;
     }
     Ok(())
 }
@@ -53,11 +53,11 @@ pub(super) async fn delete(world: &World, localstack: &LocalStack, name: &str) -
         }
         let delete = |key: &&str| s3(world, localstack, Method::DELETE, format!("/{name}/{key}"), Bytes::new());
         for deleted in try_join_all(keys.iter().map(delete)).await? {
-            done(&deleted, &format!("emptying bucket `{name}`"))?;
+            deleted.done(&format!("emptying bucket `{name}`"))?;
         }
     }
     let deleted = s3(world, localstack, Method::DELETE, format!("/{name}"), Bytes::new()).await?;
-    done(&deleted, &format!("deleting bucket `{name}`"))
+    deleted.done(&format!("deleting bucket `{name}`")).map(drop)
 }
 
 async fn s3(

@@ -1,6 +1,6 @@
 //! A customer managed KMS key with its id, its policy and its state.
 
-use super::{LocalStack, done};
+use super::LocalStack;
 use crate::{
     aws::upstream::CUSTOM_ID,
     world::{Key, World},
@@ -26,5 +26,5 @@ pub(super) async fn delete(world: &World, localstack: &LocalStack, key: &Key) {
 
 async fn kms(world: &World, localstack: &LocalStack, operation: &str, input: &Value) -> Result<(), String> {
     let answer = localstack.json(&world.region, &format!("TrentService.{operation}"), input).await?;
-    done(&answer, &format!("asking KMS for {operation}"))
+    answer.done(&format!("asking KMS for {operation}")).map(drop)
 }

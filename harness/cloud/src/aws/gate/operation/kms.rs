@@ -5,8 +5,8 @@ use crate::aws::gate::Received;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-/// Operations on one key that leave its policy alone.
-const ON_A_KEY: [&str; 26] = [
+/// Operations on one key.
+const ON_A_KEY: [&str; 27] = [
     "CancelKeyDeletion",
     "Decrypt",
     "DescribeKey",
@@ -26,6 +26,7 @@ const ON_A_KEY: [&str; 26] = [
     "ListKeyPolicies",
     "ListKeyRotations",
     "ListResourceTags",
+    "PutKeyPolicy",
     "ScheduleKeyDeletion",
     "Sign",
     "TagResource",

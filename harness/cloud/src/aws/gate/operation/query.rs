@@ -4,9 +4,35 @@ use super::{Answerer, Operation, Protocol, decoded, host::Place};
 use crate::{aws::gate::Received, world::World};
 use serde_json::{Map, Value, json};
 
-/// What IAM tells of one role; everything else of IAM is refused.
-const OF_A_ROLE: [&str; 5] =
-    ["GetRole", "GetRolePolicy", "ListAttachedRolePolicies", "ListRolePolicies", "ListRoleTags"];
+/// Operations on one role.
+const ON_A_ROLE: [&str; 14] = [
+    "AttachRolePolicy",
+    "CreateRole",
+    "DeleteRole",
+    "DeleteRolePermissionsBoundary",
+    "DeleteRolePolicy",
+    "DetachRolePolicy",
+    "GetRole",
+    "GetRolePolicy",
+    "ListAttachedRolePolicies",
+    "ListRolePolicies",
+    "ListRoleTags",
+    "PutRolePermissionsBoundary",
+    "PutRolePolicy",
+    "UpdateAssumeRolePolicy",
+];
+
+/// Operations on one managed policy; everything else of IAM is refused.
+const ON_A_POLICY: [&str; 8] = [
+    "CreatePolicy",
+    "CreatePolicyVersion",
+    "DeletePolicy",
+    "DeletePolicyVersion",
+    "GetPolicy",
+    "GetPolicyVersion",
+    "ListPolicyVersions",
+    "SetDefaultPolicyVersion",
+];
 
 impl Operation {
     pub(super) fn query(place: &Place, received: &Received, world: &World) -> Self {
@@ -25,17 +51,42 @@ impl Operation {
                 operation.shown = Some(role.clone());
                 operation.resource = role;
             }
-            ("iam", name) if OF_A_ROLE.contains(&name) => {
-                operation.answerer = Answerer::LocalStack;
-                let role = operation.text("RoleName").unwrap_or_default().to_owned();
-                let path = world.roles.get(&role).map_or("/", |role| role.path.as_str());
-                operation.resource = format!("arn:aws:iam::{}:role{path}{role}", world.account);
-                operation.parameters = json!({ "roleName": role });
-                operation.shown = Some(format!("role {role}"));
-            }
+            ("iam", name) if ON_A_ROLE.contains(&name) => operation.on_a_role(world),
+            ("iam", name) if ON_A_POLICY.contains(&name) => operation.on_a_policy(world),
             _ => {}
         }
         operation
+    }
+
+    fn on_a_role(&mut self, world: &World) {
+        self.answerer = Answerer::LocalStack;
+        let name = self.text("RoleName").unwrap_or_default().to_owned();
+        let role = world.roles.get(&name);
+        let path = role.map(|role| role.path.as_str()).or(self.text("Path")).unwrap_or("/");
+        self.resource = format!("arn:aws:iam::{}:role{path}{name}", world.account);
+        let creates = self.name == "CreateRole";
+        self.shown = Some(if creates { self.resource.clone() } else { format!("role {name}") });
+        self.parameters = json!({ "roleName": name });
+        let has = role.and_then(|role| role.boundary.as_ref());
+        let has = has.map(|boundary| format!("arn:aws:iam::{}:policy/{}", world.account, boundary.name));
+        let boundary = self.text("PermissionsBoundary").map(str::to_owned).or(has);
+        let attached = self.text("PolicyArn").map(str::to_owned);
+        self.keys.extend(boundary.map(|arn| ("iam:PermissionsBoundary".into(), arn.into())));
+        self.keys.extend(attached.map(|arn| ("iam:PolicyARN".into(), arn.into())));
+    }
+
+    fn on_a_policy(&mut self, world: &World) {
+        self.answerer = Answerer::LocalStack;
+        let created = || {
+            let (path, name) = (self.text("Path").unwrap_or("/"), self.text("PolicyName").unwrap_or_default());
+            format!("arn:aws:iam::{}:policy{path}{name}", world.account)
+        };
+        self.resource = self.text("PolicyArn").map_or_else(created, str::to_owned);
+        self.shown = Some(match self.text("PolicyName") {
+            Some(name) => format!("policy {name}"),
+            None => format!("policy {}", self.resource),
+        });
+        self.parameters = json!({ "policyArn": self.resource });
     }
 }
 

@@ -136,6 +136,8 @@ fn operation(method: &str, bucket: bool, key: bool, query: &[&str]) -> Option<(&
         ("GET", true, false, Some("versions")) => ("ListObjectVersions", "ListBucketVersions"),
         ("GET", true, false, Some("uploads")) => ("ListMultipartUploads", "ListBucketMultipartUploads"),
         ("GET", true, false, Some("policy")) => ("GetBucketPolicy", "GetBucketPolicy"),
+        ("PUT", true, false, Some("policy")) => ("PutBucketPolicy", "PutBucketPolicy"),
+        ("DELETE", true, false, Some("policy")) => ("DeleteBucketPolicy", "DeleteBucketPolicy"),
         ("GET", true, false, Some("versioning")) => ("GetBucketVersioning", "GetBucketVersioning"),
         ("GET", true, false, Some("tagging")) => ("GetBucketTagging", "GetBucketTagging"),
         ("GET", true, false, None) if asks("list-type") => ("ListObjectsV2", "ListBucket"),
@@ -181,7 +183,8 @@ mod tests {
         assert_eq!(operation("GET", true, false, &["list-type", "prefix"]), Some(("ListObjectsV2", "ListBucket")));
         assert_eq!(operation("GET", true, false, &["location"]), Some(("GetBucketLocation", "GetBucketLocation")));
         assert_eq!(operation("PUT", true, true, &["partNumber", "uploadId"]), Some(("UploadPart", "PutObject")));
-        assert_eq!(operation("PUT", true, false, &["policy"]), None);
+        assert_eq!(operation("PUT", true, false, &["policy"]), Some(("PutBucketPolicy", "PutBucketPolicy")));
+        assert_eq!(operation("PUT", true, false, &["cors"]), None);
         assert_eq!(operation("POST", true, false, &["delete"]), None);
     }
 }

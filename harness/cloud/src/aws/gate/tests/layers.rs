@@ -147,7 +147,11 @@ async fn a_secrets_policy_changes_with_the_call_that_changes_it() {
     let policy = text(&everybody("Deny", "secretsmanager:GetSecretValue"));
     let put = secret("PutResourcePolicy", &json!({"SecretId": "github-token", "ResourcePolicy": policy}));
     let delete = secret("DeleteResourcePolicy", &json!({"SecretId": "github-token"}));
-    for (change, status) in [(put, 400), (delete, 200)] {
+    let (with, without) = (json!({"Name": "github-token", "ResourcePolicy": policy}), json!({"Name": "github-token"}));
+    for (change, kept, status) in [(put, with, 400), (delete, without, 200)] {
+        let kept = Mock::given(matchers::header("x-amz-target", "secretsmanager.GetResourcePolicy"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(kept));
+        let _kept = kept.mount_as_scoped(&here.localstack).await;
         assert_eq!(here.send(change.signed(&session)).await.status, 200);
         assert_eq!(here.send(get_secret("github-token").signed(&session)).await.status, status);
     }

@@ -37,14 +37,14 @@ async fn what_is_not_emulated_is_refused_and_not_forwarded() {
     let mut copy = s3("PUT", "/a");
     copy.headers.push(("x-amz-copy-source", "/theirs/secret".into()));
     assert_eq!(here.send(copy.signed(&session)).await.status, 501);
-    assert_eq!(here.send(s3("PUT", "/?policy").signed(&session)).await.status, 501);
-    for (service, operation) in [("kms", "TrentService.PutKeyPolicy"), ("kms", "TrentService.CreateGrant")] {
+    assert_eq!(here.send(s3("PUT", "/?cors").signed(&session)).await.status, 501);
+    for (service, operation) in [("kms", "TrentService.CreateKey"), ("kms", "TrentService.CreateGrant")] {
         let mut call = secret("", &json!({"KeyId": "0b1c"}));
         (call.service, call.uri) = (service, format!("https://{service}.ap-northeast-1.amazonaws.com/"));
         call.headers[1].1 = operation.into();
         assert_eq!(here.send(call.signed(&session)).await.error().1, "UnknownOperationException");
     }
-    let mut call = sts("Action=CreateRole&RoleName=x");
+    let mut call = sts("Action=CreateUser&UserName=x");
     (call.service, call.uri) = ("iam", "https://iam.amazonaws.com/".into());
     assert_eq!(here.send(call.signed(&session)).await.status, 400);
     let batch = secret("BatchGetSecretValue", &json!({"SecretIdList": ["github-token"]}));

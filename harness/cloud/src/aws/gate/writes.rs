@@ -1,0 +1,67 @@
+//! Calls that change policies: a document that AWS would refuse is refused, and what was changed is read back.
+
+use super::{Gate, Received, operation::Operation, refusal::Refusal};
+use crate::aws::{inventory::Change, upstream::Answer};
+use iam::{Document, Kind};
+
+impl Gate {
+    /// Refuses a policy that AWS would refuse, and makes sure that IAM knows the account's roles.
+    pub(super) async fn prepare(&self, operation: &Operation, received: &Received) -> Result<(), Refusal> {
+        if let Some((text, kind)) = document(operation, received)
+            && let Err(error) = Document::read(&text, kind)
+        {
+            return Err(Refusal::malformed_document(
+                operation.protocol,
+                error.aws_message().unwrap_or(&error.to_string()),
+            ));
+        }
+        if operation.service == "iam"
+            && let Err(reason) = self.inventory.ask_iam().await
+        {
+            tracing::warn!(reason, "roles could not be put into LocalStack");
+            return Err(Refusal::internal(operation.protocol));
+        }
+        Ok(())
+    }
+
+    /// Reads back what a call has changed.
+    pub(super) async fn reread(&self, operation: &Operation, answer: &Answer) -> Result<(), Refusal> {
+        let Some(change) = change(operation).filter(|_| answer.status.is_success()) else { return Ok(()) };
+        self.inventory.reread(&change).await.map_err(|reason| {
+            tracing::warn!(reason, ?change, "a policy could not be read back");
+            Refusal::internal(operation.protocol)
+        })
+    }
+}
+
+/// The policy that a call brings, and what it is to be.
+fn document(operation: &Operation, received: &Received) -> Option<(String, Kind)> {
+    let text = |field: &str| operation.text(field).map(str::to_owned);
+    let resource = |text: String| (text, Kind::Resource);
+    match (operation.service.as_str(), operation.name.as_str()) {
+        ("iam", "PutRolePolicy") => Some((text("PolicyDocument")?, Kind::Inline)),
+        ("iam", "CreatePolicy" | "CreatePolicyVersion") => Some((text("PolicyDocument")?, Kind::Managed)),
+        ("iam", "UpdateAssumeRolePolicy") => Some((text("PolicyDocument")?, Kind::Trust)),
+        ("iam", "CreateRole") => Some((text("AssumeRolePolicyDocument")?, Kind::Trust)),
+        ("secretsmanager", "PutResourcePolicy") => text("ResourcePolicy").map(resource),
+        ("kms", "PutKeyPolicy") => text("Policy").map(resource),
+        ("s3", "PutBucketPolicy") => Some(resource(String::from_utf8_lossy(&received.body).into_owned())),
+        _ => None,
+    }
+}
+
+/// What of the account's policies a call changes.
+fn change(operation: &Operation) -> Option<Change> {
+    match (operation.service.as_str(), operation.name.as_str()) {
+        ("iam", _) if !operation.only_reads() => Some(Change::Roles),
+        ("secretsmanager", "PutResourcePolicy" | "DeleteResourcePolicy" | "DeleteSecret" | "RestoreSecret") => {
+            operation.secret.clone().map(Change::Secret)
+        }
+        ("secretsmanager", "CreateSecret") => operation.text("Name").map(|name| Change::Secret(name.to_owned())),
+        ("s3", "PutBucketPolicy" | "DeleteBucketPolicy" | "CreateBucket" | "DeleteBucket") => {
+            operation.bucket.clone().map(Change::Bucket)
+        }
+        ("kms", "PutKeyPolicy") => operation.key_id.clone().map(Change::Key),
+        _ => None,
+    }
+}

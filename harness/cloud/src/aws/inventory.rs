@@ -1,0 +1,165 @@
+//! The account's policies as they are now: as the world was raised, and as calls to AWS have changed them since.
+//!
+//! LocalStack holds what was written; a call that changes a policy has it read back before the call is answered, and
+//! nothing else pays for that. Roles are put into LocalStack when somebody first asks IAM: its first answer in a new
+//! account takes more than 100 ms, and most runs never ask.
+
+use super::{
+    roles,
+    upstream::{Answer, LocalStack},
+};
+use crate::{
+    event::Decision,
+    policies::{Account, Decided},
+    world::{Bucket, Key, Secret, Sensitive, World},
+};
+use hyper::{HeaderMap, Method};
+use iam::Policy;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+use tokio::sync::{Mutex, OnceCell};
+
+/// The policies of one account, and where they are kept.
+#[derive(Debug)]
+pub(super) struct Inventory {
+    localstack: LocalStack,
+    world: Mutex<World>,
+    account: RwLock<Arc<Account>>,
+    roles_are_in: OnceCell<()>,
+}
+
+/// What a call has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Roles or managed policies.
+    Roles,
+    /// A secret by its name or ARN.
+    Secret(String),
+    /// A bucket by its name.
+    Bucket(String),
+    /// A KMS key by its id.
+    Key(String),
+}
+
+impl Inventory {
+    /// The policies that a world states.
+    ///
+    /// # Errors
+    /// If AWS would refuse one; the text names it.
+    pub(super) fn new(world: &World, localstack: LocalStack) -> Result<Self, String> {
+        let account = RwLock::new(Arc::new(Account::of(world)?));
+        Ok(Self { localstack, world: Mutex::new(lean(world)), account, roles_are_in: OnceCell::new() })
+    }
+
+    /// Decides what is asked by the policies of this moment.
+    pub(super) fn decide(&self, asked: Decision, session: &[Policy]) -> Decided {
+        self.account().decide(asked, session)
+    }
+
+    /// The policies of this moment.
+    pub(super) fn account(&self) -> Arc<Account> {
+        Arc::clone(&self.account.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts the roles into LocalStack, once.
+    pub(super) async fn ask_iam(&self) -> Result<(), String> {
+        let sow = || async { roles::sow(&*self.world.lock().await, &self.localstack).await };
+        self.roles_are_in.get_or_try_init(sow).await.copied()
+    }
+
+    /// Takes the roles out of LocalStack, if they are in.
+    pub(super) async fn reap(&self) {
+        if self.roles_are_in.initialized() {
+            roles::reap(&self.localstack).await;
+        }
+    }
+
+    /// Reads back what has changed.
+    ///
+    /// # Errors
+    /// If LocalStack doesn't tell, or has a policy that AWS would have refused.
+    pub(super) async fn reread(&self, change: &Change) -> Result<(), String> {
+        let mut world = self.world.lock().await;
+        match change {
+            Change::Roles => world.roles = roles::read(&self.localstack).await?,
+            Change::Secret(id) => self.reread_secrets(&mut world, id).await?,
+            Change::Bucket(name) => self.reread_bucket(&mut world, name).await?,
+            Change::Key(id) => self.reread_key(&mut world, id).await?,
+        }
+        let account = Arc::new(Account::of(&world)?);
+        *self.account.write().unwrap_or_else(PoisonError::into_inner) = account;
+        Ok(())
+    }
+
+    /// An id may be an ARN, and a secret that is gone doesn't tell its name: so each is asked.
+    async fn reread_secrets(&self, world: &mut World, id: &str) -> Result<(), String> {
+        if let Some((name, policy)) = self.secret_policy(&world.region, id).await? {
+            world.secrets.retain(|secret| secret.name != name);
+            let (value, tags) = (Sensitive::default(), BTreeMap::new());
+            world.secrets.push(Secret { name, value, suffix: None, key: None, policy, tags });
+        }
+        let mut secrets = std::mem::take(&mut world.secrets);
+        for secret in &mut secrets {
+            let found = self.secret_policy(&world.region, &secret.name).await?;
+            secret.policy = found.and_then(|(_, policy)| policy);
+        }
+        world.secrets = secrets;
+        Ok(())
+    }
+
+    /// Name and policy of a secret that exists.
+    async fn secret_policy(&self, region: &str, id: &str) -> Result<Option<(String, Option<String>)>, String> {
+        let input = json!({ "SecretId": id });
+        let answer = self.localstack.json(region, "secretsmanager.GetResourcePolicy", &input).await?;
+        if String::from_utf8_lossy(&answer.body).contains("ResourceNotFoundException") {
+            return Ok(None);
+        }
+        let body = parsed(answer, "asking Secrets Manager for a resource policy")?;
+        let text = |field: &str| body[field].as_str().map(str::to_owned);
+        Ok(text("Name").map(|name| (name, text("ResourcePolicy"))))
+    }
+
+    async fn reread_bucket(&self, world: &mut World, name: &str) -> Result<(), String> {
+        let target = format!("/{name}?policy");
+        let scope = ("s3", world.region.as_str());
+        let answer = self.localstack.send(scope, Method::GET, &target, HeaderMap::new(), bytes::Bytes::new()).await?;
+        let missing = String::from_utf8_lossy(&answer.body).contains("<Code>NoSuch");
+        let policy = if missing {
+            None
+        } else {
+            let answer = answer.done(&format!("asking S3 for the policy of `{name}`"))?;
+            Some(String::from_utf8_lossy(&answer.body).into_owned())
+        };
+        world.buckets.retain(|bucket| bucket.name != name);
+        world.buckets.push(Bucket { name: name.to_owned(), objects: BTreeMap::new(), policy });
+        Ok(())
+    }
+
+    async fn reread_key(&self, world: &mut World, id: &str) -> Result<(), String> {
+        let input = json!({ "KeyId": id, "PolicyName": "default" });
+        let answer = self.localstack.json(&world.region, "TrentService.GetKeyPolicy", &input).await?;
+        let body = parsed(answer, "asking KMS for a key's policy")?;
+        let policy = body["Policy"].as_str().unwrap_or_default().to_owned();
+        let id = id.rsplit('/').next().unwrap_or(id);
+        match world.keys.values_mut().find(|key| key.id == id) {
+            Some(key) => key.policy = policy,
+            None => drop(world.keys.insert(id.to_owned(), Key { id: id.to_owned(), policy, enabled: true })),
+        }
+        Ok(())
+    }
+}
+
+/// A world without what bears on no decision and is large.
+fn lean(world: &World) -> World {
+    let mut lean = World { components: Vec::new(), deployments: Vec::new(), faults: Vec::new(), ..world.clone() };
+    lean.buckets.iter_mut().for_each(|bucket| bucket.objects.clear());
+    lean
+}
+
+fn parsed(answer: Answer, doing: &str) -> Result<Value, String> {
+    let answer = answer.done(doing)?;
+    serde_json::from_slice(&answer.body).map_err(|error| format!("{doing}: {error}"))
+}
