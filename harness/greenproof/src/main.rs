@@ -47,7 +47,7 @@ async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
     match arguments.command {
         Command::Run(run) => Box::pin(command::run(run)).await,
         Command::Check(arguments) => check::check(&arguments),
-        Command::Policy { command } => policy::policy(&command),
+        Command::Policy { command } => policy::policy(*command).await,
         Command::Sweep { all } => command::sweep(all).await,
         Command::Bench { runs } => command::bench(runs).await,
         Command::Cloud { role } => command::cloud(role).await,

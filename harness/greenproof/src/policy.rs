@@ -4,12 +4,17 @@
 //! [`source`] reads policies from JSON files, CloudFormation templates and Terraform plans; [`layers`] puts them together
 //! for a request; [`recorded`] has the requests of a run; [`explain`] says why one is allowed or denied.
 
+pub mod change;
 pub mod explain;
+pub mod form;
 pub mod layers;
+pub mod minimise;
 pub mod recorded;
+pub mod slot;
 pub mod source;
 mod template;
 mod terraform;
+pub mod trial;
 
 pub use source::{Found, Role, Source, Written};
 

@@ -15,6 +15,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use tempfile::TempDir;
 
 /// Prove that a Greengrass V2 component installs and runs on a core device, on this machine and without AWS.
 #[derive(Parser)]
@@ -40,7 +41,7 @@ pub(crate) enum Command {
     Policy {
         /// What to do.
         #[command(subcommand)]
-        command: Policy,
+        command: Box<Policy>,
     },
     /// Remove what dead runs left.
     Sweep {
@@ -150,14 +151,19 @@ impl Failure {
     }
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0).ok_or("use a number above 0".into())
 }
 
 pub(crate) async fn run(arguments: Run) -> Result<u8, Failure> {
+    interruptible(Box::pin(run_all(arguments))).await
+}
+
+/// Carries out what raises worlds; they are removed when it fails or is interrupted.
+pub(crate) async fn interruptible<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let mut interrupt = Interrupt::new()?;
     let result = tokio::select! {
-        result = run_all(arguments) => result,
+        result = work => result,
         signal = interrupt.received() => {
             // The run was dropped, and its lease with it, so that a sweep takes what it raised.
             let swept = clean_up().await;
@@ -181,19 +187,7 @@ async fn run_all(arguments: Run) -> Result<u8, Failure> {
     options.install_missing = arguments.install_missing;
     options.patience = arguments.patience.unwrap_or(options.patience);
     let reader: Arc<dyn Reader> = Arc::new(Terminal::new(colour()));
-    let mut scenarios = Vec::new();
-    for path in &arguments.scenarios {
-        scenarios.push(Scenario::load(path)?);
-    }
-    let folder = tempfile::Builder::new().prefix("greenproof-reference-").tempdir().map_err(|error| {
-        Failure::new(exit::ENVIRONMENT, format!("can't make a temporary folder: {error}"), "free some disk space")
-    })?;
-    if scenarios.is_empty() {
-        let path = embedded::reference(folder.path()).map_err(|error| {
-            Failure::new(exit::ENVIRONMENT, format!("can't write the reference scenario: {error}"), "")
-        })?;
-        scenarios.push(Scenario::load(&path)?);
-    }
+    let (scenarios, _folder) = scenarios(&arguments.scenarios)?;
     let stage = Stage::set(options, &*reader).await?;
     let mut outcomes = Vec::new();
     for scenario in scenarios {
@@ -210,6 +204,20 @@ async fn run_all(arguments: Run) -> Result<u8, Failure> {
     }
     write_junit(arguments.junit.as_ref(), &outcomes)?;
     Ok(exit::code(&outcomes))
+}
+
+/// The scenarios of these files; without any, the built-in reference scenario. What it names is in a folder, which has
+/// to be kept until it has run.
+pub(crate) fn scenarios(files: &[PathBuf]) -> Result<(Vec<Scenario>, TempDir), Failure> {
+    let folder = tempfile::Builder::new().prefix("greenproof-reference-").tempdir().map_err(|error| {
+        Failure::new(exit::ENVIRONMENT, format!("can't make a temporary folder: {error}"), "free some disk space")
+    })?;
+    if !files.is_empty() {
+        return Ok((files.iter().map(|path| Scenario::load(path)).collect::<Result<_, _>>()?, folder));
+    }
+    let path = embedded::reference(folder.path())
+        .map_err(|error| Failure::new(exit::ENVIRONMENT, format!("can't write the reference scenario: {error}"), ""))?;
+    Ok((vec![Scenario::load(&path)?], folder))
 }
 
 fn write_junit(file: Option<&PathBuf>, outcomes: &[Outcome]) -> Result<(), Failure> {
@@ -296,7 +304,7 @@ pub(crate) async fn clean_up() -> String {
     }
 }
 
-fn colour() -> bool {
+pub(crate) fn colour() -> bool {
     #[expect(clippy::disallowed_methods, reason = "this is the edge where configuration is read")]
     std::env::var("NO_COLOR").is_err()
 }

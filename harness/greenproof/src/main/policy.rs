@@ -1,27 +1,104 @@
 //! `greenproof policy`: policies in, and what they do.
 
-use super::command::Failure;
+use super::command::{Failure, colour, interruptible, positive, scenarios};
 use clap::{Args, Subcommand};
 use greenproof::{
-    exit,
+    Options, Scenario, Stage, exit,
     policy::{
         self,
+        change::Change,
         explain::{self, Request},
         layers::Layers,
+        minimise::{self, Least, Which},
         recorded,
-        source::Given,
+        slot::{Candidate, Slot},
+        source::{Given, Source},
+        trial::{self, Trial},
     },
+    report::Terminal,
 };
 use std::{
     collections::BTreeMap,
     io::{Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 #[derive(Subcommand)]
 pub(crate) enum Policy {
     /// Say why a request is allowed or denied; exit code 0 if it is allowed, 1 if it is denied.
-    Explain(Box<Explain>),
+    Explain(Explain),
+    /// Run a component under a new policy and say what changes; exit code 1 if it fails under it.
+    Test(Test),
+    /// Find the least policies that keep a scenario green, and prove it by runs.
+    Minimise(Minimise),
+}
+
+#[derive(Args)]
+pub(crate) struct Minimise {
+    /// A scenario file; without one, the built-in reference scenario.
+    scenario: Option<PathBuf>,
+    /// Which policy: role or iot; both unless stated.
+    #[arg(long = "for", value_name = "PLACE", value_parser = which)]
+    place: Option<Which>,
+    /// Write the policies into this folder, as role.json and iot.json.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    runs: Runs,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+fn which(text: &str) -> Result<Which, String> {
+    match text {
+        "role" => Ok(Which::Role),
+        "iot" => Ok(Which::Iot),
+        _ => Err("use role or iot".into()),
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct Test {
+    /// The new policy or role.
+    new: String,
+    /// Scenario files; without any, the built-in reference scenario.
+    scenarios: Vec<PathBuf>,
+    /// The policy or role before; the scenario's own unless stated.
+    #[arg(long, value_name = "OLD")]
+    baseline: Option<String>,
+    /// What it replaces: role, role:NAME, boundary, trust, iot or iot:NAME; the policy of the same name unless stated.
+    #[arg(long = "for", value_name = "PLACE")]
+    place: Option<Slot>,
+    /// Decide the calls of an evidence folder again, without Docker.
+    #[arg(long, value_name = "FOLDER")]
+    recorded: Option<PathBuf>,
+    #[command(flatten)]
+    names: Names,
+    #[command(flatten)]
+    runs: Runs,
+    /// Print one JSON object a scenario.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How scenarios are run.
+#[derive(Args)]
+struct Runs {
+    /// Where evidence folders go, one a run.
+    #[arg(long, value_name = "FOLDER", default_value = "greenproof-evidence")]
+    evidence: PathBuf,
+    /// Wait longer (or shorter) for everything, by this factor.
+    #[arg(long, value_name = "FACTOR", value_parser = positive)]
+    patience: Option<f64>,
+}
+
+impl Runs {
+    fn options(&self) -> Result<Options, Failure> {
+        let mut options = Options::from_environment()?;
+        options.patience = self.patience.unwrap_or(options.patience);
+        Ok(options)
+    }
 }
 
 /// What stands for names in templates.
@@ -109,10 +186,99 @@ impl Names {
     }
 }
 
-pub(crate) fn policy(command: &Policy) -> Result<u8, Failure> {
-    match command {
-        Policy::Explain(arguments) => explain(arguments),
+impl From<trial::Failure> for Failure {
+    fn from(failure: trial::Failure) -> Self {
+        match failure {
+            trial::Failure::Usage(error) => error.into(),
+            trial::Failure::Stage(error) => error.into(),
+            trial::Failure::Fault(what) => Self::new(exit::FAULT, what, ""),
+        }
     }
+}
+
+pub(crate) async fn policy(command: Policy) -> Result<u8, Failure> {
+    match command {
+        Policy::Explain(arguments) => explain(&arguments),
+        Policy::Test(arguments) => test(arguments).await,
+        Policy::Minimise(arguments) => minimise(arguments).await,
+    }
+}
+
+async fn test(arguments: Test) -> Result<u8, Failure> {
+    let (scenarios, _folder) = scenarios(&arguments.scenarios)?;
+    let candidate =
+        |text: &String| Candidate { source: Source::parse(text), given: arguments.names.given(BTreeMap::new()) };
+    let trial = Trial {
+        new: candidate(&arguments.new),
+        old: arguments.baseline.as_ref().map(candidate),
+        slot: arguments.place.clone(),
+    };
+    let changes = if let Some(folder) = &arguments.recorded {
+        again(&trial, scenarios, folder)?
+    } else {
+        interruptible(Box::pin(tried(&trial, scenarios, &arguments.runs))).await?
+    };
+    for change in &changes {
+        print(&if arguments.json {
+            serde_json::to_string(change).expect("a change always serialises") + "\n"
+        } else {
+            change.human()
+        });
+    }
+    Ok(if changes.iter().any(Change::is_a_finding) { exit::FINDING } else { exit::PASSED })
+}
+
+/// One record is of one scenario.
+fn again(trial: &Trial, mut scenarios: Vec<Scenario>, folder: &Path) -> Result<Vec<Change>, Failure> {
+    let (Some(scenario), true) = (scenarios.pop(), scenarios.is_empty()) else {
+        return Err(Failure::new(exit::USAGE, "a record is of one scenario", "name one scenario"));
+    };
+    Ok(vec![trial.again(scenario, &recorded::evidence(folder)?)?])
+}
+
+async fn tried(trial: &Trial, scenarios: Vec<Scenario>, runs: &Runs) -> Result<Vec<Change>, Failure> {
+    // What can't be used is told before anything is raised.
+    for scenario in &scenarios {
+        trial.check(scenario)?;
+    }
+    let reader = Terminal::new(colour());
+    let stage = Stage::set(runs.options()?, &reader).await?;
+    let mut changes = Vec::new();
+    for scenario in scenarios {
+        changes.push(Box::pin(trial.run(&stage, scenario, &runs.evidence, &reader)).await?);
+    }
+    Ok(changes)
+}
+
+async fn minimise(arguments: Minimise) -> Result<u8, Failure> {
+    let (scenarios, _folder) = scenarios(arguments.scenario.as_slice())?;
+    let sought = arguments.place.map_or_else(|| Which::ALL.to_vec(), |which| vec![which]);
+    let options = arguments.runs.options()?;
+    let reader = Terminal::new(colour());
+    for scenario in &scenarios {
+        let evidence = &arguments.runs.evidence;
+        let work = async {
+            let least = Box::pin(minimise::minimise(options.clone(), scenario, &sought, evidence, &reader)).await;
+            least.map_err(Failure::from)
+        };
+        let least = interruptible(Box::pin(work)).await?;
+        if let Some(folder) = &arguments.out {
+            write(&least, folder).map_err(|error| {
+                let message = format!("can't write the policies to `{}`: {error}", folder.display());
+                Failure::new(exit::USAGE, message, "name a folder that can be made")
+            })?;
+        }
+        print(&if arguments.json { format!("{}\n", least.json()) } else { least.human() });
+    }
+    Ok(exit::PASSED)
+}
+
+fn write(least: &Least, folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for (which, document) in least.documents() {
+        std::fs::write(folder.join(format!("{which}.json")), format!("{document:#}\n"))?;
+    }
+    Ok(())
 }
 
 fn explain(arguments: &Explain) -> Result<u8, Failure> {
