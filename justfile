@@ -30,6 +30,10 @@ ran:
 bench: build
     target/x86_64-unknown-linux-gnu/debug/greenproof bench
 
+# What the gate adds to a call, and how many calls it decides and writes down a second.
+bench-gate:
+    cargo bench --package cloud --bench gate > target/gate.jsonl
+
 # What takes longer than a gate may: `just soak runs --seed 1`, `just soak kills --seed 1 --rounds 100`,
 # `just soak conformance --seed 1 --rounds 5`.
 soak *ARGUMENTS: build

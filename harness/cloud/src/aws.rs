@@ -4,6 +4,7 @@
 //! into LocalStack and says ready. Who a caller is, is decided in [`tls`] (certificates) and [`gate`] (signatures);
 //! what it may do by IAM and IoT policies.
 
+pub mod alone;
 mod certificate;
 mod control;
 mod dns;
