@@ -95,7 +95,7 @@ pub async fn run() -> Result<(), Error> {
         tls::serve(Arc::clone(&front), port).await?;
     }
     seed::sow(&world, &localstack).await.map_err(Error::Setup)?;
-    control::serve(Arc::clone(&front.iot), Path::new(SOCKET))?;
+    control::serve(Arc::clone(&front.iot), Arc::clone(&account), Path::new(SOCKET))?;
     emit(What::Ready);
     tokio::select! {
         _ = terminate.recv() => {}

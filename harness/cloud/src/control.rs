@@ -3,9 +3,12 @@
 //! One order and one answer, each one line of JSON, on a connection to a Unix socket in the container. The device can't
 //! reach it. [`ask`] is the client.
 
-use crate::{fault::Fault, world::Deployment};
+use crate::{
+    fault::Fault,
+    world::{Deployment, Policy},
+};
 use serde::{Deserialize, Serialize};
-use std::{io, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
@@ -29,6 +32,24 @@ pub enum Control {
     Fault(Fault),
     /// End a fault by its name, such as `s3.503`; one that is over already is no error.
     FaultEnd(String),
+    /// Give a role, or the device's certificate, other policies.
+    Policies(PolicyChange),
+}
+
+/// Policies in place of those that there are; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyChange {
+    /// The role.
+    pub role: String,
+    /// Texts of its identity policies by name.
+    pub policies: Option<BTreeMap<String, String>>,
+    /// Its trust policy's text.
+    pub trust: Option<String>,
+    /// Its permissions boundary.
+    pub boundary: Option<Policy>,
+    /// Texts of the IoT policies attached to the certificate, by name.
+    pub thing_policies: Option<BTreeMap<String, String>>,
 }
 
 /// What became of an order.
@@ -52,6 +73,8 @@ pub enum Answer {
         /// Its name.
         name: String,
     },
+    /// The policies count.
+    Changed,
     /// The fault is off.
     Sound {
         /// Its name.

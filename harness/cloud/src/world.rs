@@ -83,6 +83,9 @@ pub struct World {
     pub components: Vec<Component>,
     /// The deployments that wait for the device, in the order of their creation.
     pub deployments: Vec<Deployment>,
+    /// Whether what policies deny is let through and only written down.
+    #[serde(default)]
+    pub soft: bool,
     /// What goes wrong from the start.
     #[serde(default)]
     pub faults: Vec<Fault>,

@@ -10,14 +10,17 @@ use crate::{
     evidence::{
         Ending, Evidence, Output, Progress, StepSeen, Timing,
         log::{self, Millis, Span},
-        reported_states,
+        recovery, reported_states,
     },
     report::{Reader, Told},
     scenario::{Action, Condition, Step},
     stage::Error,
     verdict,
 };
-use cloud::{control::Control, event::What};
+use cloud::{
+    control::{Control, PolicyChange},
+    event::What,
+};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -145,6 +148,14 @@ impl<'a> Course<'a> {
             Action::Fault(_) if index < self.environment.plan.scenario.opening() => {}
             Action::Fault(fault) => self.order(&Control::Fault(fault.clone())).await?,
             Action::FaultEnd(name) => self.order(&Control::FaultEnd(name.to_string())).await?,
+            Action::Policy(change) => {
+                let role = self.environment.plan.scenario.aws.role.name.clone();
+                self.order(&Control::Policies(PolicyChange { role, ..change.clone() })).await?;
+                if step.expect.recovers_within.is_some() {
+                    let recovered = self.see(self.patience, || self.recovery(beginning)).await?;
+                    recovered.ok_or_else(|| self.stuck("the device to recover", Some(beginning)))?;
+                }
+            }
         }
         // A step that expects how the deployment under way ends waits for its end.
         let ends = step.expect.deployment.as_deref().is_some_and(Progress::is_end);
@@ -258,6 +269,12 @@ impl<'a> Course<'a> {
         Progress::of(&self.deployment.as_ref()?.id, &self.environment.journal.events())
     }
 
+    /// How long the device took until it was allowed again what it was denied before a step.
+    fn recovery(&self, beginning: Beginning) -> Option<f64> {
+        let clock = self.environment.plan.scenario.device.clock;
+        recovery::after(&self.environment.journal.events(), beginning.time, clock)
+    }
+
     fn core_log(&self) -> String {
         self.environment.logs.text("greengrass")
     }
@@ -281,6 +298,7 @@ impl<'a> Course<'a> {
             states: self.states(),
             present,
             output,
+            recovery: matches!(step.action, Action::Policy(_)).then(|| self.recovery(beginning)).flatten(),
         }
     }
 

@@ -5,11 +5,12 @@
 pub mod folder;
 pub mod log;
 pub mod progress;
+pub mod recovery;
 
 pub use progress::Progress;
 
 use crate::redact::Redactor;
-use cloud::event::{ApiCall, Event, What};
+use cloud::event::{ApiCall, Decision, Event, What};
 use log::{Millis, Span};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
@@ -50,6 +51,13 @@ pub struct Evidence {
     pub timings: Vec<Timing>,
 }
 
+impl Evidence {
+    /// Every decision on a policy, in order of time.
+    pub fn decisions(&self) -> impl Iterator<Item = &Decision> {
+        self.events.iter().flat_map(|event| recovery::decisions(&event.what))
+    }
+}
+
 /// What was seen of a step.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StepSeen {
@@ -67,6 +75,9 @@ pub struct StepSeen {
     pub present: Vec<String>,
     /// What the step's command gave.
     pub output: Option<Output>,
+    /// Seconds of the device's time from the beginning of the step until all was allowed again that was denied before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<f64>,
 }
 
 impl StepSeen {

@@ -163,6 +163,7 @@ impl Plan {
             role_aliases: aws.alias.exists.then(|| (aws.alias.name.clone(), alias)).into_iter().collect(),
             roles: account::roles(aws),
             keys: self.keys.clone(),
+            soft: aws.soft,
             scps: aws.scps.clone(),
             rcps: aws.rcps.clone(),
             secrets: account::secrets(aws, &self.tokens),

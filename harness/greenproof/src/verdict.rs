@@ -2,6 +2,7 @@
 //!
 //! Every finding is reported, not the first; each says what was expected and what was seen instead.
 
+mod soft;
 mod step;
 
 pub(crate) use step::step;
@@ -76,6 +77,10 @@ pub enum Kind {
     Package,
     /// Something was asked of a name or address outside the emulated world.
     Outside,
+    /// What a run that enforces no policy let through.
+    Soft,
+    /// The device didn't recover from a denial in time.
+    Recovery,
     /// A secret where it must not be.
     Leak,
 }
@@ -93,6 +98,8 @@ impl fmt::Display for Kind {
             Self::Call => "call",
             Self::Package => "package",
             Self::Outside => "outside",
+            Self::Soft => "soft",
+            Self::Recovery => "recovery",
             Self::Leak => "leak",
         })
     }
@@ -111,6 +118,9 @@ pub fn judge(scenario: &Scenario, evidence: &Evidence) -> Verdict {
     findings.extend(expect.calls.iter().filter_map(|call| called(call, &scenario.aws.role.name, evidence)));
     findings.extend(expect.packages.iter().flat_map(|package| installed(package, evidence)));
     findings.extend(outside(evidence));
+    if scenario.aws.soft {
+        findings.extend(soft::let_through(evidence));
+    }
     findings.extend(evidence.leaks.iter().map(|leak| Finding {
         kind: Kind::Leak,
         expected: format!("{} stays out of logs", leak.secret),

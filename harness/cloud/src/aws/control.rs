@@ -1,6 +1,6 @@
 //! The socket on which the role takes orders.
 
-use super::{Error, iot::Iot};
+use super::{Error, inventory::Inventory, iot::Iot};
 use crate::control::{Answer, Control};
 use std::{io, path::Path, sync::Arc};
 use tokio::{
@@ -15,13 +15,13 @@ const MAX_ORDER: u64 = 4 * 1024 * 1024;
 ///
 /// # Errors
 /// When the socket can't be made.
-pub(super) fn serve(iot: Arc<Iot>, socket: &Path) -> Result<(), Error> {
+pub(super) fn serve(iot: Arc<Iot>, inventory: Arc<Inventory>, socket: &Path) -> Result<(), Error> {
     let listener = listen(socket).map_err(Error::io("listening for orders"))?;
     tokio::spawn(async move {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    tokio::spawn(take(Arc::clone(&iot), stream));
+                    tokio::spawn(take(Arc::clone(&iot), Arc::clone(&inventory), stream));
                 }
                 Err(error) => tracing::warn!(%error, "an order could not be taken"),
             }
@@ -43,26 +43,35 @@ fn listen(socket: &Path) -> io::Result<UnixListener> {
     UnixListener::bind(socket)
 }
 
-async fn take(iot: Arc<Iot>, stream: UnixStream) {
+async fn take(iot: Arc<Iot>, inventory: Arc<Inventory>, stream: UnixStream) {
     let (reading, mut writing) = stream.into_split();
     let mut line = Vec::new();
     let read = BufReader::new(reading.take(MAX_ORDER)).read_until(b'\n', &mut line).await;
-    let answer = read.map_err(|error| error.to_string()).and_then(|_| carry_out(&iot, &line));
+    let answer = match read {
+        Ok(_) => carry_out(&iot, &inventory, &line).await,
+        Err(error) => Err(error.to_string()),
+    };
     let Ok(answer) = serde_json::to_vec(&answer) else { return };
     if let Err(error) = writing.write_all(&answer).await {
         tracing::warn!(%error, "nobody waited for the answer to an order");
     }
 }
 
-fn carry_out(iot: &Iot, order: &[u8]) -> Result<Answer, String> {
+async fn carry_out(iot: &Iot, inventory: &Inventory, order: &[u8]) -> Result<Answer, String> {
     let order: Control = serde_json::from_slice(order).map_err(|error| format!("this is no order: {error}"))?;
-    iot.control(order)
+    match order {
+        Control::Policies(change) => inventory.change(change).await.map(|()| Answer::Changed),
+        other => iot.control(other),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{
-        super::iot::tests::{everything, iot},
+        super::{
+            iot::tests::{everything, iot, world},
+            upstream::LocalStack,
+        },
         *,
     };
     use crate::control::{self, ask};
@@ -79,7 +88,9 @@ mod tests {
         let socket = folder.path().join("run/control.sock");
         for _ in 0..2 {
             // A restarted container finds the socket of the process before.
-            serve(iot(&everything(), &[]), &socket).unwrap();
+            let world = world(&everything(), &[]);
+            let inventory = Arc::new(Inventory::new(&world, LocalStack::new(&world)).unwrap());
+            serve(iot(&everything(), &[]), inventory, &socket).unwrap();
         }
         let deploy = order(json!({"deploy": {"id": "t", "target": "thing", "components": {}}}));
         let configuration_arn = "arn:aws:greengrass:ap-northeast-1:123456789012:configuration:thing/Core:1".to_owned();
@@ -91,6 +102,8 @@ mod tests {
         assert_eq!(ask(&socket, &cancel).await.unwrap(), Answer::Canceled { deployment: "d-1".to_owned() });
         let refused = ask(&socket, &order(json!({"cancel": {"deployment": "none"}}))).await.unwrap_err();
         assert_eq!(refused.to_string(), "there is no deployment `none`");
+        let refused = ask(&socket, &order(json!({"policies": {"role": "none"}}))).await.unwrap_err();
+        assert_eq!(refused.to_string(), "there is no role `none`");
         let missing = ask(&folder.path().join("none.sock"), &cancel).await.unwrap_err();
         assert!(matches!(missing, control::Error::Io(_)), "{missing}");
     }

@@ -271,7 +271,7 @@ impl Gate {
             return Err(self.no_such_key(call));
         }
         Self::may_be_assumed(operation)?;
-        if !decided.decision.is_allowed() {
+        if !decided.decision.may_go_on() {
             return Err(Refusal::denied(operation, decided));
         }
         match operation.answerer {

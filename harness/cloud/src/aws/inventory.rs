@@ -9,6 +9,7 @@ use super::{
     upstream::{Answer, LocalStack},
 };
 use crate::{
+    control::PolicyChange,
     event::Decision,
     policies::{Account, Decided},
     world::{Bucket, Key, Secret, Sensitive, World},
@@ -29,6 +30,8 @@ pub(super) struct Inventory {
     world: Mutex<World>,
     account: RwLock<Arc<Account>>,
     roles_are_in: OnceCell<()>,
+    /// Whether what is denied is let through.
+    soft: bool,
 }
 
 /// What a call has changed.
@@ -51,12 +54,23 @@ impl Inventory {
     /// If AWS would refuse one; the text names it.
     pub(super) fn new(world: &World, localstack: LocalStack) -> Result<Self, String> {
         let account = RwLock::new(Arc::new(Account::of(world)?));
-        Ok(Self { localstack, world: Mutex::new(lean(world)), account, roles_are_in: OnceCell::new() })
+        Ok(Self {
+            localstack,
+            world: Mutex::new(lean(world)),
+            account,
+            roles_are_in: OnceCell::new(),
+            soft: world.soft,
+        })
     }
 
     /// Decides what is asked by the policies of this moment.
     pub(super) fn decide(&self, asked: Decision, session: &[Policy]) -> Decided {
-        self.account().decide(asked, session)
+        let mut decided = self.account().decide(asked, session);
+        if self.soft && !decided.decision.is_allowed() {
+            decided.decision.let_through = true;
+            decided.clause = None;
+        }
+        decided
     }
 
     /// The policies of this moment.
@@ -68,6 +82,28 @@ impl Inventory {
     pub(super) async fn ask_iam(&self) -> Result<(), String> {
         let sow = || async { roles::sow(&*self.world.lock().await, &self.localstack).await };
         self.roles_are_in.get_or_try_init(sow).await.copied()
+    }
+
+    /// Changes policies as the account's owner does.
+    ///
+    /// # Errors
+    /// If there is no such role, AWS would refuse a policy, or LocalStack doesn't take it.
+    pub(super) async fn change(&self, change: PolicyChange) -> Result<(), String> {
+        let mut world = self.world.lock().await;
+        let mut changed = world.clone();
+        let PolicyChange { role: name, policies, trust, boundary, thing_policies } = change;
+        let role = changed.roles.get_mut(&name).ok_or_else(|| format!("there is no role `{name}`"))?;
+        role.policies = policies.unwrap_or_else(|| std::mem::take(&mut role.policies));
+        role.trust = trust.unwrap_or_else(|| std::mem::take(&mut role.trust));
+        role.boundary = boundary.or_else(|| role.boundary.take());
+        changed.thing.policies = thing_policies.unwrap_or_else(|| std::mem::take(&mut changed.thing.policies));
+        let account = Arc::new(Account::of(&changed)?);
+        if self.roles_are_in.initialized() {
+            roles::sow(&changed, &self.localstack).await?;
+        }
+        *world = changed;
+        *self.account.write().unwrap_or_else(PoisonError::into_inner) = account;
+        Ok(())
     }
 
     /// Takes the roles out of LocalStack, if they are in.

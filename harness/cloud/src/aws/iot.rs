@@ -118,7 +118,7 @@ impl Iot {
             context.push(("iot:Connection.Thing.IsAttached", "true"));
         }
         let decision = self.certificate.decide(peer, action, &resource, &context);
-        let allowed = decision.is_allowed();
+        let allowed = decision.may_go_on();
         emit(What::Mqtt {
             client: client.to_owned(),
             action: action.to_owned(),
@@ -141,6 +141,8 @@ impl Iot {
                 self.faults.end(&name);
                 return Ok(Answer::Sound { name });
             }
+            // They are not IoT's alone.
+            Control::Policies(_) => return Err("policies are not changed here".to_owned()),
             Control::Deploy(deployment) => {
                 let (configuration_arn, replies) = reserved.deploy(&deployment)?;
                 (Answer::Deployed { deployment: deployment.id, configuration_arn }, replies)

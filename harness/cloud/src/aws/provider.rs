@@ -129,7 +129,7 @@ impl Provider {
         let World { region, account, .. } = &*self.world;
         let resource = format!("arn:aws:iot:{region}:{account}:rolealias/{alias}");
         let decision = self.certificate.decide(peer, "iot:AssumeRoleWithCertificate", &resource, &[]);
-        if !decided.alias.insert(decision).is_allowed() {
+        if !decided.alias.insert(decision).may_go_on() {
             return Err(Refusal(403, None, "Access Denied"));
         }
         let alias = self.world.role_aliases.get(alias).ok_or(Refusal(404, None, "Role alias does not exist"))?;
@@ -142,7 +142,7 @@ impl Provider {
             .with("aws:SourceAccount", account.as_str())
             .with("credentials-iot:AwsCertificateId", self.certificate.id());
         asked.resource_account = Some(account.clone());
-        if !decided.role.insert(self.account.decide(asked, &[]).decision).is_allowed() {
+        if !decided.role.insert(self.account.decide(asked, &[]).decision).may_go_on() {
             return Err(refused());
         }
         if alias.duration_seconds > role.max_session_seconds {

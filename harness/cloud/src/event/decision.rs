@@ -33,6 +33,9 @@ pub struct Decision {
     pub session: Vec<String>,
     /// How it came out.
     pub outcome: Outcome,
+    /// Whether it was let through although it was denied, in a world whose policies are not enforced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub let_through: bool,
     /// The layer of a denial as [`iam::Layer`] shows it, such as `identity`; absent if it is allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
@@ -76,6 +79,7 @@ impl Decision {
             context: BTreeMap::new(),
             session: Vec::new(),
             outcome: Outcome::ImplicitlyDenied,
+            let_through: false,
             layer: None,
             statement: None,
         }
@@ -88,10 +92,16 @@ impl Decision {
         self
     }
 
-    /// Whether the request may go on.
+    /// Whether policies allow the request.
     #[must_use]
     pub fn is_allowed(&self) -> bool {
         self.outcome == Outcome::Allowed
+    }
+
+    /// Whether the request may go on.
+    #[must_use]
+    pub fn may_go_on(&self) -> bool {
+        self.is_allowed() || self.let_through
     }
 
     /// The request as [`iam::decide`] takes it.

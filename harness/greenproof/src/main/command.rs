@@ -74,6 +74,9 @@ pub(crate) struct Run {
     /// Install host tools that are missing (debootstrap) instead of naming them.
     #[arg(long)]
     install_missing: bool,
+    /// Enforce no policy: let through what is denied, and tell all of it at the end.
+    #[arg(long)]
+    soft: bool,
     /// Where evidence folders go, one a scenario.
     #[arg(long, value_name = "FOLDER", default_value = "greenproof-evidence")]
     evidence: PathBuf,
@@ -187,7 +190,10 @@ async fn run_all(arguments: Run) -> Result<u8, Failure> {
     options.install_missing = arguments.install_missing;
     options.patience = arguments.patience.unwrap_or(options.patience);
     let reader: Arc<dyn Reader> = Arc::new(Terminal::new(colour()));
-    let (scenarios, _folder) = scenarios(&arguments.scenarios)?;
+    let (mut scenarios, _folder) = scenarios(&arguments.scenarios)?;
+    for scenario in &mut scenarios {
+        scenario.aws.soft |= arguments.soft;
+    }
     let stage = Stage::set(options, &*reader).await?;
     let mut outcomes = Vec::new();
     for scenario in scenarios {

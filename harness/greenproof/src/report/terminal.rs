@@ -50,7 +50,8 @@ impl Terminal {
     fn step(&self, index: usize, seen: &StepSeen, as_expected: bool, took: Duration) {
         let deployment = seen.deployment.as_ref().map(|progress| progress.status.clone());
         let exit = seen.output.as_ref().map(|output| format!("exit code {}", output.exit));
-        let came = exit.or(deployment).map_or_else(String::new, |came| format!(": {came}"));
+        let recovery = seen.recovery.map(|seconds| format!("recovered after {seconds:.0} s of device time"));
+        let came = recovery.or(exit).or(deployment).map_or_else(String::new, |came| format!(": {came}"));
         let action = shortened(&seen.action, 58_usize.saturating_sub(came.chars().count()));
         self.done(as_expected, &format!("step {}", index + 1), &format!("{action}{came}"), took);
     }

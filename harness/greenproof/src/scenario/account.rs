@@ -13,6 +13,8 @@ pub struct Aws {
     pub account: Option<String>,
     /// The region.
     pub region: String,
+    /// Whether what policies deny is let through, to be told at the end.
+    pub soft: bool,
     /// The token exchange role.
     pub role: Role,
     /// The role alias that leads to it.

@@ -2,6 +2,7 @@
 
 use super::{Line, text};
 use cloud::{
+    control::PolicyChange,
     fault::{Fault, Kind},
     world::{FailureHandling, Wanted},
 };
@@ -40,6 +41,8 @@ pub enum Action {
     Fault(Fault),
     /// Ends a fault.
     FaultEnd(Kind),
+    /// Puts other policies in place of those that there are.
+    Policy(PolicyChange),
 }
 
 /// A deployment to create.
@@ -119,6 +122,8 @@ pub struct Expect {
     pub prints: Option<Vec<String>>,
     /// Texts that its standard output or error contains.
     pub says: Vec<String>,
+    /// Seconds of the device's time within which all is allowed again that was denied before the policies changed.
+    pub recovers_within: Option<f64>,
 }
 
 /// The state of a component that the device does not have.
@@ -224,6 +229,7 @@ impl fmt::Display for Action {
             Self::Await(condition) => write!(f, "await {condition}"),
             Self::Fault(fault) => write!(f, "fault {fault}"),
             Self::FaultEnd(name) => write!(f, "end of fault {name}"),
+            Self::Policy(_) => f.write_str("change the policies"),
         }
     }
 }

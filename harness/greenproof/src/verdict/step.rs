@@ -21,6 +21,7 @@ pub(crate) fn step(step: &Step, seen: &StepSeen, logs: Logs<'_>) -> Vec<Finding>
     findings.extend(expect.logs.iter().filter_map(|line| logged(line, seen, logs)));
     findings.extend(expect.lines.iter().filter_map(|line| printed(line, seen, logs)));
     findings.extend(seen.output.iter().flat_map(|output| command(expect, output)));
+    findings.extend(recovered(expect, seen));
     findings
 }
 
@@ -100,6 +101,16 @@ fn printed(line: &Line, seen: &StepSeen, logs: Logs<'_>) -> Option<Finding> {
         None => "it printed nothing".into(),
     };
     Some(finding(Kind::Line, expected, seen))
+}
+
+fn recovered(expect: &Expect, seen: &StepSeen) -> Option<Finding> {
+    let limit = expect.recovers_within?;
+    let told = match seen.recovery {
+        Some(seconds) if seconds <= limit => return None,
+        Some(seconds) => format!("it recovered after {seconds:.0} s"),
+        None => "it did not recover".to_owned(),
+    };
+    Some(finding(Kind::Recovery, format!("the device recovers within {limit} s of its time"), told))
 }
 
 fn command(expect: &Expect, output: &Output) -> Vec<Finding> {

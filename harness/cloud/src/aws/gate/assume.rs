@@ -135,7 +135,7 @@ impl Gate {
             if needed {
                 let asked = Decision { action: action.to_owned(), ..allowed.clone() };
                 let decided = self.further(call, asked);
-                if !decided.decision.is_allowed() {
+                if !decided.decision.may_go_on() {
                     return Err(Refusal::denied(operation, &decided));
                 }
             }

@@ -28,7 +28,7 @@ impl Gate {
         let listing = call.operation.listing();
         let asked = Decision { action: listing.action.clone(), resource: listing.resource.clone(), ..read.clone() };
         let decided = self.further(call, asked);
-        if decided.decision.is_allowed() { Ok(()) } else { Err(Refusal::denied(&listing, &decided)) }
+        if decided.decision.may_go_on() { Ok(()) } else { Err(Refusal::denied(&listing, &decided)) }
     }
 
     /// The tags of the object that is asked for, where a policy asks for them.

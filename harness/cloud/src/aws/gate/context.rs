@@ -124,7 +124,7 @@ impl Gate {
     pub(super) fn decide(&self, caller: &Caller, asked: Decision) -> Decided {
         let limits = caller.session.as_ref().map(|session| session.limits.as_slice()).unwrap_or_default();
         let limits: Vec<_> = limits.iter().map(|Limit { policy, .. }| policy.clone()).collect();
-        self.account().decide(asked, &limits)
+        self.inventory.decide(asked, &limits)
     }
 
     /// Decides what a call needs besides, and writes it down with it.

@@ -102,7 +102,7 @@ where
     let body = Limited::new(body, MAX_BODY).collect().await;
     let body = body.map(Collected::to_bytes).map_err(|error| error.to_string());
     let decision = known.then(|| decide(iot, peer, &call));
-    let allowed = decision.as_ref().is_some_and(Decision::is_allowed);
+    let allowed = decision.as_ref().is_some_and(Decision::may_go_on);
     let answer = perform(iot, &mut call, body, allowed);
     let status = answer.as_ref().map_or_else(|failure| failure.status, |_| StatusCode::OK).as_u16();
     let (operation, decision) = (call.operation.to_owned(), decision.map(Box::new));

@@ -31,7 +31,7 @@ pub(in crate::aws) fn everything() -> Value {
     ]})
 }
 
-pub(super) fn world(policy: &Value, recipes: &[&str]) -> World {
+pub(in crate::aws) fn world(policy: &Value, recipes: &[&str]) -> World {
     let certificate = rcgen::generate_simple_self_signed(["core".to_owned()]).unwrap().cert.pem();
     let components: Vec<_> = recipes.iter().map(|recipe| json!({"recipe": recipe, "public": false})).collect();
     serde_json::from_value(json!({

@@ -7,6 +7,7 @@ use crate::scenario::{
     Error, Scenario,
     account::{Alias, Aws, Bucket, Key, Policy, Role, Secret},
 };
+use cloud::control::PolicyChange;
 use iam::{Document, Kind};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,6 +24,7 @@ pub(super) fn bare() -> Aws {
     Aws {
         account: None,
         region: String::new(),
+        soft: false,
         role: bare_role("GreengrassV2TokenExchangeRole"),
         alias: Alias { name: "GreengrassV2TokenExchangeRoleAlias".into(), exists: true, duration: 3600 },
         roles: Vec::new(),
@@ -56,6 +58,7 @@ impl Layer<'_> {
             aws.account = Some(account.get_ref().clone());
         }
         set(&mut aws.region, table.region);
+        set(&mut aws.soft, table.soft);
         self.apply_token_exchange(table.role, aws)?;
         if let Some(roles) = table.roles {
             aws.roles = roles.into_iter().map(|(name, role)| self.role(&name, &role)).collect::<Result<_, _>>()?;
@@ -136,6 +139,17 @@ impl Layer<'_> {
             role.max_session = self.seconds(seconds, 3600..=43_200)?;
         }
         Ok(())
+    }
+
+    /// The policies of a step; the role's name is filled in by the whole scenario.
+    pub(super) fn policy_change(&self, table: &table::Policy) -> Result<PolicyChange, Error> {
+        Ok(PolicyChange {
+            role: String::new(),
+            policies: table.policies.as_ref().map(|all| self.policies(all, Kind::Inline)).transpose()?,
+            trust: table.trust.as_ref().map(|path| Ok(self.policy(path, Kind::Trust)?.text)).transpose()?,
+            boundary: table.boundary.as_ref().map(|path| self.policy(path, Kind::Boundary)).transpose()?,
+            thing_policies: table.thing_policies.as_ref().map(|all| self.policies(all, Kind::Iot)).transpose()?,
+        })
     }
 
     fn key(&self, table: &table::Key) -> Result<Key, Error> {

@@ -33,7 +33,7 @@ impl Layer<'_> {
     /// A `[[step]]`.
     pub(super) fn step(&self, table: Spanned<table::Step>) -> Result<Step, Error> {
         let span = table.span();
-        let table::Step { deploy, cancel, run, user, cli, kill, awaited, fault, fault_end, expect } =
+        let table::Step { deploy, cancel, run, user, cli, kill, awaited, fault, fault_end, policy, expect } =
             table.into_inner();
         let user_span = user.as_ref().map(Spanned::span);
         let mut actions = Vec::new();
@@ -61,6 +61,9 @@ impl Layer<'_> {
         if let Some(name) = fault_end {
             actions.push(Action::FaultEnd(self.fault(&name)?));
         }
+        if let Some(policy) = policy {
+            actions.push(Action::Policy(self.policy_change(&policy)?));
+        }
         match cancel {
             Some(cancel) if *cancel.get_ref() => actions.push(Action::Cancel),
             Some(cancel) => {
@@ -69,7 +72,7 @@ impl Layer<'_> {
             None => {}
         }
         let Ok([action]) = <[Action; 1]>::try_from(actions) else {
-            let hint = "state one of `deploy`, `run`, `cli`, `cancel`, `kill`, `await`, `fault`, `fault_end`";
+            let hint = "state one of `deploy`, `run`, `cli`, `cancel`, `kill`, `await`, `fault`, `fault_end`, `policy`";
             return Err(self.error(Some(span), "a step has exactly one action", hint));
         };
         Ok(Step { expect: self.expect(expect, &action)?, action })
@@ -195,6 +198,11 @@ impl Layer<'_> {
                 "use `run` or `cli`",
             ));
         }
+        if let Some(recovers) = &table.recovers_within
+            && !matches!(action, Action::Policy(_))
+        {
+            return Err(self.error(Some(recovers.span()), "a device recovers from other policies", "use `policy`"));
+        }
         self.layer_expect(table, &mut expect)?;
         Ok(expect)
     }
@@ -230,6 +238,7 @@ impl Layer<'_> {
         set(&mut expect.lines, table.line);
         expect.exit = table.exit.map(Spanned::into_inner).or(expect.exit);
         expect.prints = table.prints.map(Spanned::into_inner).or(expect.prints.take());
+        expect.recovers_within = table.recovers_within.map(Spanned::into_inner).or(expect.recovers_within);
         if let Some(says) = table.says {
             expect.says = self.texts(says)?;
         }

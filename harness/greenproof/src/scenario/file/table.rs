@@ -50,6 +50,7 @@ pub(super) struct Device {
 pub(super) struct Aws {
     pub(super) account: Option<Spanned<String>>,
     pub(super) region: Option<String>,
+    pub(super) soft: Option<bool>,
     #[serde(default)]
     pub(super) role: TokenExchangeRole,
     pub(super) roles: Option<BTreeMap<Spanned<String>, Role>>,
@@ -191,8 +192,19 @@ pub(super) struct Step {
     pub(super) awaited: Option<Spanned<Condition>>,
     pub(super) fault: Option<Spanned<String>>,
     pub(super) fault_end: Option<Spanned<String>>,
+    pub(super) policy: Option<Policy>,
     #[serde(default)]
     pub(super) expect: Expect,
+}
+
+/// Policies in place of those of the token exchange role and of the certificate.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Policy {
+    pub(super) policies: Option<Files>,
+    pub(super) trust: Option<Spanned<PathBuf>>,
+    pub(super) boundary: Option<Spanned<PathBuf>>,
+    pub(super) thing_policies: Option<Files>,
 }
 
 #[derive(Deserialize)]
@@ -241,6 +253,7 @@ pub(super) struct Expect {
     pub(super) exit: Option<Spanned<i64>>,
     pub(super) prints: Option<Spanned<Vec<String>>>,
     pub(super) says: Option<Spanned<Value>>,
+    pub(super) recovers_within: Option<Spanned<f64>>,
     pub(super) call: Option<Vec<Call>>,
     pub(super) package: Option<Vec<Package>>,
 }
@@ -249,7 +262,20 @@ impl Expect {
     /// Whether it says something of a step, beyond what is held against the whole run.
     pub(super) const fn is_of_a_step(&self) -> bool {
         let Self {
-            deployment, detailed, stack, types, cause, components, states, log, line, exit, prints, says, ..
+            deployment,
+            detailed,
+            stack,
+            types,
+            cause,
+            components,
+            states,
+            log,
+            line,
+            exit,
+            prints,
+            says,
+            recovers_within,
+            ..
         } = self;
         deployment.is_some()
             || detailed.is_some()
@@ -263,6 +289,7 @@ impl Expect {
             || exit.is_some()
             || prints.is_some()
             || says.is_some()
+            || recovers_within.is_some()
     }
 }
 

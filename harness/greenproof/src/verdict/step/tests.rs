@@ -30,6 +30,7 @@ fn good() -> Expect {
         exit: Some(3),
         prints: Some(vec!["one".into(), "two".into()]),
         says: vec!["tw".into(), "trouble".into()],
+        recovers_within: Some(61.0),
     }
 }
 
@@ -51,6 +52,7 @@ fn seen() -> StepSeen {
         states: BTreeMap::from([("A".into(), "FINISHED".into())]),
         present: vec!["A".into()],
         output: Some(output),
+        recovery: Some(61.0),
     }
 }
 
@@ -71,7 +73,7 @@ fn what_was_seen_is_as_expected() {
 #[test]
 fn each_other_expectation_is_a_finding() {
     type Change = fn(&mut Expect);
-    let changes: [(Change, Kind); 14] = [
+    let changes: [(Change, Kind); 15] = [
         (|e| e.deployment = Some("SUCCEEDED".into()), Kind::Deployment),
         (|e| e.detailed = Some("FAILED_ROLLBACK_COMPLETE".into()), Kind::Deployment),
         (|e| e.stack.iter_mut().for_each(Vec::clear), Kind::Deployment),
@@ -86,6 +88,7 @@ fn each_other_expectation_is_a_finding() {
         (|e| e.exit = None, Kind::Command),
         (|e| e.prints = Some(vec!["two".into()]), Kind::Command),
         (|e| e.says.push("three".into()), Kind::Command),
+        (|e| e.recovers_within = Some(60.0), Kind::Recovery),
     ];
     for (index, (change, kind)) in changes.into_iter().enumerate() {
         assert_eq!(kinds(change), [kind], "change {index}");
