@@ -97,6 +97,26 @@ pub async fn conforms(file: &Path) -> anyhow::Result<Scenario> {
     Ok(scenario)
 }
 
+/// Runs a scenario, which must pass, or fail for exactly the reasons that it states.
+///
+/// # Errors
+/// When it does not, with what differs and the logs.
+pub async fn as_stated(file: &Path) -> anyhow::Result<Scenario> {
+    // What waits for nothing to happen needs little of the patience that a person has.
+    const IMPATIENCE: f64 = 0.07;
+    let scenario = Scenario::load(file).map_err(|error| anyhow::anyhow!("{error}\n  hint: {}", error.hint))?;
+    let waits = scenario.must_fail.iter().flat_map(|fails| &fails.says).any(|says| says.contains("still waiting"));
+    let evidence = run(&scenario, if waits { IMPATIENCE } else { 1.0 }).await?;
+    let verdict = judge(&scenario, &evidence);
+    let differences = match (&scenario.must_fail, &verdict) {
+        (None, Verdict::Passed) => Vec::new(),
+        (None, other) => vec![format!("{other:#?}")],
+        (Some(fails), _) => fails.differences(&verdict, &evidence),
+    };
+    anyhow::ensure!(differences.is_empty(), "{}\n{}", differences.join("\n"), logs(&evidence));
+    Ok(scenario)
+}
+
 /// What was seen of the steps and the logs, which tell most when a trial fails.
 #[must_use]
 pub fn logs(evidence: &Evidence) -> String {

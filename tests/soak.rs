@@ -5,11 +5,13 @@
 //! | `runs` | runs the reference scenario, which must pass |
 //! | `kills` | runs it, kills it after a while that the seed chooses, and sweeps: nothing may be left |
 //! | `conformance` | runs every conformance case, two at a time, in an order that the seed chooses |
+//! | `policies` | runs the reference scenario under every policy variant, two at a time, in an order that the seed chooses |
 //! | `core-kills` | kills the core of one world in each phase of its deployments; 13 rounds are over 200 kills |
 //!
 //! The number of rounds done is kept in `target/soak/NAME-SEED`, so that a run that was stopped goes on.
 
 use anyhow::{Context, Result, bail, ensure};
+use greenproof::Scenario;
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -17,9 +19,9 @@ use std::{
     time::{Duration, Instant},
 };
 use tests::{
-    block_on, conformance_cases, conforms,
+    as_stated, block_on, conformance_cases, conforms, fixture,
     kills::{Phase, Table, World},
-    program, random, stage,
+    program, random, scenario_files, stage,
 };
 
 fn main() -> Result<()> {
@@ -28,14 +30,17 @@ fn main() -> Result<()> {
     let (name, seed, rounds) = match words.as_slice() {
         [name, "--seed", seed] => (*name, seed.parse::<u64>()?, 20),
         [name, "--seed", seed, "--rounds", rounds] => (*name, seed.parse()?, rounds.parse::<u64>()?),
-        _ => bail!("usage: soak runs|kills|conformance|core-kills --seed N [--rounds N]"),
+        _ => bail!("usage: soak runs|kills|conformance|policies|core-kills --seed N [--rounds N]"),
     };
     let soak: fn(u64) -> Result<()> = match name {
         "runs" => |_| run(),
         "kills" => kill,
-        "conformance" => conformance,
+        "conformance" => |number| all(conformance_cases(), number, conforms),
+        "policies" => |number| all(policy_variants(), number, as_stated),
         "core-kills" => kill_cores,
-        other => bail!("no soak is called `{other}`; there are `runs`, `kills`, `conformance` and `core-kills`"),
+        other => {
+            bail!("no soak is called `{other}`; there are `runs`, `kills`, `conformance`, `policies` and `core-kills`")
+        }
     };
     let folder = soak_folder();
     std::fs::create_dir_all(&folder)?;
@@ -84,16 +89,24 @@ fn kill(number: u64) -> Result<()> {
     nothing_stands()
 }
 
+fn policy_variants() -> Vec<(String, PathBuf)> {
+    let files = scenario_files(&fixture("scenarios")).into_iter();
+    files.filter(|(name, _)| name.starts_with("policies::") || name.starts_with("more-policies::")).collect()
+}
+
 /// Runs all cases in an order that the number chooses; every case that fails is told.
-fn conformance(number: u64) -> Result<()> {
-    let mut cases = conformance_cases();
+fn all(
+    mut cases: Vec<(String, PathBuf)>,
+    number: u64,
+    holds: impl AsyncFn(&Path) -> Result<Scenario> + Copy,
+) -> Result<()> {
     cases.sort_by_cached_key(|(name, _)| name.bytes().fold(number, |sum, byte| random(sum, byte.into())));
     let mut failed = Vec::new();
     block_on(async {
         for pair in cases.chunks(2) {
             let [first, second] = [pair.first(), pair.get(1)].map(|case| async move {
                 let (name, file) = case?;
-                conforms(file).await.err().map(|error| format!("{name}: {error}"))
+                holds(file).await.err().map(|error| format!("{name}: {error}"))
             });
             let (first, second) = tokio::join!(first, second);
             failed.extend([first, second].into_iter().flatten());
