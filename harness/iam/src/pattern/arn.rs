@@ -94,7 +94,7 @@ fn segments_around_variables(text: &str) -> Option<Segments<'_>> {
         let next = rest.find(':')?;
         let variable = rest[..next].find("${");
         if let Some(close) = variable.and_then(|open| Some(open + rest[open..].find('}')?)) {
-            at += close + 1;
+            at += close;
         } else {
             parts[part] = &text[start..at + next];
             part += 1;
