@@ -7,7 +7,7 @@ use crate::{
     principal::Principal,
     request::{Asked, Request},
 };
-use std::{borrow::Borrow, fmt};
+use std::fmt;
 
 /// How a request comes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,51 +119,6 @@ pub fn decide<'p>(policies: &'p Policies, request: &Request) -> Decision<'p> {
     }
 }
 
-/// Decides a request by the identity policies of its principal, each with its name, within one account.
-///
-/// A Deny wins over every Allow. `sts:GetCallerIdentity` needs no permission and can't be denied.
-#[must_use]
-pub fn evaluate<'p>(
-    policies: impl IntoIterator<Item: Borrow<(&'p str, &'p Document)>>,
-    request: &Request,
-) -> Decision<'p> {
-    let asked = request.asked();
-    if is_free(&asked) {
-        return Decision { outcome: Outcome::Allowed, layer: None, statement: None, trust: false };
-    }
-    by_policies(policies, &asked)
-}
-
-/// Decides by policies that hang on whoever asks. A statement with a `Principal` has no place there and does nothing.
-pub(crate) fn by_policies<'p>(
-    policies: impl IntoIterator<Item: Borrow<(&'p str, &'p Document)>>,
-    asked: &Asked<'_>,
-) -> Decision<'p> {
-    let mut verdict = Verdict::default();
-    for policy in policies {
-        let (name, document) = *policy.borrow();
-        verdict.add(name, document, |statement| statement.applies(asked).then_some(Grant::Direct));
-    }
-    let (outcome, statement) = match (verdict.deny, verdict.allow) {
-        (Some(deny), _) => (Outcome::ExplicitlyDenied, Some(deny)),
-        (None, Some(allow)) => (Outcome::Allowed, Some(allow)),
-        (None, None) => (Outcome::ImplicitlyDenied, None),
-    };
-    let layer = (outcome != Outcome::Allowed).then_some(Layer::Identity);
-    Decision { outcome, layer, statement, trust: false }
-}
-
-/// Whether a role's trust policy lets an AWS service do `request` (`sts:AssumeRole`); of the request's context and
-/// action only.
-#[must_use]
-pub fn trusts_service(trust: &Document, service: &str, request: &Request) -> bool {
-    let request = request.clone().by(Principal::Service(service.to_owned()));
-    let asked = Asked { role: true, ..request.asked() };
-    let mut verdict = Verdict::default();
-    verdict.add("trust", trust, |statement| statement.grants(&asked, false));
-    verdict.deny.is_none() && verdict.allow.is_some()
-}
-
 /// Whether everybody may do it, whatever policies say.
 fn is_free(asked: &Asked<'_>) -> bool {
     asked.action == "sts:getcalleridentity"
@@ -273,40 +228,52 @@ fn allowed<'p>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Policy;
     use serde_json::json;
 
-    fn read(statement: &serde_json::Value) -> Document {
-        Document::parse(&json!({"Version": "2012-10-17", "Statement": [statement]})).unwrap()
+    const ROLE: &str = "arn:aws:iam::111122223333:role/Core";
+
+    fn read(name: &str, statement: &serde_json::Value) -> Policy {
+        Policy::new(name, Document::parse(&json!({"Version": "2012-10-17", "Statement": [statement]})).unwrap())
+    }
+
+    fn request(action: &str, resource: &str) -> Request {
+        Request::new(action, resource).by(Principal::parse("arn:aws:sts::111122223333:assumed-role/Core/thing"))
     }
 
     #[test]
     fn names_the_statement_that_decided() {
         fidelity::fidelity!("iam-1", "iam-10");
-        let allow = read(&json!({"Effect": "Allow", "Action": "s3:*", "Resource": "*"}));
-        let deny = read(&json!({"Sid": "NoDelete", "Effect": "Deny", "Action": "s3:Delete*", "Resource": "*"}));
-        let policies = vec![("a", &allow), ("b", &deny)];
-        let get = evaluate(&policies, &Request::new("s3:GetObject", "arn:aws:s3:::b/k"));
+        let allow = read("a", &json!({"Effect": "Allow", "Action": "s3:*", "Resource": "*"}));
+        let deny = read("b", &json!({"Sid": "NoDelete", "Effect": "Deny", "Action": "s3:Delete*", "Resource": "*"}));
+        let policies = Policies { identity: vec![allow, deny], ..Policies::default() };
+        let get = decide(&policies, &request("s3:GetObject", "arn:aws:s3:::b/k"));
         assert_eq!((get.statement.unwrap().to_string().as_str(), get.layer), ("a[0]", None));
-        let delete = evaluate(&policies, &Request::new("s3:deleteobject", "arn:aws:s3:::b/k"));
+        let delete = decide(&policies, &request("s3:deleteobject", "arn:aws:s3:::b/k"));
         assert_eq!((delete.outcome, delete.layer), (Outcome::ExplicitlyDenied, Some(Layer::Identity)));
         assert_eq!(delete.statement.unwrap().to_string(), "b[NoDelete]");
-        assert!(!evaluate(policies, &Request::new("sqs:SendMessage", "*")).is_allowed());
+        assert!(!decide(&policies, &request("sqs:SendMessage", "*")).is_allowed());
     }
 
     #[test]
     fn trust_names_the_service_and_may_ask_for_the_alias() {
         fidelity::fidelity!("iam-12");
-        let trust = read(&json!({
+        let trust = read(
+            "trust",
+            &json!({
             "Effect": "Allow", "Principal": {"Service": ["credentials.iot.amazonaws.com"]}, "Action": "sts:AssumeRole",
-            "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:iot:*:1:rolealias/core*"}}}));
-        let ask = |service, alias: &str| {
-            let request = Request::new("sts:AssumeRole", "*");
+            "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:iot:*:1:rolealias/core*"}}}),
+        );
+        let policies = Policies { resource: Some(trust.clone()), ..Policies::default() };
+        let ask = |service: &str, alias: &str| {
+            let request = Request::new("sts:AssumeRole", ROLE).by(Principal::Service(service.to_owned()));
             let request = request.with("aws:SourceArn", format!("arn:aws:iot:r:1:rolealias/{alias}"));
-            trusts_service(&trust, service, &request)
+            decide(&policies, &request).is_allowed()
         };
         assert!(ask("credentials.iot.amazonaws.com", "core-alias"));
         assert!(!ask("credentials.iot.amazonaws.com", "other"));
         assert!(!ask("ec2.amazonaws.com", "core-alias"));
-        assert!(!evaluate([("trust", &trust)], &Request::new("sts:AssumeRole", "*")).is_allowed());
+        let misplaced = Policies { identity: vec![trust], ..Policies::default() };
+        assert!(!decide(&misplaced, &request("sts:AssumeRole", "*")).is_allowed());
     }
 }

@@ -191,7 +191,9 @@ fn like(pattern: &str, text: &str) -> bool {
     let statement = json!({"Effect": "Allow", "Action": "a:b", "Resource": "*",
         "Condition": {"StringLike": {"a:key": pattern}}});
     let document = Document::unchecked(&json!({"Statement": statement}));
-    iam::evaluate([("p", &document)], &Request::new("a:b", "*").with("a:key", text)).is_allowed()
+    let policies = Policies { identity: vec![Policy::new("p", document)], ..Policies::default() };
+    let asking = Principal::parse("arn:aws:iam::1:user/u");
+    decide(&policies, &Request::new("a:b", "*").by(asking).with("a:key", text)).is_allowed()
 }
 
 /// The definition of a wildcard match, by dynamic programming.
