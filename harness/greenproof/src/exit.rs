@@ -22,12 +22,14 @@ pub const FAULT: u8 = 6;
 /// Interrupted, and cleaned up.
 pub const INTERRUPTED: u8 = 130;
 
-/// The exit code of these outcomes: of 6, 1 and 5 the first that applies, else 0; 4 when there are none.
+/// The exit code of these outcomes: of 6, 1 and 5 the first that applies, else 0; 4 when there are none, or all were
+/// skipped.
 #[must_use]
 pub fn code(outcomes: &[Outcome]) -> u8 {
     let any = |code: u8| outcomes.iter().any(|outcome| of(&outcome.verdict) == code);
     match outcomes {
         [] => NOTHING,
+        _ if outcomes.iter().all(|outcome| matches!(outcome.verdict, Verdict::Skipped { .. })) => NOTHING,
         _ if any(FAULT) => FAULT,
         _ if any(FINDING) => FINDING,
         _ if any(LEAKS) => LEAKS,
@@ -37,7 +39,7 @@ pub fn code(outcomes: &[Outcome]) -> u8 {
 
 fn of(verdict: &Verdict) -> u8 {
     match verdict {
-        Verdict::Passed => PASSED,
+        Verdict::Passed | Verdict::Skipped { .. } => PASSED,
         Verdict::Failed { findings } if findings.iter().all(|finding| finding.kind == Kind::Leak) => LEAKS,
         Verdict::Failed { .. } => FINDING,
         Verdict::Unsupported { .. } | Verdict::Broken { .. } => FAULT,
@@ -65,6 +67,10 @@ mod tests {
     fn the_worst_outcome_decides() {
         let of = |verdicts: Vec<Verdict>| code(&verdicts.into_iter().map(outcome).collect::<Vec<_>>());
         assert_eq!(of(vec![]), NOTHING);
+        let skipped = || Verdict::Skipped { why: "no nucleus lite".into() };
+        assert_eq!(of(vec![skipped()]), NOTHING);
+        assert_eq!(of(vec![skipped(), Verdict::Passed]), PASSED);
+        assert_eq!(of(vec![skipped(), failed(&[Kind::Line])]), FINDING);
         assert_eq!(of(vec![Verdict::Passed]), PASSED);
         assert_eq!(of(vec![Verdict::Passed, failed(&[Kind::Leak])]), LEAKS);
         assert_eq!(of(vec![failed(&[Kind::Leak, Kind::Line])]), FINDING);

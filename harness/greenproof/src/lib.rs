@@ -19,6 +19,7 @@
 pub mod bench;
 pub mod check;
 pub mod component;
+pub mod core;
 pub mod course;
 pub mod docker;
 pub mod embedded;

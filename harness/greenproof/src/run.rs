@@ -24,6 +24,12 @@ use std::{
 pub async fn run(stage: &Stage, scenario: Scenario, evidence: &Path, reader: &dyn Reader) -> Result<Outcome, Error> {
     reader.told(&Told::Begun(&scenario));
     let began = Instant::now();
+    if let Some(why) = stage.lacks(&scenario) {
+        let verdict = Verdict::Skipped { why };
+        let outcome = Outcome { scenario, verdict, evidence: None, folder: None, took: Duration::ZERO };
+        reader.told(&Told::Judged(&outcome));
+        return Ok(outcome);
+    }
     let plan = Plan::of(scenario.clone()).map_err(|error| Error::surrounding("planning", error, ""))?;
     let environment = Environment::raise(stage, plan).await?;
     reader.told(&Told::Stage { stage: "environment", detail: "aws, github and device are up", took: began.elapsed() });

@@ -18,7 +18,7 @@ mod text;
 pub use account::Aws;
 pub use step::{Action, Condition, Deploy, Step};
 
-use crate::component::Component;
+use crate::{component::Component, core::Core};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
@@ -54,6 +54,8 @@ pub struct Scenario {
 /// The core device and its quirks.
 #[derive(Clone, Debug)]
 pub struct Device {
+    /// The nucleus that it runs.
+    pub core: Core,
     /// The thing's name; minted when absent.
     pub thing: Option<String>,
     /// Whether Python carries the PEP 668 marker, as Debian ships it.

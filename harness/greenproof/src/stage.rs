@@ -1,8 +1,10 @@
 //! What every run of a process shares: the Docker engine, the images and how patient we are.
 
 use crate::{
+    core::{Core, Source},
     docker::{self, Build, Engine, Images, Progress},
     report::{Reader, Told},
+    scenario::Scenario,
 };
 use std::{
     path::PathBuf,
@@ -28,6 +30,10 @@ pub struct Options {
     pub debian_mirror: Option<String>,
     /// What patience is multiplied by.
     pub patience: f64,
+    /// Nucleus lite, if there is one.
+    pub lite: Option<Source>,
+    /// The classic nucleus, if there is one.
+    pub classic: Option<Source>,
 }
 
 /// Variables whose values image builds take over.
@@ -46,8 +52,8 @@ const PATIENCE: Duration = Duration::from_mins(3);
 
 impl Options {
     /// The options that the process environment gives: `XDG_CACHE_HOME`, `HOME`, `PIP_CERT`, `SSL_CERT_FILE`,
-    /// what [`BUILD_ARGUMENTS`] names, and `GREENPROOF_` followed by `PATIENCE`, `PROGRAM`, `LOCALSTACK_IMAGE` or
-    /// `DEBIAN_MIRROR`.
+    /// what [`BUILD_ARGUMENTS`] names, and `GREENPROOF_` followed by `PATIENCE`, `PROGRAM`, `LOCALSTACK_IMAGE`,
+    /// `DEBIAN_MIRROR`, `LITE` or `CLASSIC`.
     ///
     /// # Errors
     /// When there is no home folder, the program can't be found, or the patience is no number above zero.
@@ -83,6 +89,8 @@ impl Options {
                 .collect(),
             debian_mirror: variable("GREENPROOF_DEBIAN_MIRROR"),
             patience,
+            lite: variable("GREENPROOF_LITE").as_deref().map(Source::of),
+            classic: variable("GREENPROOF_CLASSIC").as_deref().map(Source::of),
         })
     }
 }
@@ -112,6 +120,8 @@ impl Stage {
             ca_bundle: options.ca_bundle.clone(),
             arguments: options.build_arguments.clone(),
             debian_mirror: options.debian_mirror.clone(),
+            lite: options.lite.clone(),
+            classic: options.classic.clone(),
         };
         let progress = |progress: Progress| {
             reader.told(&Told::Building { image: &progress.image, line: &progress.line });
@@ -127,6 +137,18 @@ impl Stage {
             reader.told(&Told::Note(&format!("images ready after {:.0} s", took.as_secs_f64())));
         }
         Ok(Self { engine, images, patience: PATIENCE.mul_f64(options.patience) })
+    }
+
+    /// What a scenario needs that is not here, if anything.
+    #[must_use]
+    pub fn lacks(&self, scenario: &Scenario) -> Option<String> {
+        let core = scenario.device.core;
+        let here = match core {
+            Core::Emulated => true,
+            Core::Lite => self.images.lite.is_some(),
+            Core::Classic => self.images.classic.is_some(),
+        };
+        (!here).then(|| core.missing().to_owned())
     }
 
     /// How long a deployment may take.

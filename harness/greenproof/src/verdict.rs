@@ -35,6 +35,11 @@ pub enum Verdict {
         /// What it needs.
         what: String,
     },
+    /// It was not run, since what it needs is not here.
+    Skipped {
+        /// What it needs.
+        why: String,
+    },
     /// Our own fault: the run says nothing about the component.
     Broken {
         /// What went wrong.

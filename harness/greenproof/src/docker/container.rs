@@ -9,8 +9,8 @@ use bollard::{
     container::LogOutput,
     exec::{CreateExecOptions, StartExecResults},
     models::{
-        ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig,
-        NetworkConnectRequest, NetworkingConfig,
+        ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigCgroupnsModeEnum,
+        HostConfigLogConfig, NetworkConnectRequest, NetworkingConfig,
     },
     query_parameters::{
         CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, KillContainerOptions,
@@ -26,6 +26,11 @@ use std::{
     net::Ipv4Addr,
     time::Duration,
 };
+
+/// What an init system needs: control groups to mount, and system calls that Docker's filters refuse.
+const UNFILTERED: [&str; 2] = ["seccomp=unconfined", "apparmor=unconfined"];
+/// Folders that are empty after a boot.
+const VOLATILE: [&str; 2] = ["/run", "/tmp"];
 
 /// A container to be.
 #[derive(Clone, Default)]
@@ -46,6 +51,9 @@ pub struct ContainerSpec {
     pub address: Option<Ipv4Addr>,
     /// Linux capabilities beyond Docker's own set, such as `NET_ADMIN`.
     pub capabilities: Vec<String>,
+    /// Whether an init system runs in it: it gets a control group namespace of its own, in-memory folders for what is
+    /// gone at a boot, and no filter of system calls.
+    pub boots: bool,
     /// Its host name; empty for Docker's choice.
     pub hostname: String,
     /// Files and folders to put in before it starts, in this order.
@@ -105,6 +113,9 @@ impl ContainerSpec {
         let host = HostConfig {
             network_mode: Some(self.network.clone()),
             cap_add: Some(self.capabilities.clone()),
+            cgroupns_mode: self.boots.then_some(HostConfigCgroupnsModeEnum::PRIVATE),
+            security_opt: self.boots.then(|| UNFILTERED.map(str::to_owned).to_vec()),
+            tmpfs: self.boots.then(|| VOLATILE.map(|folder| (folder.to_owned(), "exec".to_owned())).into()),
             // The engine's default driver may be one that can't be read back.
             log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: None }),
             ..HostConfig::default()

@@ -24,6 +24,8 @@ const FILES: &[File] = embed![
     "cloud" / "Dockerfile",
     "cloud" / "requirements.txt",
     "device" / "Dockerfile",
+    "lite" / "Dockerfile",
+    "lite" / "journald.conf",
     "localstack" / "Dockerfile",
     "localstack" / "constraints.txt",
 ];
@@ -34,6 +36,7 @@ const FILES: &[File] = embed![
 pub(crate) struct Manifest {
     pub(crate) base: Vec<Base>,
     pub(crate) image: Vec<Recipe>,
+    pub(crate) nucleus: Vec<Nucleus>,
 }
 
 /// A Debian to build on.
@@ -62,6 +65,24 @@ pub(crate) struct Recipe {
     pub(crate) needs: Vec<Need>,
 }
 
+/// An image with a real nucleus, built on the device image.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nucleus {
+    pub(crate) name: String,
+    /// Its folder in the repository.
+    pub(crate) context: String,
+    /// What the user's package is called in the build.
+    pub(crate) package: String,
+}
+
+impl Nucleus {
+    /// The files of its build context but for the package: name and content.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&'static str, &'static [u8])> {
+        files(&self.context)
+    }
+}
+
 /// Something that a build needs beyond its context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -85,8 +106,12 @@ impl Manifest {
 impl Recipe {
     /// The files of its build context: name and content.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&'static str, &'static [u8])> {
-        FILES.iter().filter(move |file| file.0 == self.context).map(|&(_, name, bytes)| (name, bytes))
+        files(&self.context)
     }
+}
+
+fn files(context: &str) -> impl Iterator<Item = (&'static str, &'static [u8])> {
+    FILES.iter().filter(move |file| file.0 == context).map(|&(_, name, bytes)| (name, bytes))
 }
 
 #[cfg(test)]
@@ -98,14 +123,17 @@ mod tests {
     fn every_file_of_a_context_is_embedded() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let manifest = Manifest::load();
-        for recipe in &manifest.image {
+        let images = manifest.image.iter().map(|recipe| {
             manifest.base(recipe);
-            let there: BTreeSet<String> = std::fs::read_dir(root.join(&recipe.context))
+            &recipe.context
+        });
+        for context in images.chain(manifest.nucleus.iter().map(|nucleus| &nucleus.context)) {
+            let there: BTreeSet<String> = std::fs::read_dir(root.join(context))
                 .unwrap()
                 .map(|entry| entry.unwrap().file_name().into_string().unwrap())
                 .collect();
-            let embedded: BTreeSet<String> = recipe.files().map(|(name, _)| name.to_owned()).collect();
-            assert_eq!(embedded, there, "{}", recipe.context);
+            let embedded: BTreeSet<String> = files(context).map(|(name, _)| name.to_owned()).collect();
+            assert_eq!(embedded, there, "{context}");
             assert!(embedded.contains("Dockerfile"));
         }
     }

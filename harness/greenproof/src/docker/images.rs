@@ -3,6 +3,8 @@
 //! Each image's tag is a digest of its recipe, so an unchanged recipe is one question to the engine. The program itself
 //! is a layer of its own on top: a new build of greenproof costs a copy, not a build.
 
+mod nucleus;
+
 use super::{
     Engine, Upload, bootstrap,
     build::Job,
@@ -11,10 +13,12 @@ use super::{
     error::{self, Error},
     lock,
 };
+use crate::core::Source;
 use bollard::query_parameters::{
     CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder,
 };
 use futures_util::{StreamExt, future::try_join_all};
+use nucleus::Nucleus;
 use std::{
     cell::Cell,
     collections::{BTreeSet, HashMap},
@@ -46,6 +50,10 @@ pub struct Build {
     /// Debian mirror instead of the one that the bootstrapping program knows; base images are then made from it and
     /// not pulled.
     pub debian_mirror: Option<String>,
+    /// Nucleus lite, if the user gives it.
+    pub lite: Option<Source>,
+    /// The classic nucleus, if the user gives it.
+    pub classic: Option<Source>,
 }
 
 /// One line of what a build is doing.
@@ -69,6 +77,10 @@ pub struct Images {
     pub device: String,
     /// The machine of both cloud roles, with `/usr/local/bin/greenproof`.
     pub cloud: String,
+    /// A device with nucleus lite, if the user gave it.
+    pub lite: Option<String>,
+    /// A device with the classic nucleus, if the user gave it.
+    pub classic: Option<String>,
     _held: Vec<File>,
 }
 
@@ -79,16 +91,25 @@ pub struct Images {
 /// be made; [`Error::Io`] if the binary or the CA bundle can't be read.
 pub async fn images(engine: &Engine, options: &Build, progress: Watch<'_>) -> Result<Images, Error> {
     let maker = Maker::new(engine, options, progress)?;
-    let tags = maker.tags();
+    let (lite, classic) = (
+        maker.nucleus("lite", options.lite.as_ref()).await?,
+        maker.nucleus("classic", options.classic.as_ref()).await?,
+    );
+    let nuclei: Vec<_> = lite.iter().chain(&classic).collect();
+    let tags: Vec<_> = maker.tags().into_iter().chain(nuclei.iter().map(|nucleus| nucleus.tag.clone())).collect();
     let held = try_join_all(tags.iter().map(|tag| async { lock::shared(&maker.use_lock(tag)).await })).await?;
     if !maker.are_there(&tags).await? {
         let busy = || maker.say("images", "waiting for another greenproof that makes images");
         let _building = lock::exclusive(&engine.build_lock(), busy).await?;
         maker.make().await?;
-        maker.prune().await;
+        for nucleus in &nuclei {
+            maker.make_nucleus(nucleus).await?;
+        }
+        maker.prune(&nuclei).await;
     }
-    let [localstack, device, cloud] = tags;
-    Ok(Images { localstack, device, cloud, _held: held })
+    let [localstack, device, cloud] = maker.tags();
+    let tag = |nucleus: Option<Nucleus<'_>>| nucleus.map(|nucleus| nucleus.tag);
+    Ok(Images { localstack, device, cloud, lite: tag(lite), classic: tag(classic), _held: held })
 }
 
 struct Maker<'a> {
@@ -237,10 +258,14 @@ impl<'a> Maker<'a> {
         if recipe.name == "localstack" || self.is_there(&tag).await? {
             return Ok(());
         }
-        let binary = fs::read(&self.options.binary).map_err(Error::io("reading", &self.options.binary))?;
-        let context = vec![Upload::file("Dockerfile", LAYER, 0o644), Upload::file("greenproof", binary, 0o755)];
-        let args = HashMap::from([("BASE".to_owned(), below)]);
+        let (context, args) = (self.layer()?, HashMap::from([("BASE".to_owned(), below)]));
         Job { name: &recipe.name, tag: &tag, context, args }.run(self.engine, self.progress).await
+    }
+
+    /// What puts the program on top of an image.
+    fn layer(&self) -> Result<Vec<Upload>, Error> {
+        let binary = fs::read(&self.options.binary).map_err(Error::io("reading", &self.options.binary))?;
+        Ok(vec![Upload::file("Dockerfile", LAYER, 0o644), Upload::file("greenproof", binary, 0o755)])
     }
 
     fn context(&self, recipe: &Recipe) -> Result<Vec<Upload>, Error> {
@@ -256,12 +281,13 @@ impl<'a> Maker<'a> {
 
     /// Removes images of older recipes and binaries that no process uses and no container is made of. What can't be
     /// removed stays until next time.
-    async fn prune(&self) {
+    async fn prune(&self, nuclei: &[&Nucleus<'_>]) {
         let mut current: BTreeSet<String> = self.tags().into();
         for recipe in &self.manifest.image {
             let base = self.manifest.base(recipe);
             current.extend([image_tag(recipe, base), base_tag(base)]);
         }
+        current.extend(nuclei.iter().flat_map(|nucleus| Self::kept(nucleus)));
         let names: BTreeSet<&str> = current.iter().filter_map(|tag| Some(tag.split_once(':')?.0)).collect();
         let options = ListImagesOptionsBuilder::new().build();
         let there = self.engine.docker.list_images(Some(options)).await.unwrap_or_default();

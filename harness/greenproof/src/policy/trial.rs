@@ -127,7 +127,9 @@ pub(super) fn settled(outcome: Outcome) -> Result<(Came, Evidence), Failure> {
         Verdict::Failed { findings } => {
             findings.iter().map(|finding| format!("{}; seen: {}", finding.expected, finding.seen)).collect()
         }
-        Verdict::Unsupported { what } | Verdict::Broken { what } => return Err(Failure::Fault(what.clone())),
+        Verdict::Unsupported { what } | Verdict::Skipped { why: what } | Verdict::Broken { what } => {
+            return Err(Failure::Fault(what.clone()));
+        }
     };
     let seen = outcome.evidence.ok_or_else(|| Failure::Fault("the run has no evidence".into()))?;
     Ok((Came { passed: findings.is_empty(), findings }, seen))

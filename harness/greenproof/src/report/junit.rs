@@ -35,7 +35,7 @@ fn status(verdict: &Verdict) -> TestCaseStatus {
             status.set_message(lines.first().cloned().unwrap_or_default()).set_description(lines.join("\n"));
             status
         }
-        Verdict::Unsupported { what } => {
+        Verdict::Unsupported { what } | Verdict::Skipped { why: what } => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(what.clone());
             status

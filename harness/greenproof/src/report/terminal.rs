@@ -69,6 +69,7 @@ impl Terminal {
                     self.finding(finding);
                 }
             }
+            Verdict::Skipped { why } => line(&format!("{} {name}: {why}", self.paint("1;33", "SKIPPED"))),
             Verdict::Unsupported { what } => {
                 line(&format!("{} {name}: {what}", self.paint("1;33", "UNSUPPORTED")));
             }

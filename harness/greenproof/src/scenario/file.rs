@@ -11,7 +11,10 @@ use super::{
     Device, Error, Expect, GitHub, Repository, Scenario, Timing, Token,
     step::{Action, Deploy, Expect as Seen, Step},
 };
-use crate::component::{self, Component};
+use crate::{
+    component::{self, Component},
+    core::Core,
+};
 use cloud::fault;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -142,11 +145,11 @@ impl Layer<'_> {
     }
 
     fn apply_device(&self, table: table::Device, device: &mut Device) -> Result<(), Error> {
-        if let Some(core) = table.core
-            && core.get_ref() != "emulated"
-        {
-            let message = format!("the core `{}` is not known", core.get_ref());
-            return Err(self.error(Some(core.span()), message, "use `emulated`"));
+        if let Some(core) = table.core {
+            let unknown = |_| format!("the core `{}` is not known", core.get_ref());
+            let hint = "use `emulated`, `lite` or `classic`";
+            let known = core.get_ref().parse().map_err(unknown);
+            device.core = known.map_err(|message| self.error(Some(core.span()), message, hint))?;
         }
         device.thing = table.thing.or(device.thing.take());
         set(&mut device.pep668, table.pep668);
@@ -278,6 +281,7 @@ impl Scenario {
             summary: String::new(),
             fidelity: Vec::new(),
             device: Device {
+                core: Core::default(),
                 thing: None,
                 pep668: false,
                 trust_ca: true,
