@@ -1,19 +1,21 @@
 //! The `aws` role: every `*.amazonaws.com` host that a device talks to.
 //!
 //! [`run`] starts DNS, TLS on 443, 8443 and 8883, and the catch-all for connections to raw addresses, puts the seeds
-//! into LocalStack and says ready. Who a caller is, is decided in [`tls`] (certificates) and [`gate`] (signatures);
+//! into LocalStack and says ready. The [`endpoint`] serves the same APIs to a person's tools. Who a caller is, is decided in [`tls`] (certificates) and [`gate`] (signatures);
 //! what it may do by IAM and IoT policies.
 
 pub mod alone;
 mod certificate;
 mod control;
 mod dns;
+mod endpoint;
 mod faults;
 mod gate;
 mod inventory;
 mod iot;
 mod presign;
 mod provider;
+mod rest;
 mod roles;
 mod seed;
 mod sessions;
@@ -27,7 +29,7 @@ use crate::{
     world::{self, World},
 };
 use faults::Faults;
-use gate::Gate;
+use gate::{Gate, Services};
 use inventory::Inventory;
 use iot::Iot;
 use provider::Provider;
@@ -78,13 +80,17 @@ pub async fn run() -> Result<(), Error> {
     let localstack = LocalStack::new(&world);
     let account = Arc::new(Inventory::new(&world, localstack.clone()).map_err(Error::Setup)?);
     let sessions = Arc::new(Sessions::default());
+    if let Some(operator) = &world.operator {
+        sessions.know_user(operator);
+    }
     let faults = Arc::new(Faults::default());
     world.faults.iter().cloned().for_each(|fault| faults.begin(fault));
     let front = Arc::new(tls::Front {
         iot: Iot::new(Arc::clone(&world), &account, Arc::clone(&sessions), Arc::clone(&faults))
             .map_err(Error::Setup)?,
         provider: Provider::new(Arc::clone(&world), &account, Arc::clone(&sessions)).map_err(Error::Setup)?,
-        gate: Gate::new(Arc::clone(&world), Arc::clone(&account), sessions, localstack.clone(), Arc::clone(&faults)),
+        gate: Gate::new(Arc::clone(&world), Arc::clone(&account), sessions, localstack.clone(), Arc::clone(&faults))
+            .before(Services::new()),
         faults,
         endpoints: world.endpoints.clone(),
         certificates: tls::Certificates::new(&world.authority).map_err(Error::Setup)?,
@@ -94,6 +100,7 @@ pub async fn run() -> Result<(), Error> {
     for port in [443, 8443, 8883] {
         tls::serve(Arc::clone(&front), port).await?;
     }
+    endpoint::serve(Arc::clone(&front)).await?;
     seed::sow(&world, &localstack).await.map_err(Error::Setup)?;
     control::serve(Arc::clone(&front.iot), Arc::clone(&account), Path::new(SOCKET))?;
     emit(What::Ready);

@@ -32,6 +32,8 @@ pub struct Account {
     number: String,
     region: String,
     roles: HashMap<String, RolePolicies>,
+    /// Identity policies of users by the user's ARN.
+    users: HashMap<String, Vec<Policy>>,
     /// Attached to the device's certificate.
     certificate: Vec<Policy>,
     secrets: HashMap<String, Policy>,
@@ -72,6 +74,11 @@ impl Account {
         for (name, role) in &world.roles {
             roles.insert(name.clone(), RolePolicies::of(world, name, role)?);
         }
+        let mut users = HashMap::new();
+        if let Some(operator) = &world.operator {
+            let administrator = read("AdministratorAccess", ADMINISTRATOR, Kind::Managed)?;
+            users.insert(format!("arn:aws:iam::{}:user/{}", world.account, operator.user), vec![administrator]);
+        }
         let mut secrets = HashMap::new();
         for secret in &world.secrets {
             if let Some(text) = &secret.policy {
@@ -92,6 +99,7 @@ impl Account {
             number: world.account.clone(),
             region: world.region.clone(),
             roles,
+            users,
             certificate: all(&world.thing.policies, Kind::Iot)?,
             secrets,
             buckets,
@@ -140,18 +148,12 @@ impl Account {
         }
         let resource = self.of_resource(decision);
         let rcp = if self.is_under_rcps(decision) { self.rcps.clone() } else { Vec::new() };
-        let Some(role) = self.role_of(&decision.principal) else {
-            return Policies { resource, rcp, ..Policies::default() };
+        let (identity, boundary) = match (self.role_of(&decision.principal), self.users.get(&decision.principal)) {
+            (Some(role), _) => (role.identity.clone(), role.boundary.clone()),
+            (None, Some(identity)) => (identity.clone(), None),
+            (None, None) => return Policies { resource, rcp, ..Policies::default() },
         };
-        Policies {
-            identity: role.identity.clone(),
-            boundary: role.boundary.clone(),
-            session,
-            scp: self.scps.clone(),
-            resource,
-            rcp,
-            vpce: Vec::new(),
-        }
+        Policies { identity, boundary, session, scp: self.scps.clone(), resource, rcp, vpce: Vec::new() }
     }
 
     /// The role of a session of this account.
@@ -206,6 +208,10 @@ impl RolePolicies {
         })
     }
 }
+
+/// AWS's managed policy `AdministratorAccess`.
+const ADMINISTRATOR: &str =
+    r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#;
 
 /// The URLs that Greengrass hands out are for what AWS keeps itself.
 const OF_AWS: &str = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow",

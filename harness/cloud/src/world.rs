@@ -29,6 +29,9 @@ pub const PACKAGES: &str = "/srv/packages";
 /// Host name of the package index that the device's `pip.conf` names.
 pub const INDEX_HOST: &str = "packages.greenproof.internal";
 
+/// Where the `aws` role serves AWS's APIs over plain HTTP to whoever has an access key: an `AWS_ENDPOINT_URL`.
+pub const ENDPOINT_PORT: u16 = 4566;
+
 /// A text that must not show in `Debug` output.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -62,6 +65,9 @@ pub struct World {
     pub endpoints: Endpoints,
     /// The core device as IoT knows it.
     pub thing: Thing,
+    /// Who owns the account, if anybody may act for it through the endpoint.
+    #[serde(default)]
+    pub operator: Option<Operator>,
     /// IoT role aliases by name.
     pub role_aliases: BTreeMap<String, RoleAlias>,
     /// IAM roles by name.
@@ -107,6 +113,18 @@ pub struct Endpoints {
     pub data: String,
     /// The credentials provider (443): `ID.credentials.iot.REGION.amazonaws.com`.
     pub credentials: String,
+}
+
+/// An IAM user with AWS's `AdministratorAccess`, as whom a person's tools call the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operator {
+    /// The user's name.
+    pub user: String,
+    /// Its access key id, `AKIA` and 16 capitals and digits.
+    pub access_key_id: String,
+    /// Its secret access key.
+    pub secret_access_key: Sensitive,
 }
 
 /// A thing with its certificate and what is attached to it.

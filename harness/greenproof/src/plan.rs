@@ -21,7 +21,8 @@ use crate::{
 };
 use authority::Issuer;
 use cloud::world::{
-    self, Authority, Bucket, Deployment, Endpoints, Hub, Key, RoleAlias, Sensitive, Target, Thing, Token, Wanted, World,
+    self, Authority, Bucket, Deployment, Endpoints, Hub, Key, Operator, RoleAlias, Sensitive, Target, Thing, Token,
+    Wanted, World,
 };
 use serde_json::Value;
 use std::{
@@ -65,6 +66,8 @@ pub struct Plan {
     pub repositories: BTreeMap<String, repository::Bare>,
     /// Customer managed KMS keys by the name that the scenario gives them.
     pub keys: BTreeMap<String, Key>,
+    /// Whom a person's tools call the account as; a run by itself has nobody.
+    pub operator: Option<Operator>,
     /// The run's secrets.
     pub redactor: Redactor,
     issuer: Issuer,
@@ -125,6 +128,7 @@ impl Plan {
             endpoints,
             tokens,
             keys,
+            operator: None,
             buckets,
             scenario,
         };
@@ -160,6 +164,7 @@ impl Plan {
                 certificate: self.identity.certificate.clone(),
                 policies: aws.thing_policies.clone(),
             },
+            operator: self.operator.clone(),
             role_aliases: aws.alias.exists.then(|| (aws.alias.name.clone(), alias)).into_iter().collect(),
             roles: account::roles(aws),
             keys: self.keys.clone(),

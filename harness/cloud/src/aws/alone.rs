@@ -2,7 +2,7 @@
 
 use super::{
     faults::Faults,
-    gate::{Gate, Peer},
+    gate::{Door, Gate, Peer},
     inventory::Inventory,
     sessions::Sessions,
     upstream::LocalStack,
@@ -42,7 +42,7 @@ pub fn serve(world: World, role: &str, listener: TcpListener) -> Result<Credenti
             let gate = Arc::clone(&gate);
             let service = service_fn(move |request| {
                 let gate = Arc::clone(&gate);
-                let peer = Peer { address: peer.ip(), tls: None };
+                let peer = Peer { address: peer.ip(), tls: None, door: Door::Hosts };
                 async move { Ok::<_, Infallible>(gate.answer(request, peer).await) }
             });
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));

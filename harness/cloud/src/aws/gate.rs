@@ -22,6 +22,7 @@ mod writes;
 use super::{
     faults::{Faults, Strike},
     inventory::Inventory,
+    rest,
     sessions::Sessions,
     upstream::{Answer, LocalStack},
 };
@@ -44,10 +45,10 @@ use keys::Key;
 use operation::{Answerer, Operation};
 use refusal::Refusal;
 use secrets::Secret;
-use serde_json::Value;
+use serde_json::{Value, json};
 use signature::Caller;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -63,7 +64,11 @@ pub(super) struct Gate {
     /// Buckets that were created through the gate.
     created: Mutex<BTreeSet<String>>,
     faults: Arc<Faults>,
+    services: Services,
 }
+
+/// The control plane: its services by the name that policies and signatures have for them.
+pub(super) type Services = BTreeMap<&'static str, Arc<dyn rest::Service>>;
 
 /// Where a call comes from.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +76,16 @@ pub(super) struct Peer {
     pub(super) address: IpAddr,
     /// The version of TLS that it speaks, such as `1.3`.
     pub(super) tls: Option<&'static str>,
+    pub(super) door: Door,
+}
+
+/// How a call says which service it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// By the host name.
+    Hosts,
+    /// By the signature: it came to the endpoint.
+    Endpoint,
 }
 
 /// A request, read whole.
@@ -99,6 +114,10 @@ impl Received {
             headers: parts.headers,
             peer,
         }
+    }
+
+    fn is_at_endpoint(&self) -> bool {
+        self.peer.door == Door::Endpoint
     }
 
     fn header(&self, name: &str) -> &str {
@@ -152,7 +171,13 @@ impl Gate {
             keys: Cache::default(),
             created: Mutex::default(),
             faults,
+            services: Services::new(),
         }
+    }
+
+    /// The same gate before these services.
+    pub(super) fn before(self, services: Services) -> Self {
+        Self { services, ..self }
     }
 
     /// The account's policies as they are now.
@@ -170,7 +195,7 @@ impl Gate {
     async fn serve(&self, request: Request<Incoming>, peer: Peer) -> (Response<Full<Bytes>>, ApiCall) {
         let event_time = clock::timestamp();
         let received = Received::read(request, peer).await;
-        let mut operation = Operation::of(&received, &self.world);
+        let mut operation = Operation::of(&received, &self.world, &self.services);
         let request_id = answer::request_id(operation.protocol);
         let Settled { identity, decision, further, result } = self.settle(&received, &mut operation, &request_id).await;
         let (error, response) = match result {
@@ -217,6 +242,10 @@ impl Gate {
         let identity = self.user_identity(&caller);
         if operation.answerer == Answerer::Unknown {
             let (principal, refusal) = (self.principal(&caller), Refusal::unknown_operation(operation));
+            return undecided(&principal, operation, Outcome::ImplicitlyDenied, identity, refusal);
+        }
+        if operation.routed.as_ref().is_some_and(|routed| routed.call.is_none()) {
+            let (principal, refusal) = (self.principal(&caller), Refusal::no_json());
             return undecided(&principal, operation, Outcome::ImplicitlyDenied, identity, refusal);
         }
         let found = self.locate(operation, &caller).await;
@@ -276,6 +305,7 @@ impl Gate {
         }
         match operation.answerer {
             Answerer::Gate => return self.own_answer(call, &decided.decision),
+            Answerer::Service => return self.of_service(call, &decided.decision).await,
             Answerer::LocalStack => {}
             Answerer::Nobody | Answerer::Unknown => return Err(Refusal::unknown_operation(operation)),
         }
@@ -306,6 +336,50 @@ impl Gate {
             "AssumeRole" => self.assume(call, allowed),
             name => Err(Refusal::only_for_users(name)),
         }
+    }
+
+    /// What a service of the control plane answers, if the caller may also do what it does in the caller's name.
+    async fn of_service(&self, call: &mut Call<'_>, allowed: &Decision) -> Result<Answer, Refusal> {
+        let unknown = || Refusal::unknown_operation(call.operation);
+        let routed = call.operation.routed.as_ref().ok_or_else(unknown)?;
+        let read = routed.call.as_ref().ok_or_else(unknown)?;
+        for (action, resource) in (routed.route.needs)(read) {
+            let asked = Decision { action: action.to_owned(), resource, ..allowed.clone() };
+            let operation = Operation { shown: Some(asked.resource.clone()), ..call.operation.clone() };
+            let decided = self.further(call, asked);
+            if !decided.decision.may_go_on() {
+                return Err(Refusal::denied(&operation, &decided));
+            }
+        }
+        let seen = Arc::<Mutex<Vec<Decision>>>::default();
+        let rights = self.rights(call, allowed, &seen);
+        let read = rest::Call { caller: self.principal(call.caller), rights, ..read.clone() };
+        let answer = routed.service.call(routed.route.name, &read).await;
+        call.further.append(&mut seen.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(answer::of_service(routed.route.status, &answer?))
+    }
+
+    /// What a service asks of others in the caller's name, who don't see where the caller is.
+    fn rights(&self, call: &Call<'_>, allowed: &Decision, seen: &Arc<Mutex<Vec<Decision>>>) -> rest::Rights {
+        let host = format!("{}.amazonaws.com", call.operation.service);
+        let mut asked = allowed
+            .clone()
+            .with("aws:ViaAWSService", "true")
+            .with("aws:CalledVia", json!([host]))
+            .with("aws:CalledViaFirst", host.as_str())
+            .with("aws:CalledViaLast", host.as_str());
+        let own = |key: &str| key.starts_with("aws:RequestTag/") || key.starts_with("aws:ResourceTag/");
+        asked.context.retain(|key, _| !own(key) && !["aws:TagKeys", "aws:SourceIp"].contains(&key.as_str()));
+        let limits: Vec<_> = call.caller.session.iter().flat_map(|session| &session.limits).cloned().collect();
+        let (inventory, seen) = (Arc::clone(&self.inventory), Arc::clone(seen));
+        rest::Rights::new(move |action, resource| {
+            let asked = Decision { action: action.to_owned(), resource: resource.to_owned(), ..asked.clone() };
+            let limits: Vec<_> = limits.iter().map(|limit| limit.policy.clone()).collect();
+            let decision = inventory.decide(asked, &limits).decision;
+            let may = decision.may_go_on();
+            seen.lock().unwrap_or_else(PoisonError::into_inner).push(decision);
+            may
+        })
     }
 
     async fn forward(&self, received: &Received, operation: &Operation) -> Result<Answer, Refusal> {

@@ -1,7 +1,7 @@
-//! Credentials that were issued, and to whom: to the device by the credentials provider, to a role session of the device
-//! by `sts:AssumeRole`, to AWS's own services by themselves.
+//! Credentials that were issued, and to whom: to the device by the credentials provider, to a role session by
+//! `sts:AssumeRole`, to AWS's own services by themselves; and the access keys of users, which last.
 
-use crate::clock;
+use crate::{clock, world::Operator};
 use iam::Policy;
 use rand::RngExt;
 use std::{
@@ -13,9 +13,9 @@ use time::{Duration, OffsetDateTime};
 /// A session that credentials were issued for.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
-    /// The role's name; empty for AWS's own.
+    /// The role's name; empty for AWS's own and for a user's.
     pub(super) role: String,
-    /// The role session's name: the certificate id, unless it was chosen in `sts:AssumeRole`.
+    /// The role session's name: the certificate id, unless it was chosen in `sts:AssumeRole`. A user's own.
     pub(super) name: String,
     /// Who made it.
     pub(super) origin: Origin,
@@ -31,7 +31,7 @@ pub(super) struct Session {
     pub(super) key: String,
     /// The secret access key.
     pub(super) secret: String,
-    /// The session token.
+    /// The session token; a user's access key has none.
     pub(super) token: String,
     /// When it was issued.
     pub(super) issued: OffsetDateTime,
@@ -47,6 +47,8 @@ pub(super) enum Origin {
     Certificate { thing: Option<String> },
     /// Another role session, by `sts:AssumeRole`.
     Role,
+    /// A user of IAM: its access key, and what it made of that by `sts:GetSessionToken`.
+    User,
     /// AWS itself, for what it hands out.
     Service,
 }
@@ -98,6 +100,17 @@ impl Sessions {
         self.issue(Session::new(role, certificate, origin, seconds))
     }
 
+    /// The access key of a user, which lasts as long as the account.
+    pub(super) fn know_user(&self, operator: &Operator) {
+        let Operator { user, access_key_id, secret_access_key } = operator;
+        self.issue(Session {
+            key: access_key_id.clone(),
+            secret: secret_access_key.0.clone(),
+            token: String::new(),
+            ..Session::new("", user, Origin::User, LASTING)
+        });
+    }
+
     /// Credentials of AWS's own, with which it signs URLs for others.
     pub(super) fn issue_service(&self, seconds: u32) -> Session {
         self.issue(Session::new("", "greengrass", Origin::Service, seconds))
@@ -108,6 +121,9 @@ impl Sessions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 }
+
+/// A hundred years in seconds.
+const LASTING: u32 = 100 * 365 * 24 * 3600;
 
 const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

@@ -7,7 +7,7 @@
 use super::{
     Error,
     faults::{Faults, Strike},
-    gate::{Gate, Peer},
+    gate::{Door, Gate, Peer},
     iot::Iot,
     provider::Provider,
 };
@@ -115,7 +115,7 @@ impl Front {
             Some(ProtocolVersion::TLSv1_3) => Some("1.3"),
             _ => None,
         };
-        let peer = Peer { address: peer.ip(), tls };
+        let peer = Peer { address: peer.ip(), tls, door: Door::Hosts };
         let service = service_fn(|request: Request<Incoming>| {
             let (front, certificate) = (Arc::clone(&self), certificate.clone());
             async move { Ok::<_, std::convert::Infallible>(front.answer(request, peer, purpose, certificate).await) }

@@ -25,7 +25,11 @@ impl Refusal {
                 let field = if code == "AccessDeniedException" { "Message" } else { "message" };
                 ("application/x-amz-json-1.1", json!({ "__type": code, field: message }).to_string())
             }
-            Protocol::Rest => ("application/json", json!({ "message": message }).to_string()),
+            Protocol::Rest => {
+                let mut body = (*self.members).clone();
+                body.insert("message".to_owned(), message.as_str().into());
+                ("application/json", Value::Object(body).to_string())
+            }
             Protocol::S3 => {
                 let detail = |(name, value): &(&str, String)| format!("<{name}>{}</{name}>", escaped(value));
                 let details = self.details.iter().map(detail).collect::<Vec<_>>().concat();
@@ -165,6 +169,14 @@ fn passed_on_headers(headers: &HeaderMap) -> HeaderMap<HeaderValue> {
     let keeps =
         |name: &str| !OURS.contains(&name) && !name.starts_with("x-localstack") && !name.starts_with("access-control");
     headers.iter().filter(|(name, _)| keeps(name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// What a service of the control plane answered.
+pub(super) fn of_service(status: u16, answer: &Value) -> Answer {
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", HeaderValue::from_static("application/json"));
+    let body = if answer.is_null() { Bytes::new() } else { answer.to_string().into() };
+    Answer { status: StatusCode::from_u16(status).unwrap_or(StatusCode::OK), headers, body }
 }
 
 /// The gate's own answer of STS: what stands in the element that is called after the operation.

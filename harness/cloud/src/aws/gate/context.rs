@@ -65,9 +65,25 @@ impl Gate {
                 .with("aws:PrincipalIsAWSService", "true")
                 .with("aws:PrincipalServiceName", GREENGRASS)
                 .with("aws:PrincipalServiceNamesList", json!([GREENGRASS])),
+            Some(session) if session.origin == Origin::User => self.of_user(asked, session),
             Some(session) => self.of_session(asked, session),
             None => asked.with("aws:PrincipalType", "Anonymous").with("aws:PrincipalIsAWSService", "false"),
         }
+    }
+
+    /// A user's access key; what `sts:GetSessionToken` made of one besides says when, and that no MFA took part.
+    fn of_user(&self, asked: Decision, session: &Session) -> Decision {
+        let asked = asked
+            .with("aws:PrincipalArn", self.session_arn(session))
+            .with("aws:PrincipalAccount", self.world.account.as_str())
+            .with("aws:PrincipalType", "User")
+            .with("aws:PrincipalIsAWSService", "false")
+            .with("aws:userid", user_id(session))
+            .with("aws:username", session.name.as_str());
+        if session.token.is_empty() {
+            return asked;
+        }
+        asked.with("aws:TokenIssueTime", clock::seconds(session.issued)).with("aws:MultiFactorAuthPresent", "false")
     }
 
     fn of_session(&self, asked: Decision, session: &Session) -> Decision {
@@ -149,6 +165,9 @@ impl Gate {
     }
 
     fn session_arn(&self, session: &Session) -> String {
+        if session.origin == Origin::User {
+            return format!("arn:aws:iam::{}:user/{}", self.world.account, session.name);
+        }
         format!("arn:aws:sts::{}:assumed-role/{}/{}", self.world.account, session.role, session.name)
     }
 
@@ -163,9 +182,19 @@ impl Gate {
         }
     }
 
-    /// A role session as CloudTrail shows it.
+    /// A role session, or a user, as CloudTrail shows it.
     pub(super) fn identity(&self, session: &Session) -> Value {
         let World { account, .. } = &*self.world;
+        if session.origin == Origin::User {
+            return json!({
+                "type": "IAMUser",
+                "principalId": user_id(session),
+                "arn": self.session_arn(session),
+                "accountId": account,
+                "accessKeyId": session.key,
+                "userName": session.name,
+            });
+        }
         json!({
             "type": "AssumedRole",
             "principalId": user_id(session),
@@ -190,11 +219,18 @@ impl Gate {
 }
 
 fn user_id(session: &Session) -> String {
-    format!("{}:{}", role_id(&session.role), session.name)
+    match session.origin {
+        Origin::User => unique_id("AIDA", &session.name),
+        _ => format!("{}:{}", role_id(&session.role), session.name),
+    }
 }
 
-/// The unique id of a role: `AROA` and 17 characters that depend on its name only.
 fn role_id(role: &str) -> String {
-    let id = certificate_id(role.as_bytes()).to_ascii_uppercase();
-    format!("AROA{}", &id[..17])
+    unique_id("AROA", role)
+}
+
+/// The unique id of a role or a user: its kind and 17 characters that depend on its name only.
+fn unique_id(kind: &str, name: &str) -> String {
+    let id = certificate_id(name.as_bytes()).to_ascii_uppercase();
+    format!("{kind}{}", &id[..17])
 }

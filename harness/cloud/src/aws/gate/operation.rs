@@ -1,14 +1,17 @@
 //! Which operation a request is, and what IAM authorises it on.
 
+mod endpoint;
 mod host;
 mod kms;
 mod query;
+mod rest;
 mod s3;
 mod secrets;
 
-use super::Received;
+use super::{Received, Services};
 use crate::world::World;
 use host::Place;
+use rest::Routed;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -32,6 +35,8 @@ pub(super) enum Answerer {
     LocalStack,
     /// The gate itself.
     Gate,
+    /// A service of the control plane.
+    Service,
     /// Nobody: LocalStack does not run the service.
     Nobody,
     /// Nobody, and what IAM would authorise is not known either.
@@ -71,19 +76,21 @@ pub(super) struct Operation {
     /// The S3 bucket, and the object's key as it stands in the URL.
     pub(super) bucket: Option<String>,
     pub(super) key: String,
+    /// Who carries it out and how, if a service of the control plane does.
+    pub(super) routed: Option<Routed>,
 }
 
 impl Operation {
     /// Reads a request.
-    pub(super) fn of(received: &Received, world: &World) -> Self {
-        let place = Place::of(&received.host);
+    pub(super) fn of(received: &Received, world: &World, services: &Services) -> Self {
+        let place = if received.is_at_endpoint() { Place::signed(received) } else { Place::of(&received.host) };
         match place.service.as_str() {
             "s3" => Self::s3(&place, received, world),
             "secretsmanager" => Self::secret(&place, received, world),
             "kms" => Self::kms(&place, received),
             "logs" => Self { answerer: Answerer::Nobody, ..Self::json(&place, received) },
             "sts" | "iam" => Self::query(&place, received, world),
-            _ => Self::bare(&place, &format!("{} {}", received.method, received.path), Protocol::Rest),
+            _ => Self::rest(&place, received, world, services),
         }
     }
 
@@ -104,6 +111,7 @@ impl Operation {
             key_id: None,
             bucket: None,
             key: String::new(),
+            routed: None,
         }
     }
 

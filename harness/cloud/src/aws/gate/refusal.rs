@@ -7,7 +7,8 @@ use super::{
     answer::version,
     operation::{Operation, Protocol},
 };
-use crate::{clock, event::Decision, policies::Decided};
+use crate::{aws::rest::Fault, clock, event::Decision, policies::Decided};
+use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime, macros::format_description};
 
 /// An error that AWS answers.
@@ -20,11 +21,26 @@ pub(super) struct Refusal {
     pub(super) details: Vec<(&'static str, String)>,
     /// S3's `x-amz-bucket-region`.
     pub(super) bucket_region: Option<String>,
+    /// Further members of a control-plane service's exception.
+    pub(super) members: Box<Map<String, Value>>,
+}
+
+impl From<Fault> for Refusal {
+    fn from(Fault { status, code, message, members }: Fault) -> Self {
+        Self { members: Box::new(members), ..Self::new(status, code, message) }
+    }
 }
 
 impl Refusal {
     pub(super) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into(), details: Vec::new(), bucket_region: None }
+        Self {
+            status,
+            code: code.to_owned(),
+            message: message.into(),
+            details: Vec::new(),
+            bucket_region: None,
+            members: Box::default(),
+        }
     }
 
     fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -56,6 +72,12 @@ impl Refusal {
         Self { message: format!("Credential should be scoped to {expected}"), ..refusal }
     }
 
+    /// The answer to a signature whose scope has another end.
+    pub(super) fn terminator(protocol: Protocol, expected: &str, found: &str) -> Self {
+        let message = format!("Credential should be scoped with a valid terminator: '{expected}', not '{found}'.");
+        Self { message, ..Self::signature(protocol) }
+    }
+
     /// The answer to a body that is not the one that was signed.
     pub(super) fn body(protocol: Protocol) -> Self {
         if protocol != Protocol::S3 {
@@ -63,6 +85,36 @@ impl Refusal {
         }
         let message = "The provided 'x-amz-content-sha256' header does not match what was computed.";
         Self::new(400, "XAmzContentSHA256Mismatch", message)
+    }
+
+    /// A control-plane service's answer to a body that is no JSON object.
+    pub(super) fn no_json() -> Self {
+        Self::new(400, "SerializationException", "")
+    }
+
+    /// The answer to a signature that lacks parts, or whose scope does.
+    pub(super) fn incomplete(protocol: Protocol, authorization: &str) -> Self {
+        let has = |name: &str| authorization.contains(name);
+        let lacks = ["Credential", "Signature", "SignedHeaders"].into_iter().filter(|name| !has(&format!("{name}=")));
+        let lacks: Vec<_> = lacks.map(|name| format!("Authorization header requires '{name}' parameter.")).collect();
+        let credential = authorization.split("Credential=").nth(1).and_then(|rest| rest.split(',').next());
+        let message = match credential {
+            Some(credential) if lacks.is_empty() => format!(
+                "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '{}'",
+                credential.trim()
+            ),
+            _ => format!("{} Authorization={authorization}", lacks.join(" ")),
+        };
+        match protocol {
+            Protocol::S3 => {
+                let expecting = "\"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\"";
+                let what = format!("the Credential is mal-formed; expecting {expecting}.");
+                Self::new(400, "AuthorizationHeaderMalformed", format!("The authorization header is malformed; {what}"))
+            }
+            Protocol::Query => Self::new(400, "IncompleteSignature", message),
+            Protocol::Json => Self::new(400, "IncompleteSignatureException", message),
+            Protocol::Rest => Self::new(403, "IncompleteSignatureException", message),
+        }
     }
 
     /// The answer to a presigned URL that holds no more.

@@ -26,6 +26,9 @@ use time::{Duration, OffsetDateTime, PrimitiveDateTime, macros::format_descripti
 const SKEW: Duration = Duration::minutes(5);
 const S3_SKEW: Duration = Duration::minutes(15);
 
+/// What a signature's scope ends with.
+const TERMINATOR: &str = "aws4_request";
+
 /// Who signed, how, and for which region.
 pub(super) struct Caller {
     /// Absent for who didn't sign, which S3 alone lets ask.
@@ -43,6 +46,7 @@ struct Claim {
     date: String,
     region: String,
     service: String,
+    terminator: String,
     headers: Vec<String>,
     signature: String,
     token: String,
@@ -78,12 +82,14 @@ impl Claim {
     }
 
     fn scoped(credential: &str, headers: &str, signature: &str) -> Option<Self> {
-        let mut scope = credential.split('/').map(str::to_owned);
+        let scope: Vec<_> = credential.split('/').map(str::to_owned).collect();
+        let [key, date, region, service, terminator]: [String; 5] = scope.try_into().ok()?;
         Some(Self {
-            key: scope.next()?,
-            date: scope.next()?,
-            region: scope.next()?,
-            service: scope.next()?,
+            key,
+            date,
+            region,
+            service,
+            terminator,
             headers: headers.split(';').map(str::to_owned).collect(),
             signature: signature.to_owned(),
             token: String::new(),
@@ -97,11 +103,20 @@ impl Claim {
     }
 }
 
+/// The service and the region that a request says it is signed for.
+pub(super) fn scope(received: &Received) -> Option<(String, String)> {
+    Claim::of(received, Protocol::S3).map(|claim| (claim.service, claim.region))
+}
+
 /// The caller, if the signature is one that only the session's holder could make, now.
 pub(super) fn verify(received: &Received, operation: &Operation, sessions: &Sessions) -> Result<Caller, Refusal> {
     let protocol = operation.protocol;
     let Some(claim) = Claim::of(received, protocol) else {
         let unsigned = received.header("authorization").is_empty() && !received.query.contains("X-Amz-");
+        let authorization = received.header("authorization");
+        if authorization.starts_with("AWS4-HMAC-SHA256") {
+            return Err(Refusal::incomplete(protocol, authorization));
+        }
         if protocol != Protocol::S3 || !unsigned {
             return Err(Refusal::no_credentials(protocol));
         }
@@ -120,7 +135,7 @@ pub(super) fn verify(received: &Received, operation: &Operation, sessions: &Sess
         .map(PrimitiveDateTime::assume_utc)
         .map_err(|_| Refusal::no_credentials(protocol))?;
     in_time(&claim, protocol, time, now)?;
-    in_scope(&claim, operation)?;
+    in_scope(received, &claim, operation)?;
     let expected =
         signed_again(received, &claim, &session, time, protocol).ok_or_else(|| Refusal::signature(protocol))?;
     if !equal(&expected, &claim.signature) || !claim.time.starts_with(&claim.date) {
@@ -143,14 +158,19 @@ fn in_time(claim: &Claim, protocol: Protocol, time: OffsetDateTime, now: OffsetD
 }
 
 /// A signature holds for one service and one region; S3's global host takes every region's.
-fn in_scope(claim: &Claim, operation: &Operation) -> Result<(), Refusal> {
+fn in_scope(received: &Received, claim: &Claim, operation: &Operation) -> Result<(), Refusal> {
+    if claim.terminator != TERMINATOR {
+        return Err(Refusal::terminator(operation.protocol, TERMINATOR, &claim.terminator));
+    }
     if operation.protocol == Protocol::S3 {
         return if claim.service == "s3" { Ok(()) } else { Err(Refusal::signature(operation.protocol)) };
     }
     if claim.service != operation.service {
         return Err(Refusal::scope(operation, &format!("correct service: '{}'.", operation.service)));
     }
-    if claim.region != operation.region {
+    // IAM is everywhere: a client that was given an endpoint signs for the region that it is set to.
+    let everywhere = received.is_at_endpoint() && operation.service == "iam";
+    if claim.region != operation.region && !everywhere {
         return Err(Refusal::scope(operation, "a valid region."));
     }
     Ok(())
@@ -164,7 +184,8 @@ fn signed_again(
     time: OffsetDateTime,
     protocol: Protocol,
 ) -> Option<String> {
-    let identity = Credentials::new(&session.key, &session.secret, Some(session.token.clone()), None, "gate").into();
+    let token = Some(session.token.clone()).filter(|token| !token.is_empty());
+    let identity = Credentials::new(&session.key, &session.secret, token, None, "gate").into();
     let stated = received.header("x-amz-content-sha256");
     let settings = settings(claim, protocol, !stated.is_empty());
     let parameters = v4::SigningParams::builder()

@@ -1,6 +1,7 @@
 //! The gate over HTTP, with a stand-in for LocalStack and callers that sign as SDKs do.
 
 mod callers;
+mod endpoint;
 mod kms;
 mod layers;
 mod records;
@@ -8,7 +9,7 @@ mod s3;
 mod secrets;
 mod sts;
 
-use super::{Gate, Peer, Sessions};
+use super::{Door, Gate, Peer, Sessions};
 use crate::{
     aws::{faults::Faults, inventory::Inventory, presign, sessions::Session, upstream::LocalStack},
     event::{ApiCall, Outcome},
@@ -50,6 +51,8 @@ const CERTIFICATE: &str = "c0ffee";
 /// A gate that listens, and the LocalStack behind it.
 struct Environment {
     address: SocketAddr,
+    /// Where it listens as the endpoint.
+    endpoint: SocketAddr,
     sessions: Arc<Sessions>,
     faults: Arc<Faults>,
     localstack: MockServer,
@@ -76,6 +79,29 @@ fn world(localstack: &str, statements: &Value) -> World {
     .unwrap()
 }
 
+/// Serves the gate; what it writes down is kept.
+async fn listen(gate: &Arc<Gate>, calls: &Arc<Mutex<Vec<ApiCall>>>, door: Door) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (gate, calls) = (Arc::clone(gate), Arc::clone(calls));
+    tokio::spawn(async move {
+        while let Ok((stream, peer)) = listener.accept().await {
+            let (gate, written) = (Arc::clone(&gate), Arc::clone(&calls));
+            let service = service_fn(move |request| {
+                let (gate, written) = (Arc::clone(&gate), Arc::clone(&written));
+                async move {
+                    let peer = Peer { address: peer.ip(), tls: Some("1.3"), door };
+                    let (response, call) = gate.serve(request, peer).await;
+                    written.lock().unwrap().push(call);
+                    Ok::<_, Infallible>(response)
+                }
+            });
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    address
+}
+
 impl Environment {
     /// A world whose role may do what the statements say.
     async fn raise(statements: Value) -> Self {
@@ -92,27 +118,15 @@ impl Environment {
         let faults = Arc::new(Faults::default());
         let account = Arc::new(Inventory::new(&world, LocalStack::new(&world)).unwrap());
         let localstack_here = LocalStack::new(&world);
+        if let Some(operator) = &world.operator {
+            sessions.know_user(operator);
+        }
         let gate = Gate::new(world, account, Arc::clone(&sessions), localstack_here, Arc::clone(&faults));
-        let gate = Arc::new(gate);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let gate = Arc::new(gate.before(endpoint::services()));
         let calls = Arc::<Mutex<Vec<_>>>::default();
-        let written = Arc::clone(&calls);
-        tokio::spawn(async move {
-            while let Ok((stream, peer)) = listener.accept().await {
-                let (gate, written) = (Arc::clone(&gate), Arc::clone(&written));
-                let service = service_fn(move |request| {
-                    let (gate, written) = (Arc::clone(&gate), Arc::clone(&written));
-                    async move {
-                        let (response, call) = gate.serve(request, Peer { address: peer.ip(), tls: Some("1.3") }).await;
-                        written.lock().unwrap().push(call);
-                        Ok::<_, Infallible>(response)
-                    }
-                });
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-            }
-        });
-        Self { address, sessions, faults, localstack, calls }
+        let address = listen(&gate, &calls, Door::Hosts).await;
+        let endpoint = listen(&gate, &calls, Door::Endpoint).await;
+        Self { address, endpoint, sessions, faults, localstack, calls }
     }
 
     fn session(&self) -> Session {
@@ -133,9 +147,13 @@ impl Environment {
     }
 
     async fn send(&self, call: Request<Full<Bytes>>) -> Answer {
+        Self::send_to(self.address, call).await
+    }
+
+    async fn send_to(address: SocketAddr, call: Request<Full<Bytes>>) -> Answer {
         let (mut parts, body) = call.into_parts();
         let path = parts.uri.path_and_query().unwrap().clone();
-        parts.uri = format!("http://{}{path}", self.address).parse().unwrap();
+        parts.uri = format!("http://{address}{path}").parse().unwrap();
         let client = Client::builder(TokioExecutor::new()).build_http();
         let response = client.request(Request::from_parts(parts, body)).await.unwrap();
         let (parts, body) = response.into_parts();
@@ -222,7 +240,7 @@ fn s3(method: &'static str, target: &str) -> Call {
 impl Call {
     fn unsigned(&self) -> Request<Full<Bytes>> {
         let mut request = Request::builder().method(self.method).uri(&self.uri);
-        let host = request.uri_ref().unwrap().host().unwrap().to_owned();
+        let host = request.uri_ref().unwrap().authority().unwrap().to_string();
         request = request.header("host", host);
         for (name, value) in &self.headers {
             request = request.header(*name, value);
@@ -243,7 +261,8 @@ impl Call {
     }
 
     fn instructions(&self, session: &Session, expires: Option<Duration>) -> SigningInstructions {
-        let credentials = Credentials::from_keys(&session.key, &session.secret, Some(session.token.clone()));
+        let token = Some(session.token.clone()).filter(|token| !token.is_empty());
+        let credentials = Credentials::from_keys(&session.key, &session.secret, token);
         let identity: Identity = credentials.into();
         let mut settings = SigningSettings::default();
         if self.service == "s3" {
