@@ -5,7 +5,6 @@
 //! what it may do by IAM and IoT policies.
 
 pub mod alone;
-mod certificate;
 mod control;
 mod dns;
 mod endpoint;
@@ -31,7 +30,7 @@ use crate::{
 use faults::Faults;
 use gate::{Gate, Services};
 use inventory::Inventory;
-use iot::Iot;
+use iot::{Iot, Registry};
 use provider::Provider;
 use sessions::Sessions;
 use sha2::{Digest, Sha256};
@@ -84,13 +83,16 @@ pub async fn run() -> Result<(), Error> {
         sessions.know_user(operator);
     }
     let faults = Arc::new(Faults::default());
+    let registry = Arc::new(Registry::new(&world, Arc::clone(&account)).map_err(Error::Setup)?);
     world.faults.iter().cloned().for_each(|fault| faults.begin(fault));
+    let iot = Iot::new(Arc::clone(&world), Arc::clone(&registry), Arc::clone(&sessions), Arc::clone(&faults))
+        .map_err(Error::Setup)?;
+    let services = Services::from([("iot", Arc::clone(&iot) as Arc<dyn rest::Service>)]);
     let front = Arc::new(tls::Front {
-        iot: Iot::new(Arc::clone(&world), &account, Arc::clone(&sessions), Arc::clone(&faults))
-            .map_err(Error::Setup)?,
-        provider: Provider::new(Arc::clone(&world), &account, Arc::clone(&sessions)).map_err(Error::Setup)?,
+        iot,
+        provider: Provider::new(Arc::clone(&world), Arc::clone(&account), registry, Arc::clone(&sessions)),
         gate: Gate::new(Arc::clone(&world), Arc::clone(&account), sessions, localstack.clone(), Arc::clone(&faults))
-            .before(Services::new()),
+            .before(services),
         faults,
         endpoints: world.endpoints.clone(),
         certificates: tls::Certificates::new(&world.authority).map_err(Error::Setup)?,

@@ -100,6 +100,9 @@ pub enum What {
         /// The job's id; absent for a deployment to the thing and for a local one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         job: Option<String>,
+        /// The thing, if it is another one than the environment's device.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thing: Option<String>,
         /// `QUEUED`, `IN_PROGRESS`, `SUCCEEDED`, `FAILED`, `REJECTED` or `CANCELED`.
         status: String,
         /// The device's `statusDetails`, as sent.

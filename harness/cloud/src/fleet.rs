@@ -119,6 +119,9 @@ pub struct Chunk {
 /// A core device as AWS knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CoreDevice {
+    /// Its thing, if it is another one than the environment's device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thing: Option<String>,
     /// HEALTHY or UNHEALTHY.
     pub status: Health,
     /// Why the device reported last.
@@ -171,6 +174,7 @@ impl Tracker {
             self.installed.insert(name, Installed { version, state: status, root: is_root, deployments, details });
         }
         Some(CoreDevice {
+            thing: None,
             status: message.overall_device_status,
             trigger: message.trigger,
             components: self.installed.clone(),

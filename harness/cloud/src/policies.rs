@@ -34,7 +34,7 @@ pub struct Account {
     roles: HashMap<String, RolePolicies>,
     /// Identity policies of users by the user's ARN.
     users: HashMap<String, Vec<Policy>>,
-    /// Attached to the device's certificate.
+    /// Attached to the device's certificate when the world was raised.
     certificate: Vec<Policy>,
     secrets: HashMap<String, Policy>,
     buckets: HashMap<String, Policy>,
@@ -51,6 +51,8 @@ pub struct Account {
 #[derive(Clone, Debug)]
 struct RolePolicies {
     arn: String,
+    /// `MaxSessionDuration` in seconds.
+    longest: u32,
     identity: Vec<Policy>,
     boundary: Option<Policy>,
     trust: Policy,
@@ -61,6 +63,21 @@ struct RolePolicies {
 pub(crate) struct Decided {
     pub(crate) decision: Decision,
     pub(crate) clause: Option<String>,
+}
+
+impl Decided {
+    /// Decides what is asked by policies.
+    pub(crate) fn of(asked: Decision, policies: &Policies) -> Self {
+        let decided = iam::decide(policies, &asked.request());
+        let clause = decided.clause(&asked.action);
+        let decision = Decision {
+            outcome: decided.outcome.into(),
+            layer: decided.layer.map(|layer| layer.to_string()),
+            statement: decided.statement.map(|statement| statement.to_string()),
+            ..asked
+        };
+        Self { decision, clause }
+    }
 }
 
 impl Account {
@@ -111,6 +128,12 @@ impl Account {
         })
     }
 
+    /// The name of a role of this account by its ARN, and how many seconds a session of it may last.
+    pub(crate) fn role(&self, arn: &str) -> Option<(&str, u32)> {
+        let (name, role) = self.roles.get_key_value(arn.rsplit('/').next()?)?;
+        (role.arn == arn).then_some((name.as_str(), role.longest))
+    }
+
     /// Whether any policy asks for a condition key, which is given in lower case. A session's own may besides.
     pub(crate) fn mentions(&self, key: &str) -> bool {
         self.texts.contains(key)
@@ -131,15 +154,7 @@ impl Account {
     /// Decides what is asked; `session` are the session's own policies.
     pub(crate) fn decide(&self, asked: Decision, session: &[Policy]) -> Decided {
         let policies = self.bearing(&asked, session.to_vec());
-        let decided = iam::decide(&policies, &asked.request());
-        let clause = decided.clause(&asked.action);
-        let decision = Decision {
-            outcome: decided.outcome.into(),
-            layer: decided.layer.map(|layer| layer.to_string()),
-            statement: decided.statement.map(|statement| statement.to_string()),
-            ..asked
-        };
-        Decided { decision, clause }
+        Decided::of(asked, &policies)
     }
 
     fn bearing(&self, decision: &Decision, session: Vec<Policy>) -> Policies {
@@ -199,6 +214,7 @@ impl RolePolicies {
         let within = |error| format!("role `{name}`: {error}");
         Ok(Self {
             arn: format!("arn:aws:iam::{}:role{}{name}", world.account, role.path),
+            longest: role.max_session_seconds,
             identity: all(&role.policies, Kind::Inline).map_err(within)?,
             boundary: boundary
                 .map(|boundary| read(&boundary.name, &boundary.text, Kind::Boundary))

@@ -179,14 +179,16 @@ pub struct Deployment {
     pub required_capabilities: Vec<String>,
 }
 
-/// What a deployment is for: `{"group": "NAME"}` or `"thing"`.
+/// What a deployment is for: `{"group": "NAME"}`, `"thing"` or `{"thing_named": "NAME"}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
-    /// A thing group, told by an IoT job; the thing joins it if it is no member yet.
+    /// A thing group, told to each thing in it by an IoT job.
     Group(String),
-    /// The thing alone, told by its shadow.
+    /// The world's own thing alone, told by its shadow.
     Thing,
+    /// Any thing, by its name.
+    ThingNamed(String),
 }
 
 /// A component as a deployment wants it.

@@ -72,7 +72,7 @@ async fn narrate(environment: &Environment, reader: &dyn Reader) -> Infallible {
 /// What is worth a line while a person waits.
 fn narrated(what: &What) -> Option<String> {
     match what {
-        What::Job { status, .. } if status != "QUEUED" => Some(format!("job {status}")),
+        What::Job { thing: None, status, .. } if status != "QUEUED" => Some(format!("job {status}")),
         What::Credentials { alias, status, .. } => Some(format!("credentials of role alias {alias}: {status}")),
         What::Api(call) => match &call.error_code {
             None => Some(call.decision.action.clone()),

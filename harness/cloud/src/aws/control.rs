@@ -60,7 +60,11 @@ async fn take(iot: Arc<Iot>, inventory: Arc<Inventory>, stream: UnixStream) {
 async fn carry_out(iot: &Iot, inventory: &Inventory, order: &[u8]) -> Result<Answer, String> {
     let order: Control = serde_json::from_slice(order).map_err(|error| format!("this is no order: {error}"))?;
     match order {
-        Control::Policies(change) => inventory.change(change).await.map(|()| Answer::Changed),
+        Control::Policies(change) => {
+            let attached = change.thing_policies.clone();
+            inventory.change(change).await?;
+            attached.map_or(Ok(()), |policies| iot.give(&policies)).map(|()| Answer::Changed)
+        }
         other => iot.control(other),
     }
 }

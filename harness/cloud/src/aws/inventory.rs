@@ -15,7 +15,7 @@ use crate::{
     world::{Bucket, Key, Secret, Sensitive, World},
 };
 use hyper::{HeaderMap, Method};
-use iam::Policy;
+use iam::{Policies, Policy};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -65,7 +65,16 @@ impl Inventory {
 
     /// Decides what is asked by the policies of this moment.
     pub(super) fn decide(&self, asked: Decision, session: &[Policy]) -> Decided {
-        let mut decided = self.account().decide(asked, session);
+        self.softened(self.account().decide(asked, session))
+    }
+
+    /// Decides what a certificate asks by the policies that are attached to it.
+    pub(super) fn decide_by(&self, asked: Decision, attached: Vec<Policy>) -> Decision {
+        let policies = Policies { identity: attached, ..Policies::default() };
+        self.softened(Decided::of(asked, &policies)).decision
+    }
+
+    fn softened(&self, mut decided: Decided) -> Decided {
         if self.soft && !decided.decision.is_allowed() {
             decided.decision.let_through = true;
             decided.clause = None;

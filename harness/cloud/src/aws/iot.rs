@@ -1,9 +1,10 @@
-//! AWS IoT Core and the Greengrass data plane, as one core device sees them.
+//! AWS IoT Core and the Greengrass data plane, as devices see them.
 //!
 //! MQTT with jobs, shadows and fleet status ([`Iot::serve_mqtt`]), and the HTTPS operations of the Greengrass data plane
-//! ([`Iot::data_plane`]). Both know the device by its certificate and ask the IoT policies attached to it; TLS, the
+//! ([`Iot::data_plane`]). Both know a device by its certificate and ask the IoT policies attached to it ([`registry`]); TLS, the
 //! credentials provider and SigV4 are elsewhere.
 
+mod api;
 mod broker;
 mod component;
 mod connection;
@@ -11,6 +12,7 @@ mod data_plane;
 mod deployments;
 mod jobs;
 mod packet;
+mod registry;
 mod requirement;
 mod reserved;
 mod shadow;
@@ -19,7 +21,9 @@ pub(super) mod tests;
 mod thing_deployments;
 mod topic;
 
-use super::{certificate::Certificate, faults::Faults, inventory::Inventory, sessions::Sessions};
+pub(super) use registry::{Registry, Stranger};
+
+use super::{faults::Faults, sessions::Sessions};
 use crate::{
     control::{Answer, Control},
     event::{What, emit},
@@ -32,8 +36,10 @@ use component::Component;
 use http_body_util::Full;
 use mqtt_protocol_core::mqtt::packet::Qos;
 use packet::Message;
+use registry::Holder;
 use reserved::{Reply, Reserved};
 use std::{
+    collections::BTreeMap,
     error::Error,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard},
@@ -46,7 +52,7 @@ pub(crate) struct Iot {
     world: Arc<World>,
     sessions: Arc<Sessions>,
     faults: Arc<Faults>,
-    certificate: Certificate,
+    registry: Arc<Registry>,
     broker: Broker,
     /// Held until what a service says is on its way, so that nobody sees its messages in another order.
     reserved: Mutex<Reserved>,
@@ -54,41 +60,41 @@ pub(crate) struct Iot {
 }
 
 impl Iot {
-    /// Reads what the world holds for the device and creates its deployments.
+    /// Reads what the world holds for devices and creates its deployments.
     ///
     /// # Errors
-    /// If the certificate or a recipe can't be read, or a deployment not be created; the text names which one and why.
+    /// If a recipe can't be read, or a deployment not be created; the text names which one and why.
     pub(super) fn new(
         world: Arc<World>,
-        account: &Arc<Inventory>,
+        registry: Arc<Registry>,
         sessions: Arc<Sessions>,
         faults: Arc<Faults>,
     ) -> Result<Arc<Self>, String> {
         let iot = Self {
-            certificate: Certificate::of(&world, Arc::clone(account))?,
             broker: Broker::default(),
-            reserved: Mutex::new(Reserved::new(&world)?),
+            reserved: Mutex::new(Reserved::new(&world, &registry)?),
             components: component::read_all(&world)?,
             world,
             sessions,
             faults,
+            registry,
         };
         Ok(Arc::new(iot))
     }
 
     /// Speaks MQTT with a client over a connection whose TLS is already done, until either side ends it.
-    /// `certificate` is what the client at that address showed, DER; without the registered one the connection is closed
-    /// at once.
+    /// `certificate` is what the client at that address showed, DER; without a registered active one the
+    /// connection is closed at once.
     pub(crate) async fn serve_mqtt<S>(self: Arc<Self>, stream: S, peer: IpAddr, certificate: Option<Vec<u8>>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        if self.certificate.is(certificate.as_deref()) {
-            connection::serve(&self, stream, peer).await;
-        } else {
-            let reason = "the certificate is missing or not registered".to_owned();
-            emit(What::MqttClosed { client: String::new(), reason });
-        }
+        let reason = match self.registry.holder(certificate.as_deref()) {
+            Ok(holder) => return connection::serve(&self, stream, peer, holder).await,
+            Err(Stranger::Unknown) => "the certificate is missing or not registered",
+            Err(Stranger::Inactive) => "the certificate is not active",
+        };
+        emit(What::MqttClosed { client: String::new(), reason: reason.to_owned() });
     }
 
     /// Answers a request to the Greengrass data plane.
@@ -103,30 +109,30 @@ impl Iot {
         B: hyper::body::Body<Data = Bytes> + Send,
         B::Error: Error + Send + Sync + 'static,
     {
-        let known = self.certificate.is(certificate.as_deref());
-        data_plane::answer(&self, request, peer, known).await
+        let holder = self.registry.holder(certificate.as_deref()).ok();
+        data_plane::answer(&self, request, peer, holder).await
     }
 
     /// Decides an MQTT packet by the certificate's policies and writes the decision down.
-    fn decide(&self, (client, peer): (&str, IpAddr), action: &str, kind: &str, name: &str) -> bool {
-        let World { region, account, thing, .. } = &*self.world;
-        let resource = format!("arn:aws:iot:{region}:{account}:{kind}/{name}");
-        let mut context = vec![("iot:ClientId", client)];
-        if client == thing.name {
-            // AWS knows the thing of a connection only by a client id that is the thing's name.
-            context.push(("iot:Connection.Thing.ThingName", client));
-            context.push(("iot:Connection.Thing.IsAttached", "true"));
-        }
-        let decision = self.certificate.decide(peer, action, &resource, &context);
+    fn decide(&self, who: (&Holder, &str, IpAddr), action: &str, kind: &str, name: &str) -> bool {
+        let decision = self.registry.decide_packet(who, action, &self.registry.arn(kind, name));
         let allowed = decision.may_go_on();
         emit(What::Mqtt {
-            client: client.to_owned(),
+            client: who.1.to_owned(),
             action: action.to_owned(),
             resource: name.to_owned(),
             allowed,
             decision: Some(Box::new(decision)),
         });
         allowed
+    }
+
+    /// Gives the certificates of the world's own thing other policies.
+    ///
+    /// # Errors
+    /// If AWS would refuse one; the text names it.
+    pub(super) fn give(&self, policies: &BTreeMap<String, String>) -> Result<(), String> {
+        self.registry.give(&self.world.thing.name, policies)
     }
 
     /// Carries out an order of the account's owner.
@@ -144,7 +150,7 @@ impl Iot {
             // They are not IoT's alone.
             Control::Policies(_) => return Err("policies are not changed here".to_owned()),
             Control::Deploy(deployment) => {
-                let (configuration_arn, replies) = reserved.deploy(&deployment)?;
+                let (configuration_arn, replies) = reserved.order(&deployment, &self.registry)?;
                 (Answer::Deployed { deployment: deployment.id, configuration_arn }, replies)
             }
             Control::Cancel { deployment } => {
@@ -160,7 +166,7 @@ impl Iot {
         let name = fault.name();
         if fault.kind == Kind::Cut {
             emit(What::Fault { name: name.clone() });
-            self.broker.cut();
+            self.broker.cut(|_| true);
         } else {
             self.faults.begin(fault);
         }

@@ -3,7 +3,11 @@
 //! Answers and their order are those that `aws-iot-core-credential-provider-session-helper` records: the permission is
 //! checked before the alias exists.
 
-use super::{certificate::Certificate, inventory::Inventory, sessions::Sessions};
+use super::{
+    inventory::Inventory,
+    iot::{Registry, Stranger},
+    sessions::Sessions,
+};
 use crate::{
     clock,
     event::{Decision, What, emit},
@@ -23,7 +27,7 @@ pub(super) struct Provider {
     world: Arc<World>,
     sessions: Arc<Sessions>,
     account: Arc<Inventory>,
-    certificate: Certificate,
+    registry: Arc<Registry>,
 }
 
 /// What was decided on the way to an answer.
@@ -39,9 +43,13 @@ struct Decided {
 struct Refusal(u16, Option<&'static str>, &'static str);
 
 impl Provider {
-    pub(super) fn new(world: Arc<World>, account: &Arc<Inventory>, sessions: Arc<Sessions>) -> Result<Self, String> {
-        let certificate = Certificate::of(&world, Arc::clone(account))?;
-        Ok(Self { certificate, account: Arc::clone(account), world, sessions })
+    pub(super) fn new(
+        world: Arc<World>,
+        account: Arc<Inventory>,
+        registry: Arc<Registry>,
+        sessions: Arc<Sessions>,
+    ) -> Self {
+        Self { world, sessions, account, registry }
     }
 
     /// Answers one request of the holder of a certificate, and writes it down.
@@ -120,36 +128,37 @@ impl Provider {
         (certificate, peer): (Option<&[u8]>, IpAddr),
         decided: &mut Decided,
     ) -> Result<String, Refusal> {
-        if !self.certificate.is(certificate) {
-            return Err(Refusal(403, Some("AccessDeniedException"), "Certificate is invalid on this endpoint"));
-        }
-        if thing.is_some_and(|thing| thing != self.world.thing.name) {
+        let holder = self.registry.holder(certificate).map_err(|stranger| match stranger {
+            Stranger::Unknown => Refusal(403, Some("AccessDeniedException"), "Certificate is invalid on this endpoint"),
+            Stranger::Inactive => Refusal(403, None, "Access Denied"),
+        })?;
+        if thing.is_some_and(|thing| !self.registry.is_attached(thing, &holder)) {
             return Err(Refusal(403, None, "Invalid thing name passed"));
         }
         let World { region, account, .. } = &*self.world;
         let resource = format!("arn:aws:iot:{region}:{account}:rolealias/{alias}");
-        let decision = self.certificate.decide(peer, "iot:AssumeRoleWithCertificate", &resource, &[]);
+        let decision = self.registry.decide((&holder, peer), "iot:AssumeRoleWithCertificate", &resource, &[]);
         if !decided.alias.insert(decision).may_go_on() {
             return Err(Refusal(403, None, "Access Denied"));
         }
-        let alias = self.world.role_aliases.get(alias).ok_or(Refusal(404, None, "Role alias does not exist"))?;
+        let alias = self.registry.alias(alias).ok_or(Refusal(404, None, "Role alias does not exist"))?;
         let refused = || Refusal(400, None, "Unable to assume the role, or the role to assume does not exist");
-        let role = self.world.roles.get(&alias.role).ok_or_else(refused)?;
-        let arn = format!("arn:aws:iam::{account}:role{}{}", role.path, alias.role);
+        let policies = self.account.account();
+        let (role, longest) = policies.role(&alias.role).ok_or_else(refused)?;
         // The first two are what AWS's guide against the confused deputy tells trust policies to ask for.
-        let mut asked = Decision::asked(CREDENTIALS_PROVIDER, "sts:AssumeRole", arn)
+        let mut asked = Decision::asked(CREDENTIALS_PROVIDER, "sts:AssumeRole", alias.role.as_str())
             .with("aws:SourceArn", resource)
             .with("aws:SourceAccount", account.as_str())
-            .with("credentials-iot:AwsCertificateId", self.certificate.id());
+            .with("credentials-iot:AwsCertificateId", holder.id());
         asked.resource_account = Some(account.clone());
         if !decided.role.insert(self.account.decide(asked, &[]).decision).may_go_on() {
             return Err(refused());
         }
-        if alias.duration_seconds > role.max_session_seconds {
+        if alias.seconds > longest {
             let message = "The requested CredentialDurationSeconds exceeds the MaxSessionDuration set for the role";
             return Err(Refusal(400, None, message));
         }
-        let session = self.sessions.issue_device(&alias.role, self.certificate.id(), thing, alias.duration_seconds);
+        let session = self.sessions.issue_device(role, holder.id(), thing, alias.seconds);
         let credentials = json!({ "credentials": {
             "accessKeyId": session.key,
             "secretAccessKey": session.secret,

@@ -42,7 +42,7 @@ fn job(evidence: &Evidence) -> Value {
     let mut documents = Vec::new();
     let mut statuses = Vec::new();
     for event in &evidence.events {
-        if let What::Job { deployment, status, details, document, .. } = &event.what {
+        if let What::Job { deployment, thing: None, status, details, document, .. } = &event.what {
             documents.extend(document.clone());
             statuses.push(json!({
                 "time": event.time, "deployment": deployment, "status": status, "statusDetails": details,

@@ -32,7 +32,7 @@ impl Progress {
     #[must_use]
     pub fn of(deployment: &str, events: &[Event]) -> Option<Self> {
         events.iter().rev().find_map(|event| match &event.what {
-            What::Job { deployment: named, job, status, details, .. } if named == deployment => {
+            What::Job { deployment: named, job, thing: None, status, details, .. } if named == deployment => {
                 Some(Self::told(deployment, job.clone(), status, details))
             }
             What::Fleet { message } => {

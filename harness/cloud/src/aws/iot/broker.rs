@@ -61,23 +61,31 @@ pub(super) struct Delivery {
 #[derive(Debug)]
 pub(super) struct Attached {
     pub(super) client: String,
+    /// The id of the certificate that the client has shown.
+    certificate: String,
     generation: u64,
     /// Something waits for the client.
     pub(super) wake: Notify,
     /// Another connection with the same client id has taken over.
     pub(super) taken_over: Notify,
-    /// A fault breaks the connection off.
+    /// A fault, or the end of its certificate, breaks the connection off.
     pub(super) cut: Notify,
 }
 
 impl Broker {
     /// Attaches a connection to the session of its client id and ends the connection that had it.
     /// Returns whether there was a session to resume.
-    pub(super) fn attach(&self, client: &str, clean: bool, expiry: Duration) -> (Arc<Attached>, bool) {
+    pub(super) fn attach(
+        &self,
+        (client, certificate): (&str, &str),
+        clean: bool,
+        expiry: Duration,
+    ) -> (Arc<Attached>, bool) {
         let mut state = self.lock();
         state.generations += 1;
         let attached = Arc::new(Attached {
             client: client.to_owned(),
+            certificate: certificate.to_owned(),
             generation: state.generations,
             wake: Notify::new(),
             taken_over: Notify::new(),
@@ -186,11 +194,13 @@ impl Broker {
         }
     }
 
-    /// Breaks every connection off.
-    pub(super) fn cut(&self) {
+    /// Breaks connections off, by the id of the certificate.
+    pub(super) fn cut(&self, whose: impl Fn(&str) -> bool) {
         let state = self.lock();
         let connections = state.sessions.values().filter_map(|session| session.connection.as_ref());
-        connections.for_each(|connection| connection.cut.notify_one());
+        connections
+            .filter(|connection| whose(&connection.certificate))
+            .for_each(|connection| connection.cut.notify_one());
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -6,6 +6,7 @@ use super::{
     Iot,
     broker::{Attached, Subscription},
     packet::{self, Connect, Inbound, Message, Refused},
+    registry::Holder,
     topic,
 };
 use crate::event::{What, emit};
@@ -54,12 +55,22 @@ impl Ended {
 }
 
 /// Serves a client until either side ends the connection.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(iot: &Iot, stream: S, peer: IpAddr) {
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(iot: &Iot, stream: S, peer: IpAddr, holder: Holder) {
     let options = ConnectionOptions::new().maximum_packet_size_recv(MAX_PACKET).receive_maximum(RECEIVE_MAXIMUM);
     let mut mqtt = Connection::with_options(Version::Undetermined, options);
     mqtt.set_auto_ping_response(true);
-    let mut link =
-        Link { iot, stream, peer, mqtt, out: Vec::new(), deadline: None, session: None, in_flight: 0, ended: None };
+    let mut link = Link {
+        iot,
+        stream,
+        peer,
+        holder,
+        mqtt,
+        out: Vec::new(),
+        deadline: None,
+        session: None,
+        in_flight: 0,
+        ended: None,
+    };
     let ended = link.run().await;
     let Some(Held { attached, connect }) = link.session else {
         emit(What::MqttClosed { client: String::new(), reason: ended.reason });
@@ -67,7 +78,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(iot: &Iot, stream: 
     };
     iot.broker.detach(&attached, ended.expiry);
     if let Some(will) = connect.will.filter(|_| !ended.clean)
-        && iot.decide((&connect.client, peer), "iot:Publish", "topic", &will.topic)
+        && iot.decide((&link.holder, &connect.client, peer), "iot:Publish", "topic", &will.topic)
     {
         iot.publish(&connect.client, will);
     }
@@ -78,6 +89,7 @@ struct Link<'a, S> {
     iot: &'a Iot,
     stream: S,
     peer: IpAddr,
+    holder: Holder,
     mqtt: Connection<Server>,
     /// Bytes that are not yet written.
     out: Vec<u8>,
@@ -119,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
                 () = taken_over(attached.as_deref()) => {
                     self.close(DisconnectReasonCode::SessionTakenOver, "session taken over by a newer connection");
                 }
-                () = cut(attached.as_deref()) => return Ended::because("cut by a fault"),
+                () = cut(attached.as_deref()) => return Ended::because(self.cut_off()),
                 () = passed(self.deadline) => self.silent(),
             }
         }
@@ -208,12 +220,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
             self.ended = Some(Ended::because("refused by a fault"));
             return;
         }
-        if !self.iot.decide((client, self.peer), "iot:Connect", "client", client) {
+        if !self.decide(client, "iot:Connect", "client", client) {
             self.send(packet::refused(version, Refused::NotAuthorized));
             self.ended = Some(Ended::because(format!("client `{client}` is not authorised to connect")));
             return;
         }
-        let (attached, present) = self.iot.broker.attach(client, connect.clean, connect.expiry);
+        let (attached, present) = self.iot.broker.attach((client, self.holder.id()), connect.clean, connect.expiry);
         self.send(packet::accepted(&connect, present));
         self.session = Some(Held { attached, connect });
     }
@@ -230,8 +242,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
         if message.payload.len() > MAX_PAYLOAD {
             return self.close(DisconnectReasonCode::PacketTooLarge, "the payload is longer than 128 KiB");
         }
-        let allowed = self.iot.decide((&client, self.peer), "iot:Publish", "topic", &topic)
-            && (!message.retain || self.iot.decide((&client, self.peer), "iot:RetainPublish", "topic", &topic));
+        let allowed = self.decide(&client, "iot:Publish", "topic", &topic)
+            && (!message.retain || self.decide(&client, "iot:RetainPublish", "topic", &topic));
         let reason = if allowed { PubackReasonCode::Success } else { PubackReasonCode::NotAuthorized };
         let acknowledgement = id.map(|id| packet::puback(self.mqtt.get_protocol_version(), id, reason));
         match (allowed, acknowledgement) {
@@ -266,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
         if !topic::valid_filter(filter) {
             return SubackReasonCode::TopicFilterInvalid;
         }
-        if !self.iot.decide((client, self.peer), "iot:Subscribe", "topicfilter", filter) {
+        if !self.decide(client, "iot:Subscribe", "topicfilter", filter) {
             return SubackReasonCode::NotAuthorized;
         }
         let subscription = Subscription {
@@ -288,7 +300,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
         let max_packet = held.connect.max_packet;
         let version = self.mqtt.get_protocol_version();
         while let Some(delivery) = self.iot.broker.next(&attached, self.room()) {
-            if !self.iot.decide((&client, self.peer), "iot:Receive", "topic", &delivery.message.topic) {
+            if !self.decide(&client, "iot:Receive", "topic", &delivery.message.topic) {
                 continue;
             }
             let id = match delivery.qos {
@@ -333,6 +345,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
             return Some(id);
         }
         self.mqtt.acquire_packet_id().ok()
+    }
+
+    /// Why the connection was cut.
+    fn cut_off(&self) -> &'static str {
+        let counts = self.iot.registry.counts(self.holder.id());
+        if counts { "cut by a fault" } else { "the certificate is no longer active" }
+    }
+
+    fn decide(&self, client: &str, action: &str, kind: &str, name: &str) -> bool {
+        self.iot.decide((&self.holder, client, self.peer), action, kind, name)
     }
 
     fn client(&self) -> Option<String> {

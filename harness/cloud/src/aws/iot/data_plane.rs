@@ -7,6 +7,7 @@ use super::{
     super::{faults::Strike, presign},
     Iot,
     component::Component,
+    registry::Holder,
     requirement::Requirement,
 };
 use crate::{
@@ -78,8 +79,13 @@ struct Candidate {
     version_requirements: BTreeMap<String, String>,
 }
 
-/// Answers one request; `known` tells whether the client showed the registered certificate.
-pub(super) async fn answer<B>(iot: &Iot, request: Request<B>, peer: IpAddr, known: bool) -> Response<Full<Bytes>>
+/// Answers one request of whoever has shown a registered active certificate.
+pub(super) async fn answer<B>(
+    iot: &Iot,
+    request: Request<B>,
+    peer: IpAddr,
+    holder: Option<Holder>,
+) -> Response<Full<Bytes>>
 where
     B: Body<Data = Bytes>,
     B::Error: Error + Send + Sync + 'static,
@@ -101,7 +107,7 @@ where
     }
     let body = Limited::new(body, MAX_BODY).collect().await;
     let body = body.map(Collected::to_bytes).map_err(|error| error.to_string());
-    let decision = known.then(|| decide(iot, peer, &call));
+    let decision = holder.map(|holder| decide(iot, (&holder, peer), &call));
     let allowed = decision.as_ref().is_some_and(Decision::may_go_on);
     let answer = perform(iot, &mut call, body, allowed);
     let status = answer.as_ref().map_or_else(|failure| failure.status, |_| StatusCode::OK).as_u16();
@@ -136,8 +142,8 @@ fn route<'a>(world: &World, method: &Method, path: &'a str, query: &'a str) -> R
 }
 
 /// Asks the certificate's policies. Variables of a connection's thing have no value here.
-fn decide(iot: &Iot, peer: IpAddr, call: &Call<'_>) -> Decision {
-    iot.certificate.decide(peer, &format!("greengrass:{}", call.operation), &call.resource, &[])
+fn decide(iot: &Iot, who: (&Holder, IpAddr), call: &Call<'_>) -> Decision {
+    iot.registry.decide(who, &format!("greengrass:{}", call.operation), &call.resource, &[])
 }
 
 fn perform(iot: &Iot, call: &mut Call<'_>, body: Result<Bytes, String>, allowed: bool) -> Answer {
@@ -167,20 +173,20 @@ fn read(body: &[u8]) -> Result<ResolveRequest, String> {
 }
 
 fn thing_groups(iot: &Iot, thing: &str, query: &str) -> Answer {
-    let World { region, account, .. } = &*iot.world;
-    if thing != iot.world.thing.name {
-        return Err(not_found(format!("Core device [{thing}] does not exist")));
-    }
+    let state = iot.registry.read();
+    let known = state.things.get(thing);
+    let known = known.ok_or_else(|| not_found(format!("Core device [{thing}] does not exist")))?;
     let group = |name: &String| {
-        let arn = format!("arn:aws:iot:{region}:{account}:thinggroup/{name}");
-        json!({"thingGroupName": name, "thingGroupArn": arn, "rootToParentThingGroups": []})
+        let above = |name: &str| json!({"thingGroupName": name, "thingGroupArn": iot.registry.arn("thinggroup", name)});
+        let above: Vec<_> = state.parents(name).into_iter().map(above).collect();
+        let arn = iot.registry.arn("thinggroup", name);
+        json!({"thingGroupName": name, "thingGroupArn": arn, "rootToParentThingGroups": above})
     };
-    let reserved = iot.reserved();
     let start = match parameter(query, "nextToken") {
         None => 0,
         Some(token) => token.parse().map_err(|_| invalid("Invalid nextToken"))?,
     };
-    let rest = reserved.groups().get(start..).ok_or_else(|| invalid("Invalid nextToken"))?;
+    let rest = known.groups.get(start..).ok_or_else(|| invalid("Invalid nextToken"))?;
     let page = &rest[..rest.len().min(PAGE)];
     let mut answer = json!({"thingGroups": page.iter().map(group).collect::<Vec<_>>()});
     if page.len() < rest.len() {

@@ -1,5 +1,5 @@
 //! What the control plane does with `CreateDeployment`: it counts revisions by target, makes the document that the
-//! device gets, and keeps the thing's groups.
+//! device gets, and knows which revision each target has now.
 //!
 //! How a document reaches the device is the matter of [`super::jobs`] and [`super::shadow`].
 
@@ -9,6 +9,7 @@ use crate::{
 };
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use time::OffsetDateTime;
 
 /// The longest document of a deployment to a thing group and to a thing, in bytes. A longer one goes through
 /// `GetDeploymentConfiguration`, whose wire form is not public.
@@ -19,23 +20,26 @@ const MAX_THING_DOCUMENT: usize = 7 * 1024;
 const MAX_GROUP_NAME: usize = 128;
 const MAX_JOB_ID: usize = 64;
 
-/// The deployments of the one thing that the account has.
+/// The deployments of the account.
 #[derive(Debug)]
 pub(super) struct Deployments {
     region: String,
     account: String,
+    /// The world's own thing.
     thing: String,
-    groups: Vec<String>,
-    /// Revisions by target, in their order.
+    /// Revisions by target, in their order; a thing is called by its name.
     revisions: BTreeMap<Target, Vec<Known>>,
     /// The last document's `creationTimestamp`; no two documents have the same.
     stamp: i64,
 }
 
+/// A revision that was created.
 #[derive(Debug)]
-struct Known {
-    deployment: String,
-    job: String,
+pub(super) struct Known {
+    pub(super) revision: Revision,
+    pub(super) created: OffsetDateTime,
+    /// When it was cancelled, or another revision took its place.
+    pub(super) ended: Option<OffsetDateTime>,
 }
 
 /// A deployment as it goes to the device.
@@ -44,6 +48,7 @@ pub(super) struct Revision {
     pub(super) deployment: String,
     /// The job that carries it; empty for a deployment to the thing.
     pub(super) job: String,
+    /// A group or a thing by its name.
     pub(super) target: Target,
     pub(super) configuration_arn: String,
     pub(super) document: Value,
@@ -55,37 +60,62 @@ impl Deployments {
             region: world.region.clone(),
             account: world.account.clone(),
             thing: world.thing.name.clone(),
-            groups: world.thing.groups.clone(),
             revisions: BTreeMap::new(),
             stamp: 0,
         }
     }
 
-    /// The groups that the thing is in, in the order in which it joined them.
-    pub(super) fn groups(&self) -> &[String] {
-        &self.groups
-    }
-
-    /// What a deployment is for.
+    /// A deployment by its id.
     ///
     /// # Errors
     /// If there is none with this id.
-    pub(super) fn target_of(&self, deployment: &str) -> Result<&Target, String> {
-        let mut targets = self.revisions.iter();
-        let found = targets.find(|(_, revisions)| revisions.iter().any(|known| known.deployment == deployment));
-        found.map(|(target, _)| target).ok_or_else(|| format!("there is no deployment `{deployment}`"))
+    pub(super) fn find(&self, deployment: &str) -> Result<&Known, String> {
+        let mut known = self.all();
+        let found = known.find(|known| known.revision.deployment == deployment);
+        found.ok_or_else(|| format!("there is no deployment `{deployment}`"))
     }
 
-    /// The next revision of a deployment's target; a thing that is not in the group yet joins it.
+    /// Every revision of every target.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Known> {
+        self.revisions.values().flatten()
+    }
+
+    /// The revisions that things have to have now because of their groups, in the order of their creation.
+    pub(super) fn of_groups(&self) -> Vec<&Revision> {
+        let mut current: Vec<_> = self.revisions.values().filter_map(|revisions| revisions.last()).collect();
+        current.retain(|known| known.ended.is_none() && matches!(known.revision.target, Target::Group(_)));
+        current.sort_by_key(|known| known.created);
+        current.into_iter().map(|known| &known.revision).collect()
+    }
+
+    /// Marks a deployment as cancelled, unless it has ended.
+    pub(super) fn cancel(&mut self, deployment: &str) {
+        let mut known = self.revisions.values_mut().flatten();
+        if let Some(known) = known.find(|known| known.revision.deployment == deployment) {
+            known.ended.get_or_insert_with(clock::now);
+        }
+    }
+
+    /// A target as the account knows it: a thing by its name.
+    pub(super) fn named(&self, target: &Target) -> Target {
+        match target {
+            Target::Thing => Target::ThingNamed(self.thing.clone()),
+            named => named.clone(),
+        }
+    }
+
+    /// The next revision of a deployment's target, in place of the one that it had.
     ///
     /// # Errors
     /// If the service would refuse the deployment, or its document is too long to be sent in one piece.
     pub(super) fn create(&mut self, deployment: &Deployment) -> Result<Revision, String> {
         let refused = |why: String| format!("deployment `{}`: {why}", deployment.id);
         self.check(deployment).map_err(refused)?;
-        let number = self.revisions.get(&deployment.target).map_or(0, Vec::len) + 1;
-        let (kind, name, longest) = match &deployment.target {
+        let target = self.named(&deployment.target);
+        let number = self.revisions.get(&target).map_or(0, Vec::len) + 1;
+        let (kind, name, longest) = match &target {
             Target::Group(group) => ("thinggroup", group, MAX_GROUP_DOCUMENT),
+            Target::ThingNamed(thing) => ("thing", thing, MAX_THING_DOCUMENT),
             Target::Thing => ("thing", &self.thing, MAX_THING_DOCUMENT),
         };
         let Self { region, account, .. } = self;
@@ -101,20 +131,20 @@ impl Deployments {
             )));
         }
         self.stamp = stamp;
-        if let Target::Group(group) = &deployment.target
-            && !self.groups.contains(group)
-        {
-            self.groups.push(group.clone());
+        let Deployment { id, job, .. } = deployment.clone();
+        let revision = Revision { deployment: id, job, target: target.clone(), configuration_arn, document };
+        let revisions = self.revisions.entry(target).or_default();
+        let now = clock::now();
+        if let Some(before) = revisions.last_mut() {
+            before.ended.get_or_insert(now);
         }
-        let Deployment { id, job, target, .. } = deployment.clone();
-        let known = Known { deployment: id.clone(), job: job.clone() };
-        self.revisions.entry(target.clone()).or_default().push(known);
-        Ok(Revision { deployment: id, job, target, configuration_arn, document })
+        revisions.push(Known { revision: revision.clone(), created: now, ended: None });
+        Ok(revision)
     }
 
     fn check(&self, deployment: &Deployment) -> Result<(), String> {
-        let mut known = self.revisions.values().flatten();
-        if deployment.id.is_empty() || known.clone().any(|known| known.deployment == deployment.id) {
+        let known: Vec<_> = self.all().map(|known| &known.revision).collect();
+        if deployment.id.is_empty() || known.iter().any(|known| known.deployment == deployment.id) {
             return Err("its id is empty or taken by another deployment".to_owned());
         }
         if let Target::Group(group) = &deployment.target {
@@ -127,7 +157,7 @@ impl Deployments {
             if job.is_empty() || job.len() > MAX_JOB_ID || !job.chars().all(plain) {
                 return Err(format!("`{job}` is no job id: 1 to {MAX_JOB_ID} letters, digits, `_` and `-`"));
             }
-            if known.any(|known| known.job == *job) {
+            if known.iter().any(|known| known.job == *job) {
                 return Err(format!("job `{job}` carries another deployment"));
             }
         }
@@ -249,7 +279,6 @@ mod tests {
         assert!(revisions[1].configuration_arn.contains(":configuration:thing/Core:"));
         let stamps = revisions.each_ref().map(|revision| revision.document["creationTimestamp"].as_i64().unwrap());
         assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]), "{stamps:?}");
-        assert_eq!(known.groups(), ["Group", "Other"]);
     }
 
     #[test]

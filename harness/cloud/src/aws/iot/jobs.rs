@@ -9,7 +9,9 @@ mod request;
 mod tests;
 
 use super::{deployments::Revision, reserved::Reply};
-use execution::{Execution, Status, seconds};
+use crate::world::Target;
+pub(super) use execution::Execution;
+use execution::{Status, seconds};
 use request::Rejection;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -21,6 +23,8 @@ const NAMESPACE: &str = "namespace-aws-gg-deployment";
 #[derive(Debug)]
 pub(super) struct Jobs {
     thing: String,
+    /// What events call the thing; the world's own has no name there.
+    called: Option<String>,
     /// In the order in which they were queued.
     executions: Vec<Execution>,
 }
@@ -28,8 +32,24 @@ pub(super) struct Jobs {
 type Answer = Result<Map<String, Value>, Rejection>;
 
 impl Jobs {
-    pub(super) fn new(thing: &str) -> Self {
-        Self { thing: thing.to_owned(), executions: Vec::new() }
+    pub(super) fn new(thing: &str, called: Option<String>) -> Self {
+        Self { thing: thing.to_owned(), called, executions: Vec::new() }
+    }
+
+    /// Whether the thing has or had to carry a job out.
+    pub(super) fn has(&self, job: &str) -> bool {
+        self.executions.iter().any(|execution| execution.job() == job && execution.status != Status::Removed)
+    }
+
+    /// Takes away what the thing has not ended of jobs whose group it has left. Returns what subscribers are told.
+    pub(super) fn keep(&mut self, is_in: impl Fn(&Target) -> bool) -> Vec<Reply> {
+        let ((), notices) = self.noticing(|jobs| {
+            let pending = jobs.executions.iter_mut().filter(|execution| execution.pending());
+            pending
+                .filter(|execution| !is_in(&execution.revision.target))
+                .for_each(|execution| execution.advance(Status::Removed, None));
+        });
+        notices
     }
 
     /// Queues a deployment; the one that its target had before is cancelled. Returns what subscribers are told.
@@ -37,7 +57,10 @@ impl Jobs {
         let superseded = self.executions.iter().find(|one| one.pending() && one.revision.target == revision.target);
         let superseded = superseded.map(|execution| execution.revision.deployment.clone());
         let mut replies = superseded.map(|deployment| self.cancel(&deployment)).unwrap_or_default();
-        let ((), notices) = self.noticing(|jobs| jobs.executions.push(Execution::queue(revision)));
+        let ((), notices) = self.noticing(|jobs| {
+            jobs.executions.retain(|execution| execution.job() != revision.job);
+            jobs.executions.push(Execution::queue(revision, jobs.called.clone()));
+        });
         replies.extend(notices);
         replies
     }
@@ -51,6 +74,23 @@ impl Jobs {
             }
         });
         notices
+    }
+
+    /// Cancels the job of a deployment unless the device has begun it. Returns what subscribers are told.
+    pub(super) fn cancel_queued(&mut self, deployment: &str) -> Vec<Reply> {
+        let queued = self.executions.iter().filter(|execution| execution.status == Status::Queued);
+        let found = queued.map(|execution| &execution.revision.deployment).any(|known| known == deployment);
+        if found { self.cancel(deployment) } else { Vec::new() }
+    }
+
+    /// Every execution, in the order in which they were queued.
+    pub(super) fn executions(&self) -> impl DoubleEndedIterator<Item = &Execution> {
+        self.executions.iter()
+    }
+
+    /// The execution of a job.
+    pub(super) fn find_execution(&self, job: &str) -> Option<&Execution> {
+        self.executions.iter().find(|execution| execution.job() == job)
     }
 
     /// Answers a request; `segments` is the topic after `…/jobs/`.

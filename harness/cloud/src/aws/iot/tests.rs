@@ -3,7 +3,7 @@
 mod data_plane;
 mod mqtt;
 
-use super::Iot;
+use super::{Iot, Registry};
 use crate::{
     aws::{inventory::Inventory, upstream::LocalStack},
     world::World,
@@ -57,7 +57,8 @@ pub(in crate::aws) fn iot(policy: &Value, recipes: &[&str]) -> Arc<Iot> {
 
 pub(super) fn iot_of(world: World) -> Result<Arc<Iot>, String> {
     let account = Arc::new(Inventory::new(&world, LocalStack::new(&world))?);
-    Iot::new(Arc::new(world), &account, Arc::default(), Arc::default())
+    let registry = Arc::new(Registry::new(&world, account)?);
+    Iot::new(Arc::new(world), registry, Arc::default(), Arc::default())
 }
 
 pub(super) fn certificate(iot: &Iot) -> Vec<u8> {

@@ -9,35 +9,47 @@ use serde_json::{Value, json};
 /// Name of the shadow.
 pub(super) const SHADOW: &str = "AWSManagedGreengrassV2Deployment";
 
-/// The deployments to the thing, in their order.
+/// The deployments to a thing.
 #[derive(Debug, Default)]
-pub(super) struct ThingDeployments(Vec<Known>);
+pub(super) struct ThingDeployments {
+    /// What events call the thing; the world's own has no name there.
+    called: Option<String>,
+    /// In their order.
+    known: Vec<Known>,
+}
 
 #[derive(Debug)]
 struct Known {
     revision: Revision,
+    called: Option<String>,
     /// The last status that was told.
     status: String,
 }
 
 impl ThingDeployments {
+    /// Those of a thing that events call so.
+    pub(super) fn new(called: Option<String>) -> Self {
+        Self { called, known: Vec::new() }
+    }
+
     /// Takes a new deployment in place of the one before; returns the state that the cloud desires.
     pub(super) fn begin(&mut self, revision: Revision) -> Value {
-        if let Some(before) = self.0.last_mut().filter(|known| known.pending()) {
+        if let Some(before) = self.known.last_mut().filter(|known| known.pending()) {
             emit(before.became("CANCELED", json!({}), None));
         }
-        let mut known = Known { status: String::new(), revision };
+        let mut known = Known { status: String::new(), called: self.called.clone(), revision };
         let document = known.revision.document.clone();
         emit(known.became("QUEUED", json!({}), Some(document)));
         let desired = known.desired("SUCCEEDED");
-        self.0.push(known);
+        self.known.push(known);
         desired
     }
 
     /// Cancels the newest deployment; returns the state that the cloud desires. One that has ended or has been
     /// replaced stays as it is.
     pub(super) fn cancel(&mut self, deployment: &str) -> Option<Value> {
-        let newest = self.0.last_mut().filter(|known| known.revision.deployment == deployment && known.pending())?;
+        let newest =
+            self.known.last_mut().filter(|known| known.revision.deployment == deployment && known.pending())?;
         emit(newest.became("CANCELED", json!({}), None));
         Some(newest.desired("CANCELED"))
     }
@@ -52,7 +64,7 @@ impl ThingDeployments {
         for reported in reported {
             let text = |name: &str| reported.get(name).and_then(Value::as_str);
             let Some((arn, status)) = text("fleetConfigurationArnForStatus").zip(text("status")) else { continue };
-            if let Some(known) = self.0.iter_mut().find(|known| known.revision.configuration_arn == arn) {
+            if let Some(known) = self.known.iter_mut().find(|known| known.revision.configuration_arn == arn) {
                 let details = reported.get("statusDetails").filter(|details| details.is_object());
                 seen.push(known.became(status, details.cloned().unwrap_or_else(|| json!({})), None));
             }
@@ -78,7 +90,8 @@ impl Known {
     fn became(&mut self, status: &str, details: Value, document: Option<Value>) -> What {
         status.clone_into(&mut self.status);
         let deployment = self.revision.deployment.clone();
-        What::Job { deployment, job: None, status: status.to_owned(), details, document }
+        let thing = self.called.clone();
+        What::Job { deployment, job: None, thing, status: status.to_owned(), details, document }
     }
 }
 

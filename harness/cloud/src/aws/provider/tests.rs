@@ -44,7 +44,8 @@ async fn ask(change: impl FnOnce(&mut World), alias: &str, thing: Option<&str>) 
 
 fn provider(world: World) -> Provider {
     let account = Arc::new(Inventory::new(&world, crate::aws::upstream::LocalStack::new(&world)).unwrap());
-    Provider::new(Arc::new(world), &account, Arc::default()).unwrap()
+    let registry = Arc::new(Registry::new(&world, Arc::clone(&account)).unwrap());
+    Provider::new(Arc::new(world), account, registry, Arc::default())
 }
 
 async fn answered(provider: &Provider, alias: &str, thing: Option<&str>, der: Option<&[u8]>) -> (u16, Value) {

@@ -9,8 +9,10 @@ use serde_json::{Map, Value, json};
 
 /// The execution of a job.
 #[derive(Debug)]
-pub(super) struct Execution {
+pub(in super::super) struct Execution {
     pub(super) revision: Revision,
+    /// What events call the thing.
+    called: Option<String>,
     pub(super) status: Status,
     details: Map<String, Value>,
     /// Seconds since 1970, as all times of a job.
@@ -29,6 +31,8 @@ pub(super) enum Status {
     Failed,
     Rejected,
     Canceled,
+    /// The thing has left the job's group.
+    Removed,
 }
 
 impl Status {
@@ -40,6 +44,7 @@ impl Status {
             Self::Failed => "FAILED",
             Self::Rejected => "REJECTED",
             Self::Canceled => "CANCELED",
+            Self::Removed => "REMOVED",
         }
     }
 
@@ -50,10 +55,11 @@ impl Status {
 }
 
 impl Execution {
-    pub(super) fn queue(revision: Revision) -> Self {
+    pub(super) fn queue(revision: Revision, called: Option<String>) -> Self {
         let now = seconds();
         let execution = Self {
             revision,
+            called,
             status: Status::Queued,
             details: Map::new(),
             queued_at: now,
@@ -65,7 +71,7 @@ impl Execution {
         execution
     }
 
-    pub(super) fn job(&self) -> &str {
+    pub(in super::super) fn job(&self) -> &str {
         &self.revision.job
     }
 
@@ -81,7 +87,7 @@ impl Execution {
             self.details.clone_from(details);
         }
         self.updated_at = seconds();
-        if status != Status::Canceled {
+        if !matches!(status, Status::Canceled | Status::Removed) {
             self.started_at.get_or_insert(self.updated_at);
         }
         self.version += 1;
@@ -92,6 +98,7 @@ impl Execution {
         emit(What::Job {
             deployment: self.revision.deployment.clone(),
             job: Some(self.revision.job.clone()),
+            thing: self.called.clone(),
             status: self.status.name().to_owned(),
             details: self.details.clone().into(),
             document,
@@ -113,6 +120,35 @@ impl Execution {
             summary["startedAt"] = started.into();
         }
         summary
+    }
+
+    /// The name of its status.
+    pub(in super::super) const fn status_name(&self) -> &'static str {
+        self.status.name()
+    }
+
+    /// `JobExecutionSummary` of the control plane, which the account's owner sees.
+    pub(in super::super) fn summary_for_owner(&self) -> Value {
+        let mut summary = json!({
+            "status": self.status.name(), "queuedAt": self.queued_at, "lastUpdatedAt": self.updated_at,
+            "executionNumber": 1, "retryAttempt": 0,
+        });
+        if let Some(started) = self.started_at {
+            summary["startedAt"] = started.into();
+        }
+        summary
+    }
+
+    /// `JobExecution` of the control plane, but for job and thing.
+    pub(in super::super) fn for_owner(&self) -> Value {
+        let mut execution = self.summary_for_owner();
+        if let Some(execution) = execution.as_object_mut() {
+            execution.remove("retryAttempt");
+        }
+        execution["versionNumber"] = self.version.into();
+        execution["forceCanceled"] = (self.status == Status::Canceled && self.started_at.is_some()).into();
+        execution["statusDetails"] = json!({"detailsMap": self.details});
+        execution
     }
 
     /// `JobExecution`.

@@ -16,7 +16,7 @@ struct Account {
 impl Account {
     fn new(names: &[&str]) -> Self {
         let deployments = Deployments::new(&world(&everything(), &[]));
-        let mut account = Self { deployments, jobs: Jobs::new("Core") };
+        let mut account = Self { deployments, jobs: Jobs::new("Core", None) };
         for name in names {
             account.deploy(name);
         }
