@@ -155,6 +155,11 @@ fn resource_policies_count_as_they_were_written_last() -> Result<()> {
     };
     let secret = "--secret-id GithubPersonalAccessToekn";
     let of_secret = deny("secretsmanager:GetSecretValue", "*");
+    // AWS refuses a key policy that locks its own writer out, so the rest stays allowed.
+    let of_key = r#"{"Version":"2012-10-17","Statement":[
+        {"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"},
+        {"Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*"}]}"#;
+    let locked = "secretsmanager get-secret-value --secret-id locked --query Name".to_owned();
     let of_bucket = deny("s3:GetObject", "arn:aws:s3:::greenproof-account-writes/*");
     let denied = "with an explicit deny in a resource-based policy";
     let read = format!("s3api get-object {BUCKET} --key file /tmp/file");
@@ -169,10 +174,16 @@ fn resource_policies_count_as_they_were_written_last() -> Result<()> {
         (read.clone(), denied),
         (format!("s3api delete-bucket-policy {BUCKET}"), ""),
         (read, ""),
+        (locked.clone(), ""),
+        (format!("kms put-key-policy --key-id {KEY} --policy-name default --policy '{of_key}'"), ""),
+        (locked, "(AccessDeniedException) when calling the GetSecretValue operation: Access to KMS is not allowed"),
     ];
     let mut scenario = scenario()?;
     let objects = BTreeMap::from([("file".into(), fixture("policies/trust.json"))]);
     scenario.aws.buckets.insert("greenproof-account-writes".into(), Bucket { objects, policy: None });
+    scenario.aws.keys.insert("lock".into(), Key { id: Some(KEY.into()), policy: None, enabled: true });
+    let secret = Secret { value: "v4lue".into(), key: Some("lock".into()), ..Secret::default() };
+    scenario.aws.secrets.insert("locked".into(), secret);
     block_on(async {
         let environment = Environment::raise(&stage(1.0).await, Plan::of(scenario)?).await?;
         call(&environment, &calls).await?;

@@ -115,6 +115,22 @@ fn the_reference_runs_from_an_empty_folder() -> Result<()> {
     Ok(())
 }
 
+/// The switch enforces nothing: the twin whose role may not read the secret gets it, and is red for what it was let through.
+#[test]
+fn a_soft_run_tells_what_would_be_denied() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let twin = fixture("scenarios/twins/role-without-secret.toml");
+    let run = greenproof().current_dir(&folder).args(["run", "--soft"]).arg(twin).output()?;
+    let told = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert_eq!(run.status.code(), Some(1), "{told}");
+    assert!(told.contains("FAILED role-without-secret in "), "{told}");
+    assert!(
+        told.contains("secretsmanager:GetSecretValue on ") && told.contains(" was let through: nothing allows it"),
+        "{told}"
+    );
+    Ok(())
+}
+
 /// Starts a run of the reference and waits until its world stands; what it tells later goes on being read.
 fn raised(folder: &Path) -> Result<(Child, JoinHandle<String>)> {
     let mut run = Command::new(program()).current_dir(folder).arg("run").stderr(Stdio::piped()).spawn()?;

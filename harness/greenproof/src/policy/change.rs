@@ -23,6 +23,7 @@ use crate::{
 use cloud::{
     event::{Decision, Outcome},
     policies::Account,
+    world::World,
 };
 use iam::{Effect, Layer};
 use serde::Serialize;
@@ -137,6 +138,28 @@ impl Change {
 }
 
 impl Call {
+    /// A recorded request as both sides decide it.
+    fn decided(before: &Side, after: &Side, decision: &Decision, form: &Form) -> Self {
+        Self {
+            action: decision.action.clone(),
+            resource: form.resource(&decision.resource),
+            times: 1,
+            before: before.decide(decision),
+            after: after.decide(decision),
+            made: None,
+            step: None,
+            message: None,
+        }
+    }
+
+    /// Whether another is the same request with the same decisions.
+    fn is(&self, other: &Self) -> bool {
+        self.action == other.action
+            && self.resource == other.resource
+            && self.before == other.before
+            && self.after == other.after
+    }
+
     /// Whether it was allowed and is not any more.
     #[must_use]
     pub fn breaks(&self) -> bool {
@@ -158,11 +181,8 @@ impl Side {
     /// # Errors
     /// When the scenario can't be resolved.
     pub fn of(scenario: Scenario, account: &str) -> Result<Self, Error> {
-        let place = scenario.name.clone();
-        let refused = |error: String| Error::new(&place, error, "correct the scenario");
-        let plan = Plan::of(in_account(scenario.clone(), account)).map_err(|error| refused(error.to_string()))?;
-        let nowhere = Addresses { aws: Ipv4Addr::UNSPECIFIED, github: Ipv4Addr::UNSPECIFIED };
-        let account = Account::of(&plan.world("", nowhere)).map_err(refused)?;
+        let world = world(scenario.clone(), account)?;
+        let account = Account::of(&world).map_err(|error| refused(&scenario.name, error))?;
         Ok(Self { scenario, account })
     }
 
@@ -187,6 +207,21 @@ impl Side {
             identity.flat_map(|layer| &layer.statements).filter(|one| one.applies && one.effect == Effect::Allow);
         allows.map(|one| (one.statement.policy.to_owned(), one.statement.index)).collect()
     }
+}
+
+/// The world of a scenario in an account, which the scenario may leave open.
+///
+/// # Errors
+/// When the scenario can't be resolved.
+pub(super) fn world(scenario: Scenario, account: &str) -> Result<World, Error> {
+    let name = scenario.name.clone();
+    let plan = Plan::of(in_account(scenario, account)).map_err(|error| refused(&name, error.to_string()))?;
+    let nowhere = Addresses { aws: Ipv4Addr::UNSPECIFIED, github: Ipv4Addr::UNSPECIFIED };
+    Ok(plan.world("", nowhere))
+}
+
+fn refused(scenario: &str, error: String) -> Error {
+    Error::new(scenario, error, "correct the scenario")
 }
 
 /// The scenario with its account stated.
@@ -224,16 +259,7 @@ pub fn compare(before: &Side, after: &Side, record: &Evidence, replaces: Slot) -
     let mut calls: Vec<Call> = Vec::new();
     let mut used: BTreeMap<(String, usize), BTreeSet<String>> = BTreeMap::new();
     for one in asked(record).iter().filter(|one| one.decision.outcome != Outcome::Unauthenticated) {
-        let call = Call {
-            action: one.decision.action.clone(),
-            resource: form.resource(&one.decision.resource),
-            times: 1,
-            before: before.decide(&one.decision),
-            after: after.decide(&one.decision),
-            made: None,
-            step: None,
-            message: None,
-        };
+        let call = Call::decided(before, after, &one.decision, &form);
         if call.before.outcome != one.decision.outcome {
             return Err(not_of(before, one, &call));
         }
@@ -262,7 +288,7 @@ fn not_of(side: &Side, one: &Asked, call: &Call) -> Error {
 }
 
 fn add(calls: &mut Vec<Call>, call: Call) {
-    match calls.iter_mut().find(|other| Call { times: 1, ..(*other).clone() } == call) {
+    match calls.iter_mut().find(|other| other.is(&call)) {
         Some(same) => same.times += 1,
         None => calls.push(call),
     }
@@ -345,10 +371,7 @@ impl Change {
         let known: BTreeSet<_> = self.calls.iter().map(|call| (call.action.clone(), call.resource.clone())).collect();
         let more = all.iter().filter(|one| one.decision.outcome != Outcome::Unauthenticated);
         for one in more.filter(|one| !known.contains(&key(one))) {
-            let (action, resource) = key(one);
-            let (before, after) = (old.decide(&one.decision), new.decide(&one.decision));
-            let call = Call { action, resource, times: 1, before, after, made: Some(true), step: None, message: None };
-            add(&mut self.calls, call);
+            add(&mut self.calls, Call { made: Some(true), ..Call::decided(old, new, &one.decision, &form) });
         }
         for call in self.calls.iter_mut().filter(|call| call.breaks()) {
             let denied = all

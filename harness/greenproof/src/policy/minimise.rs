@@ -11,9 +11,9 @@ mod statement;
 pub use prove::{Least, Removal, minimise};
 pub use statement::Statement;
 
-use super::{form::Form, recorded::asked};
+use super::{Error, change::world, form::Form, recorded::asked};
 use crate::{evidence::Evidence, scenario::Scenario};
-use cloud::event::Decision;
+use cloud::{event::Decision, policies::Account, world::World};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,16 +99,22 @@ impl Policies {
     #[must_use]
     pub fn put(&self, scenario: &Scenario) -> Scenario {
         let mut scenario = scenario.clone();
-        let named = |which, name: &str| -> BTreeMap<String, String> {
-            self.document(which).map(|document| (name.to_owned(), document.to_string())).into_iter().collect()
-        };
         for which in &self.sought {
             match which {
-                Which::Role => scenario.aws.role.policies = named(*which, "least-role"),
-                Which::Iot => scenario.aws.thing_policies = named(*which, "least-iot"),
+                Which::Role => scenario.aws.role.policies = self.texts(*which),
+                Which::Iot => scenario.aws.thing_policies = self.texts(*which),
             }
         }
         scenario
+    }
+
+    /// The policy's text by its name; none if it has no statement.
+    fn texts(&self, which: Which) -> BTreeMap<String, String> {
+        let name = match which {
+            Which::Role => "least-role",
+            Which::Iot => "least-iot",
+        };
+        self.document(which).map(|document| (name.to_owned(), document.to_string())).into_iter().collect()
     }
 }
 
@@ -145,20 +151,42 @@ fn pattern(scenario: &Scenario, evidence: &Evidence, decision: &Decision) -> Str
     names.iter().fold(form.replace("{thing}", &thing), |text, name| text.replace(name, "*"))
 }
 
-/// The requests that policies would deny, of those that a run was allowed.
-///
-/// # Errors
-/// When the policies can't be resolved.
-pub(super) fn denied(
-    scenario: &Scenario,
-    evidence: &Evidence,
-    policies: &Policies,
-) -> Result<BTreeSet<String>, super::Error> {
-    let side = super::change::Side::of(policies.put(scenario), &evidence.account)?;
-    let denied = allowed(scenario, evidence)
-        .into_iter()
-        .filter(|(_, decision)| side.decide(decision).outcome != cloud::event::Outcome::Allowed);
-    Ok(denied.map(|(_, decision)| format!("{} on {}", decision.action, decision.resource)).collect())
+/// The requests that a green run was allowed, and the world in which they are decided again.
+pub(super) struct Needs {
+    world: World,
+    role: String,
+    requests: Vec<(Which, Decision)>,
+}
+
+impl Needs {
+    /// What a run was allowed.
+    ///
+    /// # Errors
+    /// When the scenario can't be resolved.
+    pub(super) fn of(scenario: &Scenario, evidence: &Evidence) -> Result<Self, Error> {
+        let world = world(scenario.clone(), &evidence.account)?;
+        Ok(Self { world, role: scenario.aws.role.name.clone(), requests: allowed(scenario, evidence) })
+    }
+
+    /// Those that policies would deny.
+    ///
+    /// # Errors
+    /// When the policies can't be read.
+    pub(super) fn denied(&mut self, policies: &Policies) -> Result<BTreeSet<String>, Error> {
+        for which in &policies.sought {
+            match which {
+                Which::Role => {
+                    let role = self.world.roles.get_mut(&self.role).expect("the world has the scenario's role");
+                    role.policies = policies.texts(Which::Role);
+                }
+                Which::Iot => self.world.thing.policies = policies.texts(Which::Iot),
+            }
+        }
+        let account = Account::of(&self.world).map_err(|error| Error::new("the derived policies", error, ""))?;
+        let decide = |decision: &Decision| iam::decide(&account.applying(decision), &decision.request()).is_allowed();
+        let denied = self.requests.iter().filter(|(_, decision)| !decide(decision));
+        Ok(denied.map(|(_, decision)| format!("{} on {}", decision.action, decision.resource)).collect())
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Proves policies by runs: green with them, red without any of their statements.
 
-use super::{Policies, Which, denied};
+use super::{Needs, Policies, Which};
 use crate::{
     policy::{
         Error,
@@ -66,11 +66,12 @@ pub async fn minimise(
         return Err(Error::new(&scenario.name, format!("it is not green: {}", came.findings.join("; ")), hint).into());
     }
     let mut policies = Policies::derive(scenario, &record, sought);
-    let still_denied = denied(scenario, &record, &policies)?;
+    let mut needs = Needs::of(scenario, &record)?;
+    let still_denied = needs.denied(&policies)?;
     if let Some(request) = still_denied.first() {
         return Err(Failure::Fault(format!("the derived policies deny {request}, which the run was allowed")));
     }
-    let decided = narrow(scenario, &record, &mut policies)?;
+    let decided = narrow(&mut needs, &mut policies)?;
     // A run that is stuck would be waited for in vain; one of a loaded machine takes some times as long.
     let patience = (took * 2 + Duration::from_secs(10)).as_secs_f64() / 180.0;
     let short = Stage::set(Options { patience: options.patience.min(patience), ..options }, reader).await?;
@@ -105,7 +106,7 @@ pub async fn minimise(
 }
 
 /// Takes away each action and resource without which no request is denied; gives how many stay because one is.
-fn narrow(scenario: &Scenario, record: &crate::Evidence, policies: &mut Policies) -> Result<usize, Error> {
+fn narrow(needs: &mut Needs, policies: &mut Policies) -> Result<usize, Error> {
     let mut needed = 0;
     for (which, index) in policies.places() {
         let all: Vec<_> = policies.of(which)[index].narrower().collect();
@@ -114,7 +115,7 @@ fn narrow(scenario: &Scenario, record: &crate::Evidence, policies: &mut Policies
             let statement = &mut less.of_mut(which)[index];
             statement.actions.remove(&what);
             statement.resources.remove(&what);
-            if denied(scenario, record, &less)?.is_empty() {
+            if needs.denied(&less)?.is_empty() {
                 *policies = less;
             } else {
                 needed += 1;

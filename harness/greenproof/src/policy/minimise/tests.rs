@@ -86,14 +86,15 @@ fn what_a_run_minted_becomes_a_variable_or_a_wildcard() {
 fn nothing_that_was_allowed_is_denied_and_every_part_is_needed() {
     let (scenario, record) = (scenario(), record());
     let policies = Policies::derive(&scenario, &record, &Which::ALL);
-    assert_eq!(denied(&scenario, &record, &policies).unwrap(), BTreeSet::new());
+    let mut needs = Needs::of(&scenario, &record).unwrap();
+    assert_eq!(needs.denied(&policies).unwrap(), BTreeSet::new());
     for place in policies.places() {
         let less = policies.without(&[place]);
-        assert!(!denied(&scenario, &record, &less).unwrap().is_empty(), "{place:?}");
+        assert!(!needs.denied(&less).unwrap().is_empty(), "{place:?}");
     }
     let mut less = policies.clone();
     less.role[0].resources.pop_last();
-    let denied = denied(&scenario, &record, &less).unwrap();
+    let denied = needs.denied(&less).unwrap();
     assert_eq!(denied, BTreeSet::from(["s3:GetObject on arn:aws:s3:::artifacts/b.zip".to_owned()]));
     // A policy that is not sought stays the scenario's own.
     let only = Policies::derive(&scenario, &record, &[Which::Role]);
