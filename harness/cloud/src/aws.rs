@@ -12,6 +12,7 @@ mod faults;
 mod gate;
 mod inventory;
 mod iot;
+mod limits;
 mod presign;
 mod provider;
 mod rest;
@@ -25,18 +26,20 @@ mod upstream;
 use crate::{
     control::SOCKET,
     event::{What, emit},
-    world::{self, World},
+    world::{self, ENDPOINT_PORT, World},
 };
 use faults::Faults;
 use gate::{Gate, Services};
 use inventory::Inventory;
 use iot::{Iot, Registry};
+use limits::Limits;
 use provider::Provider;
 use sessions::Sessions;
 use sha2::{Digest, Sha256};
 use std::{io, net::SocketAddr, path::Path, sync::Arc};
+use tls::Front;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     signal::unix::{SignalKind, signal},
 };
 use upstream::LocalStack;
@@ -78,31 +81,13 @@ pub async fn run() -> Result<(), Error> {
     let world = Arc::new(world);
     let localstack = LocalStack::new(&world);
     let account = Arc::new(Inventory::new(&world, localstack.clone()).map_err(Error::Setup)?);
-    let sessions = Arc::new(Sessions::default());
-    if let Some(operator) = &world.operator {
-        sessions.know_user(operator);
-    }
-    let faults = Arc::new(Faults::default());
-    let registry = Arc::new(Registry::new(&world, Arc::clone(&account)).map_err(Error::Setup)?);
-    world.faults.iter().cloned().for_each(|fault| faults.begin(fault));
-    let iot = Iot::new(Arc::clone(&world), Arc::clone(&registry), Arc::clone(&sessions), Arc::clone(&faults))
-        .map_err(Error::Setup)?;
-    let services = Services::from([("iot", Arc::clone(&iot) as Arc<dyn rest::Service>)]);
-    let front = Arc::new(tls::Front {
-        iot,
-        provider: Provider::new(Arc::clone(&world), Arc::clone(&account), registry, Arc::clone(&sessions)),
-        gate: Gate::new(Arc::clone(&world), Arc::clone(&account), sessions, localstack.clone(), Arc::clone(&faults))
-            .before(services),
-        faults,
-        endpoints: world.endpoints.clone(),
-        certificates: tls::Certificates::new(&world.authority).map_err(Error::Setup)?,
-    });
-    dns::serve(&world).await?;
+    let front = front(&world, &localstack, &account, Limits::default()).map_err(Error::Setup)?;
+    dns::serve(&world, bind_udp(53).await?, bind(53).await?);
     stray::serve().await?;
     for port in [443, 8443, 8883] {
-        tls::serve(Arc::clone(&front), port).await?;
+        tls::serve(&front, bind(port).await?, port);
     }
-    endpoint::serve(Arc::clone(&front)).await?;
+    endpoint::serve(&front, bind(ENDPOINT_PORT).await?);
     seed::sow(&world, &localstack).await.map_err(Error::Setup)?;
     control::serve(Arc::clone(&front.iot), Arc::clone(&account), Path::new(SOCKET))?;
     emit(What::Ready);
@@ -112,6 +97,43 @@ pub async fn run() -> Result<(), Error> {
     }
     tokio::join!(seed::reap(&world, &localstack), account.reap());
     Ok(())
+}
+
+/// All that is behind the front door.
+fn front(
+    world: &Arc<World>,
+    localstack: &LocalStack,
+    account: &Arc<Inventory>,
+    limits: Limits,
+) -> Result<Arc<Front>, String> {
+    let sessions = Arc::new(Sessions::default());
+    if let Some(operator) = &world.operator {
+        sessions.know_user(operator);
+    }
+    let faults = Arc::new(Faults::default());
+    world.faults.iter().cloned().for_each(|fault| faults.begin(fault));
+    let registry = Arc::new(Registry::new(world, Arc::clone(account))?);
+    let iot = Iot::new(Arc::clone(world), Arc::clone(&registry), Arc::clone(&sessions), Arc::clone(&faults))?;
+    let services = Services::from([("iot", Arc::clone(&iot) as Arc<dyn rest::Service>)]);
+    let provider = Provider::new(Arc::clone(world), Arc::clone(account), registry, Arc::clone(&sessions));
+    let gate = Gate::new(Arc::clone(world), Arc::clone(account), sessions, localstack.clone(), Arc::clone(&faults));
+    Ok(Arc::new(Front {
+        iot,
+        provider,
+        gate: gate.before(services).within(limits.clone()),
+        faults,
+        endpoints: world.endpoints.clone(),
+        certificates: tls::Certificates::new(&world.authority)?,
+        limits,
+    }))
+}
+
+async fn bind(port: u16) -> Result<TcpListener, Error> {
+    TcpListener::bind(("0.0.0.0", port)).await.map_err(Error::io("serving a port"))
+}
+
+async fn bind_udp(port: u16) -> Result<UdpSocket, Error> {
+    UdpSocket::bind(("0.0.0.0", port)).await.map_err(Error::io("serving DNS over UDP"))
 }
 
 /// The next connection. That one could not be taken (its peer gave up, or descriptors ran out) does not end a server.

@@ -1,17 +1,20 @@
-//! The gate without everything around it: plain HTTP on one socket, for measurements.
+//! The role without a container around it: the gate on one socket, for measurements, or every door on a port of its own.
 
 use super::{
+    dns, endpoint,
     faults::Faults,
     gate::{Door, Gate, Peer},
     inventory::Inventory,
+    limits::Limits,
     sessions::Sessions,
+    tls,
     upstream::LocalStack,
 };
 use crate::world::World;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use std::{convert::Infallible, sync::Arc};
-use tokio::net::TcpListener;
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::net::{TcpListener, UdpSocket};
 
 /// Credentials of a role session, as a device has them.
 #[derive(Clone, Debug)]
@@ -49,4 +52,45 @@ pub fn serve(world: World, role: &str, listener: TcpListener) -> Result<Credenti
         }
     });
     Ok(Credentials { key: session.key, secret: session.secret, token: session.token })
+}
+
+/// Where each door of a role that was raised is, all on loopback.
+#[derive(Clone, Copy, Debug)]
+pub struct Doors {
+    /// 443: APIs and credentials provider.
+    pub apis: SocketAddr,
+    /// 8443: the Greengrass data plane.
+    pub data_plane: SocketAddr,
+    /// 8883: MQTT.
+    pub mqtt: SocketAddr,
+    /// The endpoint for people's tools.
+    pub endpoint: SocketAddr,
+    /// DNS, over UDP and TCP.
+    pub dns: SocketAddr,
+}
+
+/// Serves every door of a world until the runtime ends; clients have so much patience with each. Nothing is put into
+/// LocalStack.
+///
+/// # Errors
+/// If something of the world can't be read, or there is no port.
+pub async fn raise(world: World, patience: Duration) -> Result<Doors, String> {
+    let localstack = LocalStack::new(&world);
+    let inventory = Arc::new(Inventory::new(&world, localstack.clone())?);
+    let world = Arc::new(world);
+    let front = super::front(&world, &localstack, &inventory, Limits::of(patience))?;
+    let failed = |error: io::Error| format!("listening: {error}");
+    let mut addresses = Vec::new();
+    for port in [443, 8443, 8883] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
+        addresses.push(listener.local_addr().map_err(failed)?);
+        tls::serve(&front, listener, port);
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
+    let endpoint = listener.local_addr().map_err(failed)?;
+    endpoint::serve(&front, listener);
+    let tcp = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
+    let dns = tcp.local_addr().map_err(failed)?;
+    dns::serve(&world, UdpSocket::bind(dns).await.map_err(failed)?, tcp);
+    Ok(Doors { apis: addresses[0], data_plane: addresses[1], mqtt: addresses[2], endpoint, dns })
 }

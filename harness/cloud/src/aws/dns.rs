@@ -2,7 +2,7 @@
 //!
 //! Every question is written down. Only address questions for known names have answers.
 
-use super::Error;
+use super::limits;
 use crate::{
     event::{What, emit},
     world::{INDEX_HOST, World},
@@ -13,11 +13,12 @@ use hickory_proto::{
 };
 use std::{
     net::{IpAddr, Ipv4Addr},
-    sync::Arc,
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, UdpSocket},
+    time::timeout,
 };
 
 #[derive(Clone, Copy)]
@@ -26,44 +27,44 @@ struct Zone {
     github: Ipv4Addr,
 }
 
-/// Serves DNS on port 53, UDP and TCP.
-pub(super) async fn serve(world: &World) -> Result<(), Error> {
+/// How long a client may take over TCP for a question, or to take its answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Serves DNS over UDP and TCP.
+pub(super) fn serve(world: &World, udp: UdpSocket, tcp: TcpListener) {
     let zone = Zone { aws: world.aws, github: world.github };
-    let udp = UdpSocket::bind(("0.0.0.0", 53)).await.map_err(Error::io("serving DNS over UDP"))?;
-    let tcp = TcpListener::bind(("0.0.0.0", 53)).await.map_err(Error::io("serving DNS over TCP"))?;
-    let udp = Arc::new(udp);
     tokio::spawn(async move {
         let mut buffer = [0; 4096];
-        while let Ok((length, peer)) = udp.recv_from(&mut buffer).await {
-            if let Some(answer) = zone.answer(&buffer[..length])
-                && let Err(error) = udp.send_to(&answer, peer).await
-            {
-                tracing::warn!(%error, %peer, "a DNS answer was not sent");
-            }
-        }
-    });
-    tokio::spawn(async move {
         loop {
-            let (stream, _) = super::accept(&tcp).await;
-            tokio::spawn(zone.over_tcp(stream));
+            match udp.recv_from(&mut buffer).await {
+                Ok((length, peer)) => {
+                    if let Some(answer) = zone.answer(&buffer[..length])
+                        && let Err(error) = udp.send_to(&answer, peer).await
+                    {
+                        tracing::warn!(%error, %peer, "a DNS answer was not sent");
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "a DNS question could not be received"),
+            }
+            tokio::task::yield_now().await;
         }
     });
-    Ok(())
+    limits::serve(tcp, move |stream, _| zone.over_tcp(stream));
 }
 
 impl Zone {
     async fn over_tcp(self, mut stream: TcpStream) {
-        while let Ok(length) = stream.read_u16().await {
-            let mut question = vec![0; length.into()];
-            if stream.read_exact(&mut question).await.is_err() {
-                return;
-            }
-            let Some(answer) = self.answer(&question) else { return };
-            let length = u16::try_from(answer.len()).unwrap_or(u16::MAX);
-            if stream.write_u16(length).await.is_err() || stream.write_all(&answer).await.is_err() {
-                return;
-            }
-        }
+        while let Ok(Some(())) = timeout(PATIENCE, self.one_over_tcp(&mut stream)).await {}
+    }
+
+    /// Answers the next question; nothing if there is none.
+    async fn one_over_tcp(self, stream: &mut TcpStream) -> Option<()> {
+        let length = stream.read_u16().await.ok()?;
+        let mut question = vec![0; length.into()];
+        stream.read_exact(&mut question).await.ok()?;
+        let answer = self.answer(&question)?;
+        stream.write_u16(u16::try_from(answer.len()).ok()?).await.ok()?;
+        stream.write_all(&answer).await.ok()
     }
 
     /// The answer to a question, encoded; `None` for what is no question.

@@ -12,6 +12,7 @@ mod cache;
 mod context;
 mod keys;
 mod operation;
+mod received;
 mod refusal;
 mod secrets;
 mod signature;
@@ -22,6 +23,7 @@ mod writes;
 use super::{
     faults::{Faults, Strike},
     inventory::Inventory,
+    limits::Limits,
     rest,
     sessions::Sessions,
     upstream::{Answer, LocalStack},
@@ -35,14 +37,15 @@ use crate::{
 };
 use bytes::Bytes;
 use cache::Cache;
-use http_body_util::{BodyExt, Collected, Full};
+use http_body_util::Full;
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode,
+    HeaderMap, Request, Response, StatusCode,
     body::Incoming,
     header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
 };
 use keys::Key;
 use operation::{Answerer, Operation};
+pub(super) use received::Received;
 use refusal::Refusal;
 use secrets::Secret;
 use serde_json::{Value, json};
@@ -65,6 +68,7 @@ pub(super) struct Gate {
     created: Mutex<BTreeSet<String>>,
     faults: Arc<Faults>,
     services: Services,
+    limits: Limits,
 }
 
 /// The control plane: its services by the name that policies and signatures have for them.
@@ -86,43 +90,6 @@ pub(super) enum Door {
     Hosts,
     /// By the signature: it came to the endpoint.
     Endpoint,
-}
-
-/// A request, read whole.
-pub(super) struct Received {
-    pub(super) method: Method,
-    pub(super) host: String,
-    pub(super) path: String,
-    pub(super) query: String,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    pub(super) peer: Peer,
-}
-
-impl Received {
-    async fn read(request: Request<Incoming>, peer: Peer) -> Self {
-        let (parts, body) = request.into_parts();
-        let named = parts.headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let host = parts.uri.host().unwrap_or(named).to_ascii_lowercase();
-        Self {
-            host: host.split(':').next().unwrap_or_default().to_owned(),
-            path: parts.uri.path().to_owned(),
-            query: parts.uri.query().unwrap_or_default().to_owned(),
-            method: parts.method,
-            // A body that breaks off doesn't fit its signature.
-            body: body.collect().await.map(Collected::to_bytes).unwrap_or_default(),
-            headers: parts.headers,
-            peer,
-        }
-    }
-
-    fn is_at_endpoint(&self) -> bool {
-        self.peer.door == Door::Endpoint
-    }
-
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    }
 }
 
 /// A call of a known caller on its way.
@@ -172,12 +139,18 @@ impl Gate {
             created: Mutex::default(),
             faults,
             services: Services::new(),
+            limits: Limits::default(),
         }
     }
 
     /// The same gate before these services.
     pub(super) fn before(self, services: Services) -> Self {
         Self { services, ..self }
+    }
+
+    /// The same gate with these limits.
+    pub(super) fn within(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// The account's policies as they are now.
@@ -194,7 +167,7 @@ impl Gate {
 
     async fn serve(&self, request: Request<Incoming>, peer: Peer) -> (Response<Full<Bytes>>, ApiCall) {
         let event_time = clock::timestamp();
-        let received = Received::read(request, peer).await;
+        let received = Received::read(request, peer, &self.limits).await;
         let mut operation = Operation::of(&received, &self.world, &self.services);
         let request_id = answer::request_id(operation.protocol);
         let Settled { identity, decision, further, result } = self.settle(&received, &mut operation, &request_id).await;
@@ -235,6 +208,10 @@ impl Gate {
             further: Vec::new(),
             result: Err(refusal),
         };
+        if let Some(excess) = received.excess {
+            let refusal = Refusal::excess(operation.protocol, excess);
+            return undecided(ANONYMOUS, operation, Outcome::Unauthenticated, Value::Null, refusal);
+        }
         let caller = match signature::verify(received, operation, &self.sessions) {
             Ok(caller) => caller,
             Err(refusal) => return undecided(ANONYMOUS, operation, Outcome::Unauthenticated, Value::Null, refusal),

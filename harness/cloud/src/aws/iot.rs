@@ -1,6 +1,6 @@
 //! AWS IoT Core and the Greengrass data plane, as devices see them.
 //!
-//! MQTT with jobs, shadows and fleet status ([`Iot::serve_mqtt`]), and the HTTPS operations of the Greengrass data plane
+//! MQTT with jobs, shadows and fleet status ([`Iot::serve_mqtt_within`]), and the HTTPS operations of the Greengrass data plane
 //! ([`Iot::data_plane`]). Both know a device by its certificate and ask the IoT policies attached to it ([`registry`]); TLS, the
 //! credentials provider and SigV4 are elsewhere.
 
@@ -23,7 +23,7 @@ mod topic;
 
 pub(super) use registry::{Registry, Stranger};
 
-use super::{faults::Faults, sessions::Sessions};
+use super::{faults::Faults, limits::Limits, sessions::Sessions};
 use crate::{
     control::{Answer, Control},
     event::{What, emit},
@@ -34,6 +34,7 @@ use broker::Broker;
 use bytes::Bytes;
 use component::Component;
 use http_body_util::Full;
+use hyper::body::Incoming;
 use mqtt_protocol_core::mqtt::packet::Qos;
 use packet::Message;
 use registry::Holder;
@@ -43,6 +44,7 @@ use std::{
     error::Error,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -85,12 +87,19 @@ impl Iot {
     /// Speaks MQTT with a client over a connection whose TLS is already done, until either side ends it.
     /// `certificate` is what the client at that address showed, DER; without a registered active one the
     /// connection is closed at once.
-    pub(crate) async fn serve_mqtt<S>(self: Arc<Self>, stream: S, peer: IpAddr, certificate: Option<Vec<u8>>)
-    where
+    ///
+    /// The client may let it wait for so long: for its CONNECT, and for taking what it is sent.
+    pub(crate) async fn serve_mqtt_within<S>(
+        self: Arc<Self>,
+        patience: Duration,
+        stream: S,
+        peer: IpAddr,
+        certificate: Option<Vec<u8>>,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let reason = match self.registry.holder(certificate.as_deref()) {
-            Ok(holder) => return connection::serve(&self, stream, peer, holder).await,
+            Ok(holder) => return connection::serve(&self, stream, (peer, holder), patience).await,
             Err(Stranger::Unknown) => "the certificate is missing or not registered",
             Err(Stranger::Inactive) => "the certificate is not active",
         };
@@ -111,6 +120,24 @@ impl Iot {
     {
         let holder = self.registry.holder(certificate.as_deref()).ok();
         data_plane::answer(&self, request, peer, holder).await
+    }
+
+    /// Answers a request to the data plane as it comes in, within limits.
+    pub(super) async fn data_plane_within(
+        self: Arc<Self>,
+        limits: &Limits,
+        request: hyper::Request<Incoming>,
+        peer: IpAddr,
+        certificate: Option<Vec<u8>>,
+    ) -> hyper::Response<Full<Bytes>> {
+        let (head, body) = request.into_parts();
+        match limits.body(body, data_plane::MAX_BODY).await {
+            Err(excess) => data_plane::excess(head.uri.path(), excess),
+            Ok(body) => {
+                let request = hyper::Request::from_parts(head, Full::new(body));
+                self.data_plane(request, peer, certificate).await
+            }
+        }
     }
 
     /// Decides an MQTT packet by the certificate's policies and writes the decision down.

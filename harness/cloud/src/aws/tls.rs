@@ -5,10 +5,10 @@
 //! as at AWS, where the answer to a foreign certificate is an HTTP status.
 
 use super::{
-    Error,
     faults::{Faults, Strike},
     gate::{Door, Gate, Peer},
     iot::Iot,
+    limits::{self, Limits},
     provider::Provider,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
 use rustls::{
     DigitallySignedStruct, DistinguishedName, ProtocolVersion, ServerConfig, SignatureScheme,
@@ -37,7 +37,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 /// Everything behind the front door.
@@ -48,23 +51,20 @@ pub(super) struct Front {
     pub(super) faults: Arc<Faults>,
     pub(super) endpoints: Endpoints,
     pub(super) certificates: Certificates,
+    pub(super) limits: Limits,
 }
 
-/// Serves one port: 443 (APIs and credentials provider), 8443 (data plane) or 8883 (MQTT).
-pub(super) async fn serve(front: Arc<Front>, port: u16) -> Result<(), Error> {
-    let listener = TcpListener::bind(("0.0.0.0", port)).await.map_err(Error::io("serving TLS"))?;
-    tokio::spawn(async move {
-        loop {
-            let (stream, peer) = super::accept(&listener).await;
-            let front = Arc::clone(&front);
-            tokio::spawn(async move {
-                if let Err(error) = front.connection(stream, peer, port).await {
-                    tracing::debug!(%error, %peer, port, "a connection ended early");
-                }
-            });
+/// Serves what is on a port: 443 (APIs and credentials provider), 8443 (data plane) or 8883 (MQTT).
+pub(super) fn serve(front: &Arc<Front>, listener: TcpListener, port: u16) {
+    let front = Arc::clone(front);
+    limits::serve(listener, move |stream, peer| {
+        let front = Arc::clone(&front);
+        async move {
+            if let Err(error) = front.connection(stream, peer, port).await {
+                tracing::debug!(%error, %peer, port, "a connection ended early");
+            }
         }
     });
-    Ok(())
 }
 
 /// What a connection is for.
@@ -78,8 +78,10 @@ enum Purpose {
 
 impl Front {
     async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, port: u16) -> Result<(), String> {
-        _ = stream.set_nodelay(true);
-        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(|error| error.to_string())?;
+        let slow = |_| "the handshake took too long".to_owned();
+        let patience = self.limits.patience;
+        let start = timeout(patience, LazyConfigAcceptor::new(Acceptor::default(), stream)).await.map_err(slow)?;
+        let start = start.map_err(|error| error.to_string())?;
         let hello = start.client_hello();
         let name = hello.server_name().map(str::to_ascii_lowercase).ok_or("the client named no server")?;
         if !name.ends_with(".amazonaws.com") {
@@ -94,10 +96,11 @@ impl Front {
             _ => Purpose::Gate,
         };
         let config = self.certificates.config(&name, purpose)?;
-        let stream = start.into_stream(config).await.map_err(|error| error.to_string())?;
+        let stream = timeout(patience, start.into_stream(config)).await.map_err(slow)?;
+        let stream = stream.map_err(|error| error.to_string())?;
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|der| der.to_vec());
         if purpose == Purpose::Mqtt {
-            Arc::clone(&self.iot).serve_mqtt(stream, peer.ip(), certificate).await;
+            Arc::clone(&self.iot).serve_mqtt_within(patience, stream, peer.ip(), certificate).await;
             return Ok(());
         }
         self.http(stream, peer, purpose, certificate).await
@@ -120,7 +123,9 @@ impl Front {
             let (front, certificate) = (Arc::clone(&self), certificate.clone());
             async move { Ok::<_, std::convert::Infallible>(front.answer(request, peer, purpose, certificate).await) }
         });
-        let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(self.limits.patience);
+        let served = http.serve_connection(TokioIo::new(stream), service).await;
         served.map_err(|error| error.to_string())
     }
 
@@ -132,7 +137,10 @@ impl Front {
         certificate: Option<Vec<u8>>,
     ) -> Response<Full<Bytes>> {
         match purpose {
-            Purpose::DataPlane => Arc::clone(&self.iot).data_plane(request, peer.address, certificate).await,
+            Purpose::DataPlane => {
+                let iot = Arc::clone(&self.iot);
+                iot.data_plane_within(&self.limits, request, peer.address, certificate).await
+            }
             Purpose::Credentials => match self.faults.strike(Service::Provider, "").await {
                 Some(Strike { status, body }) => Provider::failing(&request, status, body),
                 None => self.provider.answer(&request, peer.address, certificate.as_deref()),
@@ -141,6 +149,9 @@ impl Front {
         }
     }
 }
+
+/// Host names whose certificates are kept.
+const MAX_CONFIGS: usize = 256;
 
 /// Server configurations by host name, with certificates minted on first use.
 pub(super) struct Certificates {
@@ -180,7 +191,12 @@ impl Certificates {
         let protocol = if purpose == Purpose::Mqtt { b"x-amzn-mqtt-ca".to_vec() } else { b"http/1.1".to_vec() };
         config.alpn_protocols = vec![protocol];
         let config = Arc::new(config);
-        self.configs.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&config));
+        let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
+        if configs.len() >= MAX_CONFIGS {
+            // A client that makes names up costs the others a new certificate, and no memory.
+            configs.clear();
+        }
+        configs.insert(key, Arc::clone(&config));
         Ok(config)
     }
 

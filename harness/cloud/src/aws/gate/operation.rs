@@ -160,6 +160,12 @@ impl Operation {
     }
 }
 
+/// Whether a request is for S3, by its head alone.
+pub(super) fn is_s3(received: &Received) -> bool {
+    let place = if received.is_at_endpoint() { Place::signed(received) } else { Place::of(&received.host) };
+    place.service == "s3"
+}
+
 /// The tags of an input, whose names and values are in these fields.
 fn tags(input: &Value, name: &str, value: &str) -> Vec<(String, String)> {
     let tags = input["Tags"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! What AWS refuses, in its own words: who is not known, what is not allowed, what is not there.
 
+mod excess;
 mod kms;
 mod sts;
 

@@ -16,6 +16,9 @@ use tokio::sync::Notify;
 /// Subscriptions that a connection may hold, from the service's quota table.
 const MAX_SUBSCRIPTIONS: usize = 50;
 
+/// Messages that may wait for one client; the next ones are dropped.
+const MAX_WAITING: usize = 1000;
+
 /// All sessions and retained messages.
 #[derive(Debug, Default)]
 pub(super) struct Broker(Mutex<State>);
@@ -233,7 +236,9 @@ impl Session {
         let Some(best) = self.subscriptions.iter().filter(matching).max_by_key(|found| found.qos) else { return };
         let qos = message.qos.min(best.qos);
         let retain = message.retain && best.retain_as_published;
-        if self.connection.is_some() || qos == Qos::AtLeastOnce {
+        if self.waiting.len() >= MAX_WAITING {
+            tracing::warn!(topic = message.topic, "dropped a message for a client that takes none");
+        } else if self.connection.is_some() || qos == Qos::AtLeastOnce {
             self.waiting.push_back(Delivery { message: Arc::clone(message), qos, retain, resent: None });
         }
         if let Some(connection) = &self.connection {

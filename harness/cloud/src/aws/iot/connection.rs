@@ -21,7 +21,7 @@ use mqtt_protocol_core::mqtt::{
 use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    time::Instant,
+    time::{Instant, timeout},
 };
 
 /// The longest packet in bytes, as the service's CONNACK announces.
@@ -55,22 +55,18 @@ impl Ended {
 }
 
 /// Serves a client until either side ends the connection.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(iot: &Iot, stream: S, peer: IpAddr, holder: Holder) {
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    iot: &Iot,
+    stream: S,
+    (peer, holder): (IpAddr, Holder),
+    patience: Duration,
+) {
     let options = ConnectionOptions::new().maximum_packet_size_recv(MAX_PACKET).receive_maximum(RECEIVE_MAXIMUM);
     let mut mqtt = Connection::with_options(Version::Undetermined, options);
     mqtt.set_auto_ping_response(true);
-    let mut link = Link {
-        iot,
-        stream,
-        peer,
-        holder,
-        mqtt,
-        out: Vec::new(),
-        deadline: None,
-        session: None,
-        in_flight: 0,
-        ended: None,
-    };
+    let deadline = Some(Instant::now() + patience);
+    let (out, session, in_flight, ended) = (Vec::new(), None, 0, None);
+    let mut link = Link { iot, stream, peer, holder, mqtt, out, patience, deadline, session, in_flight, ended };
     let ended = link.run().await;
     let Some(Held { attached, connect }) = link.session else {
         emit(What::MqttClosed { client: String::new(), reason: ended.reason });
@@ -93,7 +89,9 @@ struct Link<'a, S> {
     mqtt: Connection<Server>,
     /// Bytes that are not yet written.
     out: Vec<u8>,
-    /// When the client has been silent for one and a half times its keep-alive interval.
+    /// How long the client may take to send its CONNECT, and to take what it is sent.
+    patience: Duration,
+    /// Until when the client has to send its CONNECT, or anything within one and a half times its keep-alive interval.
     deadline: Option<Instant>,
     session: Option<Held>,
     in_flight: u16,
@@ -113,8 +111,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
                 self.deliver();
             }
             let out = std::mem::take(&mut self.out);
-            if (self.stream.write_all(&out).await).is_err() | (self.stream.flush().await).is_err() {
-                return self.ended.take().unwrap_or_else(|| Ended::because("connection lost"));
+            let writing = async { self.stream.write_all(&out).await.is_ok() & self.stream.flush().await.is_ok() };
+            match timeout(self.patience, writing).await {
+                Ok(true) => {}
+                Ok(false) => return self.ended.take().unwrap_or_else(|| Ended::because("connection lost")),
+                Err(_) => return Ended::because("the client does not take what it is sent"),
             }
             if let Some(ended) = self.ended.take() {
                 _ = self.stream.shutdown().await;
@@ -147,6 +148,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
 
     fn silent(&mut self) {
         self.deadline = None;
+        if self.session.is_none() {
+            self.ended = Some(Ended::because("no CONNECT in time"));
+            return;
+        }
         let events = self.mqtt.notify_timer_fired(TimerKind::PingreqRecv);
         self.obey(events);
         self.ended = Some(Ended::because("keep-alive timeout"));
@@ -224,6 +229,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
             self.send(packet::refused(version, Refused::NotAuthorized));
             self.ended = Some(Ended::because(format!("client `{client}` is not authorised to connect")));
             return;
+        }
+        if connect.keep_alive == 0 {
+            // Nothing but the protocol's own timer ends a connection from now on.
+            self.deadline = None;
         }
         let (attached, present) = self.iot.broker.attach((client, self.holder.id()), connect.clean, connect.expiry);
         self.send(packet::accepted(&connect, present));

@@ -4,7 +4,7 @@
 //! The caller is known by its certificate alone and allowed by that certificate's IoT policies.
 
 use super::{
-    super::{faults::Strike, presign},
+    super::{faults::Strike, limits::Excess, presign},
     Iot,
     component::Component,
     registry::Holder,
@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, error::Error, net::IpAddr, time::Duration};
 
 /// The longest request in bytes.
-const MAX_BODY: usize = 1024 * 1024;
+pub(super) const MAX_BODY: usize = 1024 * 1024;
 
 /// Thing groups in one answer.
 const PAGE: usize = 5;
@@ -114,6 +114,18 @@ where
     let (operation, decision) = (call.operation.to_owned(), decision.map(Box::new));
     emit(What::DataPlane { operation, subject: call.subject, status, decision });
     respond(answer)
+}
+
+/// The answer to a request whose body exceeds a limit.
+pub(super) fn excess(path: &str, excess: Excess) -> Response<Full<Bytes>> {
+    let (status, kind, message) = match excess {
+        Excess::Long(most) => (413, "RequestEntityTooLargeException", format!("Request size exceeded {most} bytes")),
+        Excess::Slow => (408, "RequestTimeoutException", "The request was not received in time".to_owned()),
+        Excess::Crowded => (503, "ServiceUnavailableException", "Service is unavailable.".to_owned()),
+    };
+    let (operation, subject) = ("Unknown".to_owned(), path.to_owned());
+    emit(What::DataPlane { operation, subject, status, decision: None });
+    respond(Err(failure(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), kind, &message)))
 }
 
 fn route<'a>(world: &World, method: &Method, path: &'a str, query: &'a str) -> Result<Call<'a>, Failure> {

@@ -27,7 +27,7 @@ async fn listen(iot: Arc<Iot>, known: bool) -> u16 {
     tokio::spawn(async move {
         while let Ok((stream, peer)) = listener.accept().await {
             let certificate = known.then(|| certificate(&iot));
-            tokio::spawn(Arc::clone(&iot).serve_mqtt(stream, peer.ip(), certificate));
+            tokio::spawn(Arc::clone(&iot).serve_mqtt_within(PATIENCE, stream, peer.ip(), certificate));
         }
     });
     port

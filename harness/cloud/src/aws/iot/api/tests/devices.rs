@@ -41,7 +41,7 @@ async fn connect(iot: &Arc<Iot>, certificate: &[u8], client: &str) -> (AsyncClie
     let (iot, certificate) = (Arc::clone(iot), certificate.to_vec());
     tokio::spawn(async move {
         while let Ok((stream, peer)) = listener.accept().await {
-            tokio::spawn(Arc::clone(&iot).serve_mqtt(stream, peer.ip(), Some(certificate.clone())));
+            tokio::spawn(Arc::clone(&iot).serve_mqtt_within(PATIENCE, stream, peer.ip(), Some(certificate.clone())));
         }
     });
     AsyncClient::new(MqttOptions::new(client, "127.0.0.1", port), 10)
