@@ -1,6 +1,6 @@
 //! What the container's first process does before the core starts: resolver, route and trust.
 
-use crate::{Error, Options, http::SYSTEM_TRUST, stray};
+use crate::{Error, Surroundings, http::SYSTEM_TRUST, stray};
 use std::{fs, io, path::Path};
 use tokio::process::Command;
 
@@ -11,12 +11,12 @@ const TRUST_SOURCE: &str = "/usr/local/share/ca-certificates/greenproof.crt";
 ///
 /// # Errors
 /// If a file can't be written or the route can't be set.
-pub(crate) async fn prepare(options: &Options) -> Result<(), Error> {
+pub(crate) async fn prepare(surroundings: &Surroundings) -> Result<(), Error> {
     let failed = |doing: &'static str| move |source: io::Error| Error::Entry { doing, source };
-    if let Some(nameserver) = options.nameserver {
+    if let Some(nameserver) = surroundings.nameserver {
         fs::write(RESOLVER, format!("nameserver {nameserver}\n")).map_err(failed("writing the resolver"))?;
     }
-    if let Some(gateway) = options.gateway {
+    if let Some(gateway) = surroundings.gateway {
         let output = Command::new("ip").args(["route", "replace", "default", "via", &gateway.to_string()]).output();
         let output = output.await.map_err(failed("setting the default route"))?;
         if !output.status.success() {
@@ -25,7 +25,7 @@ pub(crate) async fn prepare(options: &Options) -> Result<(), Error> {
         }
         stray::catch(gateway).await.map_err(failed("catching stray connections with iptables"))?;
     }
-    if let Some(authority) = &options.trust {
+    if let Some(authority) = &surroundings.trust {
         trust(authority).map_err(failed("adding the authority to the trust store"))?;
     }
     Ok(())

@@ -40,11 +40,13 @@ mod status;
 mod step;
 mod store;
 mod stray;
+mod surround;
 mod tes;
 mod tree;
 mod user;
 
 pub use clock::{InvalidSpeed, InvalidTiming, Speed, Timing};
+pub use surround::{Surroundings, become_program, surround};
 
 use artifact::{Artifacts, s3::S3};
 use clock::Clock;
@@ -55,7 +57,7 @@ use deployment::{Deployer, Resumed};
 use kernel::Kernel;
 pub use local::client::run as greengrass_cli;
 use log::{Line, Logs};
-use std::{io, net::Ipv4Addr, os::unix::process::CommandExt, path::PathBuf, sync::Arc};
+use std::{io, os::unix::process::CommandExt, path::PathBuf, sync::Arc};
 use store::Store;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -65,12 +67,8 @@ use tokio::{
 /// How the core is started.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Name server to write into `/etc/resolv.conf`.
-    pub nameserver: Option<Ipv4Addr>,
-    /// Default gateway, which is told of connections to addresses outside its network.
-    pub gateway: Option<Ipv4Addr>,
-    /// PEM file with the authority to add to the system's trust store.
-    pub trust: Option<PathBuf>,
+    /// What its container gets first.
+    pub surroundings: Surroundings,
     /// The nucleus's configuration file, as its `--init-config` takes it.
     pub init_config: PathBuf,
     /// The nucleus's root folder, by convention `/greengrass/v2`.
@@ -108,7 +106,7 @@ pub enum Error {
 pub async fn run(options: Options) -> Result<(), Error> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    entry::prepare(&options).await?;
+    entry::prepare(&options.surroundings).await?;
     let kernel = start(&options)?;
     let code = tokio::select! {
         _ = terminate.recv() => None,

@@ -15,6 +15,9 @@ pub const TOKEN_EXCHANGE_SERVICE: &str = "aws.greengrass.TokenExchangeService";
 /// Name of the public component that brings the command line.
 pub const CLI: &str = "aws.greengrass.Cli";
 
+/// Name of the public component that is nucleus lite itself.
+pub const NUCLEUS_LITE: &str = "aws.greengrass.NucleusLite";
+
 /// One component version.
 #[derive(Clone, Debug)]
 pub struct Component {
@@ -138,8 +141,17 @@ impl Component {
     pub fn public(name: &str, version: &str) -> Option<String> {
         let description = match name {
             TOKEN_EXCHANGE_SERVICE => "Enable Greengrass devices to interact with AWS services using certificates",
+            NUCLEUS_LITE => "Run components on constrained devices",
             CLI => "The Greengrass CLI: local development and deployments on the core device",
             _ => return None,
+        };
+        let (kind, manifest) = match name {
+            // What it asks for itself by name, it takes only for its own runtime.
+            NUCLEUS_LITE => {
+                let platform = serde_json::json!({"os": "linux", "runtime": "aws_nucleus_lite"});
+                ("aws.greengrass.nucleus", serde_json::json!({ "Platform": platform, "Lifecycle": {} }))
+            }
+            _ => ("aws.greengrass.generic", serde_json::json!({})),
         };
         let recipe = serde_json::json!({
             "RecipeFormatVersion": "2020-01-25",
@@ -147,8 +159,8 @@ impl Component {
             "ComponentVersion": version,
             "ComponentDescription": description,
             "ComponentPublisher": "AWS",
-            "ComponentType": "aws.greengrass.generic",
-            "Manifests": [{}],
+            "ComponentType": kind,
+            "Manifests": [manifest],
         });
         Some(recipe.to_string())
     }

@@ -3,6 +3,9 @@
 //! The emulated core is greenproof's own. Nucleus lite and the classic nucleus are the real programs: the user gives a
 //! package or an image, since greenproof carries neither.
 
+pub mod compare;
+pub(crate) mod journald;
+
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf, str::FromStr};
 

@@ -6,11 +6,12 @@
 mod gather;
 
 use crate::{
+    core::Core,
     environment::Environment,
     evidence::{
         Ending, Evidence, Output, Progress, StepSeen, Timing,
         log::{self, Millis, Span},
-        recovery, reported_states,
+        recovery, reported_present, reported_states,
     },
     report::{Reader, Told},
     scenario::{Action, Condition, Step},
@@ -287,7 +288,11 @@ impl<'a> Course<'a> {
     }
 
     fn snapshot(&self, step: &Step, beginning: Beginning, output: Option<Output>) -> StepSeen {
-        let present = log::present(&self.core_log(), Millis::MAX).into_keys().collect();
+        let present = match self.environment.plan.scenario.device.core {
+            // Its journal does not say what it removed.
+            Core::Lite => reported_present(&self.environment.journal.events()),
+            Core::Emulated | Core::Classic => log::present(&self.core_log(), Millis::MAX).into_keys().collect(),
+        };
         let redact = |text: &str| self.environment.plan.redactor.apply(text);
         let deployment = self.progress().map(|progress| Progress { cause: redact(&progress.cause), ..progress });
         StepSeen {

@@ -11,6 +11,7 @@ pub use device_logs::DeviceLogs;
 pub(crate) use containers::container;
 
 use crate::{
+    core::{Core, journald},
     course::Course,
     docker::{self, Container, Engine, ExecOutput, Lease, LocalStack, Network},
     evidence::{
@@ -106,7 +107,7 @@ impl Environment {
         let (ended, aws) = (watch::Sender::new(None), aws?);
         let readers = vec![follow(&engine, aws.clone(), &journal, &ended), follow(&engine, github?, &journal, &ended)];
         let mut raised = Self {
-            logs: DeviceLogs::of(plan.scenario.named_components()),
+            logs: DeviceLogs::of(&plan.scenario),
             began: log::now(),
             restarts: Restarts::default(),
             plan,
@@ -240,6 +241,11 @@ impl Environment {
 
     /// The log files on the device by name without `.log`, with what was rotated away before what is current.
     pub(crate) async fn whole_logs(&self) -> BTreeMap<String, String> {
+        let core = self.plan.scenario.device.core;
+        if core == Core::Lite {
+            let journal = self.engine.exec(&self.device.id, "", &journald::WHOLE, &[]).await;
+            return journal.map(|journal| self.logs.reader().files(&journal.stdout)).unwrap_or_default();
+        }
         let files = self.engine.read_tar(&self.device.id, &format!("{ROOT}/logs")).await.unwrap_or_default();
         let mut files: Vec<_> = files.iter().filter_map(|(name, file)| Some((part_of(name)?, &file.bytes))).collect();
         files.sort();
@@ -255,8 +261,8 @@ impl Environment {
     /// # Errors
     /// When it can't be started; its own failure is an exit code.
     pub async fn by_hand(&self, command: &[&str]) -> Result<ExecOutput, Error> {
-        let home = [("HOME", "/home/ggc_user")];
-        Ok(self.engine.exec(&self.device.id, "ggc_user:ggc_group", command, &home).await?)
+        let core = self.plan.scenario.device.core;
+        Ok(self.engine.exec(&self.device.id, core.user(), command, &[("HOME", core.home())]).await?)
     }
 
     /// Runs a command on the device by hand, as root.
@@ -282,12 +288,13 @@ impl Environment {
     /// When the provider refuses.
     pub async fn credentials(&self) -> Result<Vec<(String, String)>, Error> {
         const ASK: &str = "import ssl, sys, urllib.request
-context = ssl.create_default_context(cafile='/greengrass/v2/AmazonRootCA1.pem')
-context.load_cert_chain('/greengrass/v2/device.pem.crt', '/greengrass/v2/private.pem.key')
+root = sys.argv[3]
+context = ssl.create_default_context(cafile=root + '/AmazonRootCA1.pem')
+context.load_cert_chain(root + '/device.pem.crt', root + '/private.pem.key')
 request = urllib.request.Request(sys.argv[1], headers={'x-amzn-iot-thingname': sys.argv[2]})
 print(urllib.request.urlopen(request, context=context).read().decode())";
-        let url = self.plan.credentials_url();
-        let asked = self.as_root(&["python3", "-c", ASK, &url, &self.plan.thing]).await?;
+        let (url, root) = (self.plan.credentials_url(), self.plan.scenario.device.core.root());
+        let asked = self.as_root(&["python3", "-c", ASK, &url, &self.plan.thing, root]).await?;
         let answer: serde_json::Value = serde_json::from_str(&asked.stdout)
             .map_err(|_| Error::surrounding("asking for credentials", asked.stderr, ""))?;
         let names = [

@@ -9,7 +9,7 @@ pub mod recovery;
 
 pub use progress::Progress;
 
-use crate::redact::Redactor;
+use crate::{core::Core, redact::Redactor};
 use cloud::event::{ApiCall, Decision, Event, What};
 use log::{Millis, Span};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,9 @@ pub struct Evidence {
     pub account: String,
     /// The thing's name.
     pub thing: String,
+    /// The nucleus that the device ran.
+    #[serde(default)]
+    pub core: Core,
     /// The id of the device's certificate, which names its role session.
     pub certificate: String,
     /// What was seen of each step that was begun, in order.
@@ -215,6 +218,13 @@ pub fn reported_states(events: &[Event]) -> BTreeMap<String, String> {
         }
     }
     states
+}
+
+/// The components that the device had by its last fleet status message.
+#[must_use]
+pub fn reported_present(events: &[Event]) -> Vec<String> {
+    let states = reported_states(events).into_iter();
+    states.filter(|(_, state)| state != "UNINSTALLED").map(|(name, _)| name).collect()
 }
 
 /// The secrets in a log, a line each.

@@ -65,6 +65,7 @@ mod tests {
 
     #[test]
     fn the_worst_outcome_decides() {
+        fidelity::fidelity!("lite-1");
         let of = |verdicts: Vec<Verdict>| code(&verdicts.into_iter().map(outcome).collect::<Vec<_>>());
         assert_eq!(of(vec![]), NOTHING);
         let skipped = || Verdict::Skipped { why: "no nucleus lite".into() };

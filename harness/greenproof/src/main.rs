@@ -52,6 +52,7 @@ async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
         Command::Bench { runs } => command::bench(runs).await,
         Command::Cloud { role } => command::cloud(role).await,
         Command::Device(device) => command::device(device).await,
+        Command::Surround(arguments) => command::surround(arguments).await,
     }
 }
 

@@ -254,6 +254,11 @@ impl Plan {
         format!("https://{}/role-aliases/{alias}/credentials", self.endpoints.credentials)
     }
 
+    /// The account's endpoints.
+    pub(crate) const fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
     fn listed_components(&self) -> Vec<world::Component> {
         let private = self.scenario.components.iter().map(|component| world::Component {
             recipe: component.recipe.clone(),
@@ -335,7 +340,7 @@ fn deployment(deploy: &Deploy, thing: &str) -> Deployment {
 }
 
 /// Merges one object into another, field by field.
-fn merge(into: &mut Value, from: &Value) {
+pub(crate) fn merge(into: &mut Value, from: &Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
             for (key, value) in from {

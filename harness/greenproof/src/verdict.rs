@@ -239,6 +239,7 @@ fn installed(package: &Package, evidence: &Evidence) -> Vec<Finding> {
         })
         .collect();
     if let Some(folder) = &package.location_under
+        && let folder = folder.replace("{home}", evidence.core.home())
         && !field("Location").starts_with(folder.as_str())
     {
         let expected = format!("`{}` is under `{folder}`", package.name);

@@ -31,6 +31,7 @@ pub(super) async fn gather(
         environment: plan.environment.clone(),
         account: plan.account.clone(),
         thing: plan.thing.clone(),
+        core: plan.scenario.device.core,
         certificate: plan.certificate_id.clone(),
         steps,
         ending,

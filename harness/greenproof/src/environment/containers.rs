@@ -1,7 +1,10 @@
 //! What the three containers of an environment are made of.
 
+mod lite;
+
 use super::{CA, ROOT, TRUST_STORE};
 use crate::{
+    core::Core,
     docker::{ContainerSpec, Lease, LocalStack, Network, Tree, Upload},
     plan::{Addresses, Plan},
     scenario::{self, Timing},
@@ -15,6 +18,9 @@ const INIT_CONFIG: &str = "/etc/greengrass/init-config.yaml";
 /// Puts Debian's PEP 668 marker back, which the device image diverts.
 const RESTORE_MARKER: &str = "for marker in $(dpkg-divert --list '*/EXTERNALLY-MANAGED' | cut -d' ' -f4); do \
 dpkg-divert --quiet --local --rename --remove \"$marker\"; done";
+
+/// The variables by which a site with TLS inspection names its bundle to the AWS CLI, Python and git.
+const TRUSTING: [&str; 3] = ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO"];
 
 /// What all containers of an environment have in common.
 pub(crate) fn container(
@@ -76,9 +82,17 @@ pub(super) fn github(
     })
 }
 
-/// The device. The CA variables are what a site with TLS inspection sets for the core, since the AWS CLI carries its
-/// own bundle; they reach components through the core's environment.
+/// The device, with the core that the scenario wants.
 pub(super) fn device(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease) -> ContainerSpec {
+    match plan.scenario.device.core {
+        Core::Lite => lite::device(stage, plan, network, lease),
+        Core::Emulated | Core::Classic => emulated(stage, plan, network, lease),
+    }
+}
+
+/// The emulated core. The CA variables are what a site with TLS inspection sets for the core, since the AWS CLI carries its
+/// own bundle; they reach components through the core's environment.
+fn emulated(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease) -> ContainerSpec {
     let scenario::Device { trust_ca, clock, timing, pep668, .. } = plan.scenario.device;
     let (nameserver, speed) = (network.aws().to_string(), clock.to_string());
     let mut command = vec!["greenproof", "device", "--nameserver", &nameserver, "--gateway", &nameserver];
@@ -93,11 +107,10 @@ pub(super) fn device(stage: &Stage, plan: &Plan, network: &Network, lease: &Leas
     if pep668 {
         command = vec!["sh", "-c", &script];
     }
-    let trusting = ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO"];
     ContainerSpec {
         image: stage.images.device.clone(),
         capabilities: vec!["NET_ADMIN".into()],
-        env: trusting.into_iter().filter(|_| trust_ca).map(|name| (name.into(), TRUST_STORE.into())).collect(),
+        env: TRUSTING.into_iter().filter(|_| trust_ca).map(|name| (name.into(), TRUST_STORE.into())).collect(),
         files: vec![
             Upload::file(CA, plan.ca.clone(), 0o644),
             Upload::file(INIT_CONFIG, plan.init_config(ROOT), 0o644),

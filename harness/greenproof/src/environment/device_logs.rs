@@ -5,8 +5,13 @@
 
 use super::ROOT;
 use crate::{
+    core::{
+        Core,
+        journald::{self, Reader},
+    },
     docker::{Container, Engine},
     evidence::log::{self, Millis},
+    scenario::Scenario,
 };
 use futures_util::StreamExt;
 use std::{
@@ -23,7 +28,9 @@ const TAIL: &str =
 /// The log files of one device, by their names without `.log`; clones share them.
 #[derive(Clone, Debug)]
 pub struct DeviceLogs {
+    core: Core,
     names: Vec<String>,
+    reader: Reader,
     files: Arc<Mutex<BTreeMap<String, Grown>>>,
     changed: watch::Sender<()>,
 }
@@ -38,17 +45,32 @@ struct Grown {
 }
 
 impl DeviceLogs {
-    /// The log files of the nucleus and of these components.
-    pub(crate) fn of(components: impl IntoIterator<Item = String>) -> Self {
+    /// The log files of the nucleus and of the components that a scenario names.
+    pub(crate) fn of(scenario: &Scenario) -> Self {
+        let recipes = scenario.components.iter().map(|component| (component.name.as_str(), component.recipe.as_str()));
+        let reader = Reader::of(recipes);
+        Self { reader, core: scenario.device.core, ..Self::named(scenario.named_components()) }
+    }
+
+    fn named(components: impl IntoIterator<Item = String>) -> Self {
         let mut names: Vec<_> = components.into_iter().chain(["greengrass".to_owned()]).collect();
         names.sort();
         names.dedup();
-        Self { names, files: Arc::default(), changed: watch::channel(()).0 }
+        let (core, reader) = (Core::default(), Reader::default());
+        Self { core, names, reader, files: Arc::default(), changed: watch::channel(()).0 }
+    }
+
+    /// Reads the journal of a device that has no log files.
+    pub(crate) const fn reader(&self) -> &Reader {
+        &self.reader
     }
 
     /// Follows the files until the container ends.
     pub(crate) async fn follow(&self, engine: &Engine, container: &Container) {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).values_mut().for_each(|file| file.again = true);
+        if self.core == Core::Lite {
+            return self.follow_journal(engine, container).await;
+        }
         let (folder, files) = (format!("{ROOT}/logs"), self.names.iter().map(|name| format!("{name}.log")));
         let files: Vec<_> = files.collect();
         let command: Vec<_> = ["sh", "-c", TAIL, &folder].into_iter().chain(files.iter().map(String::as_str)).collect();
@@ -70,6 +92,18 @@ impl DeviceLogs {
                 self.take(&file, "");
             }
             if !line.is_empty() {
+                self.take(&file, &line);
+            }
+        }
+    }
+
+    async fn follow_journal(&self, engine: &Engine, container: &Container) {
+        let mut lines = match engine.follow_command(container, &journald::FOLLOW).await {
+            Ok(lines) => lines,
+            Err(error) => return tracing::warn!(%error, "can't follow the device's journal"),
+        };
+        while let Some(Ok(line)) = lines.next().await {
+            if let Some((file, line)) = self.reader.line(&line) {
                 self.take(&file, &line);
             }
         }
@@ -112,7 +146,7 @@ mod tests {
 
     #[test]
     fn what_is_known_is_left_out_when_a_file_is_read_again() {
-        let logs = DeviceLogs::of(["A".to_owned()]);
+        let logs = DeviceLogs::named(["A".to_owned()]);
         let lines =
             ["2022-03-23T10:53:24Z [INFO] (a) b: one. {}", "trace", "2022-03-23T10:53:25Z [INFO] (a) b: two. {}"];
         let more =

@@ -106,8 +106,8 @@ fn as_text(line: &str) -> Cow<'_, str> {
 /// A line that a component's script printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Printed {
-    /// To which stream.
-    pub stream: Stream,
+    /// To which stream; nothing where the log does not tell.
+    pub stream: Option<Stream>,
     /// The component.
     pub component: String,
     /// The lifecycle step as the recipe spells it, such as `Run`.
@@ -122,7 +122,7 @@ impl Printed {
     pub fn comes_from(&self, awaited: &Line) -> bool {
         self.component == awaited.component
             && self.step.eq_ignore_ascii_case(&awaited.step)
-            && self.stream == awaited.stream
+            && self.stream.is_none_or(|stream| stream == awaited.stream)
     }
 
     /// Whether this is an awaited line.
@@ -141,8 +141,9 @@ fn printed_line(line: &str) -> Option<Printed> {
     let (_, rest) = line.split_once("] (Copier) ")?;
     let (_, rest) = rest.split_once(": ")?;
     let (stream, rest) = match rest.split_once(". ")? {
-        ("stdout", rest) => (Stream::Stdout, rest),
-        ("stderr", rest) => (Stream::Stderr, rest),
+        ("stdout", rest) => (Some(Stream::Stdout), rest),
+        ("stderr", rest) => (Some(Stream::Stderr), rest),
+        ("output", rest) => (None, rest),
         _ => return None,
     };
     let start = rest.rfind("{scriptName=")?;

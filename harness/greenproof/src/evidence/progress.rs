@@ -33,7 +33,8 @@ impl Progress {
     pub fn of(deployment: &str, events: &[Event]) -> Option<Self> {
         events.iter().rev().find_map(|event| match &event.what {
             What::Job { deployment: named, job, thing: None, status, details, .. } if named == deployment => {
-                Some(Self::told(deployment, job.clone(), status, details))
+                let told = Self::told(deployment, job.clone(), status, details);
+                Some(if told.detailed.is_empty() { told.with_details_of_fleet(events) } else { told })
             }
             What::Fleet { message } => {
                 let information = &message["deploymentInformation"];
@@ -46,6 +47,20 @@ impl Progress {
             }
             _ => None,
         })
+    }
+
+    /// With the details of the fleet status message about it: a nucleus lite updates its jobs without any.
+    fn with_details_of_fleet(self, events: &[Event]) -> Self {
+        let details = events.iter().rev().find_map(|event| match &event.what {
+            What::Fleet { message } if message["deploymentInformation"]["deploymentId"] == self.deployment => {
+                Some(&message["deploymentInformation"]["statusDetails"])
+            }
+            _ => None,
+        });
+        match details.filter(|_| self.is_terminal()) {
+            Some(details) => Self::told(&self.deployment, self.job, &self.status, details),
+            None => self,
+        }
     }
 
     /// Reads status details, which jobs spell differently from shadows and fleet status messages.
@@ -140,5 +155,20 @@ mod tests {
             assert!(progress.is_terminal());
         }
         assert_eq!(Progress::of("other", &[]), None);
+    }
+
+    #[test]
+    fn a_job_without_details_has_those_of_the_fleet_status() {
+        fidelity::fidelity!("lite-3");
+        let information = json!({
+            "deploymentId": "d", "status": "FAILED", "statusDetails": {"detailedStatus": "FAILED_ROLLBACK_NOT_REQUESTED"},
+        });
+        let message = json!({"trigger": "THING_GROUP_DEPLOYMENT", "deploymentInformation": information});
+        let job =
+            |status: &str| json!({"kind": "job", "deployment": "d", "job": "j", "status": status, "details": null});
+        let fleet = event(json!({"kind": "fleet", "message": message}));
+        let told = |status: &str| Progress::of("d", &[fleet.clone(), event(job(status))]).map(|told| told.to_string());
+        assert_eq!(told("FAILED").as_deref(), Some("FAILED FAILED_ROLLBACK_NOT_REQUESTED"));
+        assert_eq!(told("IN_PROGRESS").as_deref(), Some("IN_PROGRESS"));
     }
 }

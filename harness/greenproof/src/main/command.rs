@@ -4,6 +4,7 @@ use crate::{check::Check, policy::Policy};
 use clap::{Args, Parser, Subcommand};
 use greenproof::{
     Options, Scenario, Stage,
+    core::{Core, compare},
     docker::{self, Engine},
     embedded, exit,
     report::{Outcome, Reader, Terminal, Told, junit},
@@ -65,6 +66,9 @@ pub(crate) enum Command {
     /// Play the emulated core (inside its container).
     #[command(hide = true)]
     Device(Device),
+    /// Prepare a container for a core that is not ours, and become its first program (inside that container).
+    #[command(hide = true)]
+    Surround(Surround),
 }
 
 #[derive(Args)]
@@ -77,6 +81,9 @@ pub(crate) struct Run {
     /// Enforce no policy: let through what is denied, and tell all of it at the end.
     #[arg(long)]
     soft: bool,
+    /// Run each scenario on this core instead of its own; several are compared.
+    #[arg(long, value_name = "CORE")]
+    core: Vec<Core>,
     /// Where evidence folders go, one a scenario.
     #[arg(long, value_name = "FOLDER", default_value = "greenproof-evidence")]
     evidence: PathBuf,
@@ -102,13 +109,34 @@ pub(crate) enum Role {
 }
 
 #[derive(Args)]
-pub(crate) struct Device {
+pub(crate) struct Surroundings {
     #[arg(long)]
     nameserver: Option<Ipv4Addr>,
     #[arg(long)]
     gateway: Option<Ipv4Addr>,
     #[arg(long)]
     trust: Option<PathBuf>,
+}
+
+impl From<Surroundings> for ::device::Surroundings {
+    fn from(Surroundings { nameserver, gateway, trust }: Surroundings) -> Self {
+        Self { nameserver, gateway, trust }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct Surround {
+    #[command(flatten)]
+    surroundings: Surroundings,
+    /// The program to become, and its arguments.
+    #[arg(last = true)]
+    program: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Device {
+    #[command(flatten)]
+    surroundings: Surroundings,
     #[arg(long)]
     init_config: PathBuf,
     #[arg(long)]
@@ -194,6 +222,8 @@ async fn run_all(arguments: Run) -> Result<u8, Failure> {
     for scenario in &mut scenarios {
         scenario.aws.soft |= arguments.soft;
     }
+    let count = scenarios.len();
+    let scenarios = on_cores(scenarios, &arguments.core);
     let stage = Stage::set(options, &*reader).await?;
     let mut outcomes = Vec::new();
     for scenario in scenarios {
@@ -209,7 +239,30 @@ async fn run_all(arguments: Run) -> Result<u8, Failure> {
         }
     }
     write_junit(arguments.junit.as_ref(), &outcomes)?;
+    for index in 0..count {
+        let of_one: Vec<_> = outcomes.iter().skip(index).step_by(count).collect();
+        if let Some(table) = compare::table(&of_one) {
+            reader.told(&Told::Note(&format!("{} on several cores:\n{table}", of_one[0].scenario.summary)));
+        }
+    }
     Ok(exit::code(&outcomes))
+}
+
+/// The scenarios on each of these cores; without any, on their own.
+fn on_cores(scenarios: Vec<Scenario>, cores: &[Core]) -> Vec<Scenario> {
+    if cores.is_empty() {
+        return scenarios;
+    }
+    let on = |core: Core| {
+        scenarios.clone().into_iter().map(move |mut scenario| {
+            scenario.device.core = core;
+            if cores.len() > 1 {
+                scenario.name = format!("{}-{core}", scenario.name);
+            }
+            scenario
+        })
+    };
+    cores.iter().copied().flat_map(on).collect()
 }
 
 /// The scenarios of these files; without any, the built-in reference scenario. What it names is in a folder, which has
@@ -290,9 +343,24 @@ async fn control(order: &str) -> Result<u8, Failure> {
 }
 
 pub(crate) async fn device(arguments: Device) -> Result<u8, Failure> {
-    let Device { nameserver, gateway, trust, init_config, root, speed, timing } = arguments;
-    let options = ::device::Options { nameserver, gateway, trust, init_config, root, speed, timing };
+    let Device { surroundings, init_config, root, speed, timing } = arguments;
+    let options = ::device::Options { surroundings: surroundings.into(), init_config, root, speed, timing };
     ::device::run(options).await.map_err(|error| Failure::new(exit::FAULT, error.to_string(), ""))?;
+    Ok(exit::PASSED)
+}
+
+pub(crate) async fn surround(arguments: Surround) -> Result<u8, Failure> {
+    let failed = |error: ::device::Error| {
+        let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
+        Failure::new(exit::FAULT, format!("{error}{cause}"), "")
+    };
+    let Surround { surroundings, program } = arguments;
+    if program.is_empty() {
+        ::device::surround(&surroundings.into()).await.map_err(failed)?;
+    } else {
+        let words = std::env::args().skip(1).take_while(|word| word != "--");
+        ::device::become_program(&words.collect::<Vec<_>>(), &program).map_err(failed)?;
+    }
     Ok(exit::PASSED)
 }
 

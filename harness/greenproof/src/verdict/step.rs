@@ -60,8 +60,9 @@ fn component(name: &str, expected: &str, seen: &StepSeen, logs: Logs<'_>) -> Opt
 
 /// A state with the last line of error output, which usually tells why.
 fn with_last_output(log: &str, seen: &StepSeen, state: &str) -> String {
-    let errors = log::printed(log, seen.span()).filter(|line| line.stream == Stream::Stderr);
+    let errors = log::printed(log, seen.span()).filter(|line| line.stream != Some(Stream::Stdout));
     match errors.last() {
+        Some(line) if line.stream.is_none() => format!("{state}; the last line of its {}: `{}`", line.step, line.text),
         Some(line) => format!("{state}; the last line of its {} on stderr: `{}`", line.step, line.text),
         None => state.to_owned(),
     }

@@ -21,7 +21,7 @@ fn reads_the_line_that_a_run_prints() {
         r#"{{"thread":"Copier","level":"INFO","eventType":"stdout","message":"s3: Amazon S3","contexts":{{"scriptName":"services.{C}.lifecycle.Run.Script","serviceName":"{C}","currentState":"RUNNING"}},"loggerName":"{C}","timestamp":1648032805020,"cause":null}}"#
     );
     let text = "s3: Amazon S3".to_owned();
-    let expected = Printed { stream: Stream::Stdout, component: C.into(), step: "Run".into(), text };
+    let expected = Printed { stream: Some(Stream::Stdout), component: C.into(), step: "Run".into(), text };
     assert_eq!((only(&line), only(&json)), (expected.clone(), expected));
     assert_eq!(as_text(&json), line);
     assert_eq!((time_of(&line), time_of(&json)), (Some(1_648_032_805_020), Some(1_648_032_805_020)));
@@ -44,7 +44,7 @@ fn a_line_may_hold_what_looks_like_a_context() {
          {{scriptName=services.{C}.lifecycle.run, serviceName={C}, currentState=RUNNING}}"
     );
     let seen = only(&line);
-    assert_eq!((seen.text.as_str(), seen.step.as_str(), seen.stream), ("a. {x=1}. b", "run", Stream::Stderr));
+    assert_eq!((seen.text.as_str(), seen.step.as_str(), seen.stream), ("a. {x=1}. b", "run", Some(Stream::Stderr)));
 }
 
 #[test]
