@@ -1,16 +1,11 @@
 //! Clients that misbehave, at every door of the role: each is answered as AWS answers or is cut within its time, and the
 //! next client is served as if nothing had been.
 
-mod misbehaving {
-    pub(crate) mod client;
-    pub(crate) mod world;
-}
-
-use futures_util::future::join_all;
-use misbehaving::{
+use crate::{
     client::{Answer, Call, Failure, Healthy, Tls, connect, mqtt_connect, silence},
     world::{CREDENTIALS, DATA, Identity, PATIENCE, World, raise},
 };
+use futures_util::future::join_all;
 use serde_json::json;
 use std::time::{Duration, Instant};
 

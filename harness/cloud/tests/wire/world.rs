@@ -100,7 +100,14 @@ pub(crate) struct Raised {
 
 /// Raises a world.
 pub(crate) async fn raise() -> Result<Raised, Failure> {
+    raise_with(|_| {}).await
+}
+
+/// Raises a world that was changed before.
+pub(crate) async fn raise_with(change: impl FnOnce(&mut cloud::world::World)) -> Result<Raised, Failure> {
     let world = World::new()?;
-    let doors = serve(world.described()?, PATIENCE).await?;
+    let mut described = world.described()?;
+    change(&mut described);
+    let doors = serve(described, PATIENCE).await?;
     Ok(Raised { doors, authority: world.authority, device: world.device })
 }

@@ -204,6 +204,17 @@ impl Call {
         Self { method: "POST", body: body.to_owned(), ..Self::get(path) }
     }
 
+    /// A request of any method.
+    pub(crate) fn of(method: &'static str, path: &str, body: &str) -> Self {
+        Self { method, ..Self::post(path, body) }
+    }
+
+    /// The same with a header.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     pub(crate) fn target(name: &str, body: &str) -> Self {
         let mut call = Self::post("/", body);
         call.headers.push(("x-amz-target".to_owned(), name.to_owned()));
