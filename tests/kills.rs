@@ -205,6 +205,7 @@ impl World {
         let order = Control::Deploy(Deployment {
             id: id.clone(),
             job: uuid(),
+            name: None,
             target: Target::Group(format!("{}-group", plan.thing)),
             components,
             failure_handling: FailureHandling::Rollback,

@@ -10,6 +10,7 @@ mod dns;
 mod endpoint;
 mod faults;
 mod gate;
+mod greengrass;
 mod inventory;
 mod iot;
 mod limits;
@@ -30,6 +31,7 @@ use crate::{
 };
 use faults::Faults;
 use gate::{Gate, Services};
+use greengrass::Greengrass;
 use inventory::Inventory;
 use iot::{Iot, Registry};
 use limits::Limits;
@@ -114,7 +116,11 @@ fn front(
     world.faults.iter().cloned().for_each(|fault| faults.begin(fault));
     let registry = Arc::new(Registry::new(world, Arc::clone(account))?);
     let iot = Iot::new(Arc::clone(world), Arc::clone(&registry), Arc::clone(&sessions), Arc::clone(&faults))?;
-    let services = Services::from([("iot", Arc::clone(&iot) as Arc<dyn rest::Service>)]);
+    let greengrass = Greengrass::new(Arc::clone(&iot), Arc::clone(account), localstack.clone());
+    let services = Services::from([
+        ("iot", Arc::clone(&iot) as Arc<dyn rest::Service>),
+        ("greengrass", Arc::new(greengrass) as Arc<dyn rest::Service>),
+    ]);
     let provider = Provider::new(Arc::clone(world), Arc::clone(account), registry, Arc::clone(&sessions));
     let gate = Gate::new(Arc::clone(world), Arc::clone(account), sessions, localstack.clone(), Arc::clone(&faults));
     Ok(Arc::new(Front {

@@ -11,6 +11,21 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
+    /// The nucleus's version.
+    #[serde(default)]
+    pub ggc_version: Option<String>,
+    /// The operating system, such as `linux`.
+    #[serde(default)]
+    pub platform: Option<String>,
+    /// The processor, such as `amd64`.
+    #[serde(default)]
+    pub architecture: Option<String>,
+    /// What runs components; nucleus lite says `aws_nucleus_lite`.
+    #[serde(default)]
+    pub runtime: Option<String>,
+    /// When it was sent, in milliseconds; nuclei before 2.7 do not say.
+    #[serde(default)]
+    pub timestamp: Option<i64>,
     /// Whether any component is BROKEN.
     pub overall_device_status: Health,
     /// Counts the device's messages; the chunks of one have the same.
@@ -122,6 +137,21 @@ pub struct CoreDevice {
     /// Its thing, if it is another one than the environment's device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thing: Option<String>,
+    /// The nucleus's version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The operating system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// The processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
+    /// What runs components.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
+    /// When it reported last, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<i64>,
     /// HEALTHY or UNHEALTHY.
     pub status: Health,
     /// Why the device reported last.
@@ -145,6 +175,9 @@ pub struct Installed {
     pub deployments: Vec<String>,
     /// Why it is in trouble, if it is.
     pub details: Option<Details>,
+    /// When it took its state, in milliseconds, as far as the device's reports tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<i64>,
 }
 
 /// Puts a device's messages together.
@@ -159,6 +192,7 @@ impl Tracker {
     /// Takes a message; returns what is known after it, once every part of it is there.
     pub fn take(&mut self, message: Message) -> Option<CoreDevice> {
         let message = self.whole(message)?;
+        let before = self.installed.clone();
         if message.message_type == MessageType::Complete {
             self.installed.clear();
         }
@@ -171,10 +205,18 @@ impl Tracker {
                 self.installed.remove(&name);
                 continue;
             }
-            self.installed.insert(name, Installed { version, state: status, root: is_root, deployments, details });
+            let known = before.get(&name).filter(|known| known.state == status && known.version == version);
+            let changed = known.and_then(|known| known.changed).or(message.timestamp);
+            let installed = Installed { version, state: status, root: is_root, deployments, details, changed };
+            self.installed.insert(name, installed);
         }
         Some(CoreDevice {
             thing: None,
+            version: message.ggc_version,
+            platform: message.platform,
+            architecture: message.architecture,
+            runtime: message.runtime,
+            reported: message.timestamp,
             status: message.overall_device_status,
             trigger: message.trigger,
             components: self.installed.clone(),

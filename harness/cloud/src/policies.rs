@@ -32,6 +32,8 @@ pub struct Account {
     number: String,
     region: String,
     roles: HashMap<String, RolePolicies>,
+    /// The roles as they stand.
+    stated: BTreeMap<String, Role>,
     /// Identity policies of users by the user's ARN.
     users: HashMap<String, Vec<Policy>>,
     /// Attached to the device's certificate when the world was raised.
@@ -116,6 +118,7 @@ impl Account {
             number: world.account.clone(),
             region: world.region.clone(),
             roles,
+            stated: world.roles.clone(),
             users,
             certificate: all(&world.thing.policies, Kind::Iot)?,
             secrets,
@@ -132,6 +135,11 @@ impl Account {
     pub(crate) fn role(&self, arn: &str) -> Option<(&str, u32)> {
         let (name, role) = self.roles.get_key_value(arn.rsplit('/').next()?)?;
         (role.arn == arn).then_some((name.as_str(), role.longest))
+    }
+
+    /// A role by its name.
+    pub(crate) fn role_named(&self, name: &str) -> Option<&Role> {
+        self.stated.get(name)
     }
 
     /// Whether any policy asks for a condition key, which is given in lower case. A session's own may besides.

@@ -161,6 +161,9 @@ pub struct Deployment {
     /// The id of the IoT job that carries it; a deployment to a thing has none and leaves this empty.
     #[serde(default)]
     pub job: String,
+    /// Its name; absent for one that is called after its target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// What it is for.
     pub target: Target,
     /// What the target shall have, by component name; what an earlier revision had and this one has not is removed.
@@ -192,7 +195,7 @@ pub enum Target {
 }
 
 /// A component as a deployment wants it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// The exact version.
@@ -206,13 +209,19 @@ pub struct Wanted {
     /// The system user, and optionally group, that runs it: `runWith.posixUser`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// The user that runs it on Windows: `runWith.windowsUser`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows_user: Option<String>,
+    /// `runWith.systemResourceLimits`, an object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Value>,
 }
 
 impl Wanted {
     /// A version with nothing else asked for.
     #[must_use]
     pub fn version(version: impl Into<String>) -> Self {
-        Self { version: version.into(), merge: None, reset: Vec::new(), user: None }
+        Self { version: version.into(), ..Self::default() }
     }
 }
 

@@ -330,6 +330,7 @@ fn deployment(deploy: &Deploy, thing: &str) -> Deployment {
     Deployment {
         id: fresh(),
         job: if target == Target::Thing { String::new() } else { fresh() },
+        name: None,
         target,
         components: deploy.components.clone(),
         failure_handling: deploy.failure,

@@ -44,14 +44,14 @@ use hyper::{
     header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
 };
 use keys::Key;
-use operation::{Answerer, Operation};
+use operation::{Answerer, Operation, Protocol};
 pub(super) use received::Received;
 use refusal::Refusal;
 use secrets::Secret;
 use serde_json::{Value, json};
 use signature::Caller;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -64,8 +64,6 @@ pub(super) struct Gate {
     inventory: Arc<Inventory>,
     secrets: Cache<Secret>,
     keys: Cache<Key>,
-    /// Buckets that were created through the gate.
-    created: Mutex<BTreeSet<String>>,
     faults: Arc<Faults>,
     services: Services,
     limits: Limits,
@@ -136,7 +134,6 @@ impl Gate {
             localstack,
             secrets: Cache::default(),
             keys: Cache::default(),
-            created: Mutex::default(),
             faults,
             services: Services::new(),
             limits: Limits::default(),
@@ -168,7 +165,7 @@ impl Gate {
     async fn serve(&self, request: Request<Incoming>, peer: Peer) -> (Response<Full<Bytes>>, ApiCall) {
         let event_time = clock::timestamp();
         let received = Received::read(request, peer, &self.limits).await;
-        let mut operation = Operation::of(&received, &self.world, &self.services);
+        let mut operation = Operation::of(&received, &self.world, &self.account(), &self.services);
         let request_id = answer::request_id(operation.protocol);
         let Settled { identity, decision, further, result } = self.settle(&received, &mut operation, &request_id).await;
         let (error, response) = match result {
@@ -280,6 +277,7 @@ impl Gate {
         if !decided.decision.may_go_on() {
             return Err(Refusal::denied(operation, decided));
         }
+        self.besides(call, &decided.decision)?;
         match operation.answerer {
             Answerer::Gate => return self.own_answer(call, &decided.decision),
             Answerer::Service => return self.of_service(call, &decided.decision).await,
@@ -306,11 +304,31 @@ impl Gate {
         Ok(answer)
     }
 
+    /// Decides what an operation needs besides, of whose bucket S3 looks first.
+    fn besides(&self, call: &mut Call<'_>, allowed: &Decision) -> Result<(), Refusal> {
+        for (action, resource) in call.operation.besides.clone() {
+            if let Some(path) = resource.strip_prefix("arn:aws:s3:::") {
+                let bucket = path.split('/').next().unwrap_or(path);
+                if !self.inventory.has_bucket(bucket) {
+                    return Err(Refusal::no_such_bucket(bucket));
+                }
+            }
+            let quoted = call.operation.protocol == Protocol::S3;
+            let shown = Some(if quoted { format!("\"{resource}\"") } else { resource.clone() });
+            let decided = self.further(call, Decision { action: action.to_owned(), resource, ..allowed.clone() });
+            if !decided.decision.may_go_on() {
+                return Err(Refusal::denied(&Operation { shown, ..call.operation.clone() }, &decided));
+            }
+        }
+        Ok(())
+    }
+
     /// What STS answers, whose sessions are the gate's.
     fn own_answer(&self, call: &mut Call<'_>, allowed: &Decision) -> Result<Answer, Refusal> {
         match call.operation.name.as_str() {
             "GetCallerIdentity" => Ok(answer::caller_identity(&self.who(call)?, call.request_id)),
             "AssumeRole" => self.assume(call, allowed),
+            "GetSessionToken" => self.session_token(call),
             name => Err(Refusal::only_for_users(name)),
         }
     }
@@ -330,7 +348,7 @@ impl Gate {
         }
         let seen = Arc::<Mutex<Vec<Decision>>>::default();
         let rights = self.rights(call, allowed, &seen);
-        let read = rest::Call { caller: self.principal(call.caller), rights, ..read.clone() };
+        let read = rest::Call { rights, ..read.clone() };
         let answer = routed.service.call(routed.route.name, &read).await;
         call.further.append(&mut seen.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(answer::of_service(routed.route.status, &answer?))
@@ -398,8 +416,10 @@ impl Gate {
         if !answer.status.is_success() {
             return;
         }
-        if let (Some(bucket), "CreateBucket") = (&operation.bucket, operation.name.as_str()) {
-            self.created.lock().unwrap_or_else(PoisonError::into_inner).insert(bucket.clone());
+        match (&operation.bucket, operation.name.as_str()) {
+            (Some(bucket), "CreateBucket") => self.inventory.add_bucket(bucket),
+            (Some(bucket), "DeleteBucket") => self.inventory.remove_bucket(bucket),
+            _ => {}
         }
     }
 }

@@ -18,7 +18,7 @@ use hyper::{HeaderMap, Method};
 use iam::{Policies, Policy};
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError, RwLock},
 };
 use tokio::sync::{Mutex, OnceCell};
@@ -30,6 +30,8 @@ pub(super) struct Inventory {
     world: Mutex<World>,
     account: RwLock<Arc<Account>>,
     roles_are_in: OnceCell<()>,
+    /// Names of the buckets that there are.
+    buckets: std::sync::Mutex<BTreeSet<String>>,
     /// Whether what is denied is let through.
     soft: bool,
 }
@@ -59,6 +61,7 @@ impl Inventory {
             world: Mutex::new(lean(world)),
             account,
             roles_are_in: OnceCell::new(),
+            buckets: std::sync::Mutex::new(world.buckets.iter().map(|bucket| bucket.name.clone()).collect()),
             soft: world.soft,
         })
     }
@@ -85,6 +88,21 @@ impl Inventory {
     /// The policies of this moment.
     pub(super) fn account(&self) -> Arc<Account> {
         Arc::clone(&self.account.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the environment has a bucket; LocalStack would find other environments' too.
+    pub(super) fn has_bucket(&self, name: &str) -> bool {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
+    }
+
+    /// Takes in that a bucket was created.
+    pub(super) fn add_bucket(&self, name: &str) {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+    }
+
+    /// Takes in that a bucket was deleted.
+    pub(super) fn remove_bucket(&self, name: &str) {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     /// Puts the roles into LocalStack, once.

@@ -6,7 +6,7 @@
 
 mod api;
 mod broker;
-mod component;
+pub(super) mod component;
 mod connection;
 mod data_plane;
 mod deployments;
@@ -20,6 +20,7 @@ mod shadow;
 pub(super) mod tests;
 mod thing_deployments;
 mod topic;
+pub(super) mod view;
 
 pub(super) use registry::{Registry, Stranger};
 
@@ -32,7 +33,7 @@ use crate::{
 };
 use broker::Broker;
 use bytes::Bytes;
-use component::Component;
+use component::Components;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use mqtt_protocol_core::mqtt::packet::Qos;
@@ -58,7 +59,7 @@ pub(crate) struct Iot {
     broker: Broker,
     /// Held until what a service says is on its way, so that nobody sees its messages in another order.
     reserved: Mutex<Reserved>,
-    components: Vec<Component>,
+    components: Arc<Components>,
 }
 
 impl Iot {
@@ -75,7 +76,7 @@ impl Iot {
         let iot = Self {
             broker: Broker::default(),
             reserved: Mutex::new(Reserved::new(&world, &registry)?),
-            components: component::read_all(&world)?,
+            components: Arc::new(Components::of(&world)?),
             world,
             sessions,
             faults,

@@ -6,8 +6,6 @@
 //! the call down, and only then hands it over. Names, paths and statuses are those of botocore's service models; resources
 //! are those of AWS's service authorization reference.
 
-#![expect(dead_code, reason = "the services that use all of it come one by one")]
-
 use futures_util::future::BoxFuture;
 use hyper::HeaderMap;
 use percent_encoding::percent_decode_str;
@@ -78,8 +76,6 @@ pub(super) struct Call {
     /// The account and the region, of which ARNs are made.
     pub(super) account: String,
     pub(super) region: String,
-    /// The ARN of who calls; empty until the signature is verified.
-    pub(super) caller: String,
     /// The body's JSON, an object; an empty one where the body is empty.
     pub(super) body: Value,
     /// Asks what the caller may do besides.

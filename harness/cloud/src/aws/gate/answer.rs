@@ -202,20 +202,31 @@ pub(super) fn caller_identity(identity: &Value, request_id: &str) -> Answer {
 /// The answer to `AssumeRole`; `packed` says in per cent how much of what it may carry the session carries.
 pub(super) fn assumed(session: &Session, identity: &Value, packed: Option<usize>, request_id: &str) -> Answer {
     let text = |field: &str| escaped(identity[field].as_str().unwrap_or_default());
-    let Session { key, secret, token, .. } = session;
     let credentials = format!(
-        "<AssumedRoleUser><AssumedRoleId>{}</AssumedRoleId><Arn>{}</Arn></AssumedRoleUser><Credentials>\
-         <AccessKeyId>{key}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey><SessionToken>{token}</SessionToken>\
-         <Expiration>{}</Expiration></Credentials>",
+        "<AssumedRoleUser><AssumedRoleId>{}</AssumedRoleId><Arn>{}</Arn></AssumedRoleUser>{}",
         text("principalId"),
         text("arn"),
-        clock::seconds(session.expires)
+        credentials(session)
     );
     let packed = packed.map(|packed| format!("<PackedPolicySize>{packed}</PackedPolicySize>"));
     let source =
         session.source_identity.as_ref().map(|name| format!("<SourceIdentity>{}</SourceIdentity>", escaped(name)));
     let result = [Some(credentials), packed, source].into_iter().flatten().collect::<String>();
     of_sts("AssumeRole", &result, request_id)
+}
+
+/// The answer to `GetSessionToken`.
+pub(super) fn session_token(session: &Session, request_id: &str) -> Answer {
+    of_sts("GetSessionToken", &credentials(session), request_id)
+}
+
+fn credentials(session: &Session) -> String {
+    let Session { key, secret, token, .. } = session;
+    format!(
+        "<Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>\
+         <SessionToken>{token}</SessionToken><Expiration>{}</Expiration></Credentials>",
+        clock::seconds(session.expires)
+    )
 }
 
 fn escaped(text: &str) -> String {

@@ -1,4 +1,5 @@
-//! `sts:AssumeRole`: a role session makes another one, of a role whose trust policy lets it.
+//! `sts:AssumeRole`: a role session or a user makes a session of a role whose trust policy lets it; and
+//! `sts:GetSessionToken`.
 
 use super::{Call, Gate, answer, operation::Operation, refusal::Refusal};
 use crate::{
@@ -141,13 +142,14 @@ impl Gate {
             }
         }
         let role = operation.resource.rsplit('/').next().unwrap_or_default();
-        let most = self.world.roles.get(role).map_or(0, |role| role.max_session_seconds);
+        let most = self.account().role_named(role).map_or(0, |role| role.max_session_seconds);
         if operation.text("DurationSeconds").is_some() && seconds > most {
             return Err(Refusal::validation(
                 "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
             ));
         }
-        if seconds > CHAINED_SECONDS {
+        let chained = caller.session.as_ref().is_some_and(|session| session.origin != Origin::User);
+        if chained && seconds > CHAINED_SECONDS {
             let message =
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining";
             return Err(Refusal::validation(message));
@@ -158,6 +160,40 @@ impl Gate {
         let made = self.sessions.issue(made);
         let identity = self.identity(&made);
         Ok(answer::assumed(&made, &identity, packed, request_id))
+    }
+}
+
+/// How long `GetSessionToken` gives credentials for: by itself, and what may be asked for.
+const TOKEN_SECONDS: u32 = 43_200;
+const TOKEN_LIMITS: RangeInclusive<u32> = 900..=129_600;
+
+impl Gate {
+    /// Temporary credentials of a user, which only its access key gets.
+    pub(super) fn session_token(&self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        let Call { operation, caller, request_id, .. } = *call;
+        let lasting = |session: &&Session| session.origin == Origin::User && session.token.is_empty();
+        let Some(user) = caller.session.as_ref().filter(lasting) else {
+            return Err(Refusal::only_for_users(&operation.name));
+        };
+        let seconds = match operation.text("DurationSeconds") {
+            None => TOKEN_SECONDS,
+            Some(text) => text.parse().map_err(|_| Refusal::malformed_input())?,
+        };
+        if !TOKEN_LIMITS.contains(&seconds) {
+            let (least, most) = (TOKEN_LIMITS.start(), TOKEN_LIMITS.end());
+            let bound = if seconds < *least {
+                format!("greater than or equal to {least}")
+            } else {
+                format!("less than or equal to {most}")
+            };
+            return Err(Refusal::constraint(
+                &seconds.to_string(),
+                "durationSeconds",
+                &format!("Member must have value {bound}"),
+            ));
+        }
+        let made = self.sessions.issue(Session::new("", &user.name, Origin::User, seconds));
+        Ok(answer::session_token(&made, request_id))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::{Call, Gate, operation::Operation, refusal::Refusal, signature::Caller};
 use crate::{aws::upstream::Answer, event::Decision};
-use std::sync::PoisonError;
 
 impl Gate {
     /// Whether this environment has the bucket, and in the region that was asked; S3 looks before it asks policies.
@@ -10,9 +9,7 @@ impl Gate {
         let Some(bucket) = operation.bucket.as_ref().filter(|_| operation.name != "CreateBucket") else {
             return Ok(());
         };
-        let ours = self.world.buckets.iter().any(|own| own.name == *bucket)
-            || self.created.lock().unwrap_or_else(PoisonError::into_inner).contains(bucket);
-        if !ours {
+        if !self.inventory.has_bucket(bucket) {
             return Err(Refusal::no_such_bucket(bucket));
         }
         let region = &self.world.region;

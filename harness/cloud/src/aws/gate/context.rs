@@ -107,7 +107,8 @@ impl Gate {
         }
         // A session's own tags come before those of its role, whose names differ in letter case at most.
         let own = |name: &str| session.tags.keys().any(|own| own.eq_ignore_ascii_case(name));
-        let of_role = self.world.roles.get(&session.role).into_iter().flat_map(|role| &role.tags);
+        let account = self.account();
+        let of_role = account.role_named(&session.role).into_iter().flat_map(|role| &role.tags);
         let tags = of_role.filter(|(name, _)| !own(name)).chain(&session.tags);
         tags.fold(asked, |asked, (name, value)| asked.with(format!("aws:PrincipalTag/{name}"), value.as_str()))
     }
@@ -128,7 +129,8 @@ impl Gate {
 
     /// The tags of the role that is asked for.
     fn of_role(&self, asked: Decision) -> Decision {
-        let role = asked.resource.rsplit('/').next().and_then(|name| self.world.roles.get(name));
+        let account = self.account();
+        let role = asked.resource.rsplit('/').next().and_then(|name| account.role_named(name));
         let tags = role.into_iter().flat_map(|role| &role.tags);
         tags.fold(asked, |asked, (name, value)| {
             let asked = asked.with(format!("aws:ResourceTag/{name}"), value.as_str());
@@ -160,7 +162,8 @@ impl Gate {
     }
 
     fn role_arn(&self, session: &Session) -> String {
-        let path = self.world.roles.get(&session.role).map_or("/", |role| role.path.as_str());
+        let account = self.account();
+        let path = account.role_named(&session.role).map_or("/", |role| role.path.as_str());
         format!("arn:aws:iam::{}:role{path}{}", self.world.account, session.role)
     }
 

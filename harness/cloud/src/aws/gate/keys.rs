@@ -81,7 +81,7 @@ impl Gate {
         let (operation, principal) = (call.operation, self.principal(call.caller));
         let World { account, .. } = &*self.world;
         let home = format!("arn:aws:kms:{}:{account}:", operation.region);
-        match operation.text("KeyId") {
+        match operation.text("KeyId").or(operation.text("TargetKeyId")).or(operation.text("AliasName")) {
             None if operation.key_id.as_ref().is_some_and(|id| !id.is_empty()) => {
                 Refusal::hidden_key(&principal, &operation.action, None)
             }

@@ -9,7 +9,7 @@ mod s3;
 mod secrets;
 
 use super::{Received, Services};
-use crate::world::World;
+use crate::{policies::Account, world::World};
 use host::Place;
 use rest::Routed;
 use serde_json::Value;
@@ -73,6 +73,8 @@ pub(super) struct Operation {
     /// The KMS key as the caller gave it: id, ARN or alias; or the id that a ciphertext begins with.
     /// Empty where an operation on a key tells none.
     pub(super) key_id: Option<String>,
+    /// What has to be allowed besides: the alias of a key, the source of a copy, each object that is deleted.
+    pub(super) besides: Vec<(&'static str, String)>,
     /// The S3 bucket, and the object's key as it stands in the URL.
     pub(super) bucket: Option<String>,
     pub(super) key: String,
@@ -82,14 +84,14 @@ pub(super) struct Operation {
 
 impl Operation {
     /// Reads a request.
-    pub(super) fn of(received: &Received, world: &World, services: &Services) -> Self {
+    pub(super) fn of(received: &Received, world: &World, account: &Account, services: &Services) -> Self {
         let place = if received.is_at_endpoint() { Place::signed(received) } else { Place::of(&received.host) };
         match place.service.as_str() {
             "s3" => Self::s3(&place, received, world),
             "secretsmanager" => Self::secret(&place, received, world),
-            "kms" => Self::kms(&place, received),
+            "kms" => Self::kms(&place, received, world),
             "logs" => Self { answerer: Answerer::Nobody, ..Self::json(&place, received) },
-            "sts" | "iam" => Self::query(&place, received, world),
+            "sts" | "iam" => Self::query(&place, received, account, world),
             _ => Self::rest(&place, received, world, services),
         }
     }
@@ -109,6 +111,7 @@ impl Operation {
             keys: BTreeMap::new(),
             secret: None,
             key_id: None,
+            besides: Vec::new(),
             bucket: None,
             key: String::new(),
             routed: None,

@@ -3,6 +3,7 @@
 use super::{Gate, Received, operation::Operation, refusal::Refusal};
 use crate::aws::{inventory::Change, upstream::Answer};
 use iam::{Document, Kind};
+use serde_json::Value;
 
 impl Gate {
     /// Refuses a policy that AWS would refuse, and makes sure that IAM knows the account's roles.
@@ -26,7 +27,7 @@ impl Gate {
 
     /// Reads back what a call has changed.
     pub(super) async fn reread(&self, operation: &Operation, answer: &Answer) -> Result<(), Refusal> {
-        let Some(change) = change(operation).filter(|_| answer.status.is_success()) else { return Ok(()) };
+        let Some(change) = change(operation, answer).filter(|_| answer.status.is_success()) else { return Ok(()) };
         self.inventory.reread(&change).await.map_err(|reason| {
             tracing::warn!(reason, ?change, "a policy could not be read back");
             Refusal::internal(operation.protocol)
@@ -44,14 +45,14 @@ fn document(operation: &Operation, received: &Received) -> Option<(String, Kind)
         ("iam", "UpdateAssumeRolePolicy") => Some((text("PolicyDocument")?, Kind::Trust)),
         ("iam", "CreateRole") => Some((text("AssumeRolePolicyDocument")?, Kind::Trust)),
         ("secretsmanager", "PutResourcePolicy") => text("ResourcePolicy").map(resource),
-        ("kms", "PutKeyPolicy") => text("Policy").map(resource),
+        ("kms", "PutKeyPolicy" | "CreateKey") => text("Policy").map(resource),
         ("s3", "PutBucketPolicy") => Some(resource(String::from_utf8_lossy(&received.body).into_owned())),
         _ => None,
     }
 }
 
 /// What of the account's policies a call changes.
-fn change(operation: &Operation) -> Option<Change> {
+fn change(operation: &Operation, answer: &Answer) -> Option<Change> {
     match (operation.service.as_str(), operation.name.as_str()) {
         ("iam", _) if !operation.only_reads() => Some(Change::Roles),
         ("secretsmanager", "PutResourcePolicy" | "DeleteResourcePolicy" | "DeleteSecret" | "RestoreSecret") => {
@@ -60,6 +61,10 @@ fn change(operation: &Operation) -> Option<Change> {
         ("secretsmanager", "CreateSecret") => operation.text("Name").map(|name| Change::Secret(name.to_owned())),
         ("s3", "PutBucketPolicy" | "DeleteBucketPolicy" | "CreateBucket" | "DeleteBucket") => {
             operation.bucket.clone().map(Change::Bucket)
+        }
+        ("kms", "CreateKey") => {
+            let answer: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            answer["KeyMetadata"]["KeyId"].as_str().map(|id| Change::Key(id.to_owned()))
         }
         ("kms", "PutKeyPolicy") => operation.key_id.clone().map(Change::Key),
         _ => None,

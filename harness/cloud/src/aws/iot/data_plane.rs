@@ -20,7 +20,7 @@ use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper::{Method, Request, Response, StatusCode, body::Body};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, error::Error, net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, error::Error, net::IpAddr, sync::Arc, time::Duration};
 
 /// The longest request in bytes.
 pub(super) const MAX_BODY: usize = 1024 * 1024;
@@ -32,14 +32,14 @@ const PAGE: usize = 5;
 const URL_LIFETIME: Duration = Duration::from_mins(15);
 
 /// An error in the form of a `rest-json` service.
-struct Failure {
-    status: StatusCode,
-    kind: &'static str,
+pub(super) struct Failure {
+    pub(super) status: StatusCode,
+    pub(super) kind: &'static str,
     /// Null where AWS says nothing.
-    message: Value,
+    pub(super) message: Value,
 }
 
-type Answer = Result<Value, Failure>;
+pub(super) type Answer = Result<Value, Failure>;
 
 /// What a request is about.
 struct Call<'a> {
@@ -207,9 +207,9 @@ fn thing_groups(iot: &Iot, thing: &str, query: &str) -> Answer {
     Ok(answer)
 }
 
-fn artifact(iot: &Iot, arn: &str, name: &str, query: &str) -> Answer {
+pub(super) fn artifact(iot: &Iot, arn: &str, name: &str, query: &str) -> Answer {
     let World { region, .. } = &*iot.world;
-    let component = iot.components.iter().find(|component| component.arn == arn);
+    let component = iot.components.find(arn).filter(|component| component.failure.is_none());
     let component = component.ok_or_else(|| not_found(format!("Component version [{arn}] does not exist")))?;
     let (bucket, key) =
         component.artifact(name).ok_or_else(|| not_found(format!("Artifact [{name}] of [{arn}] does not exist")))?;
@@ -230,11 +230,17 @@ fn parameter(query: &str, name: &str) -> Option<String> {
     pairs.filter(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| decoded(value)).next()
 }
 
+/// Resolves candidates as they stand in a request.
+pub(super) fn resolve_json(iot: &Iot, request: &Value) -> Answer {
+    let request = ResolveRequest::deserialize(request).map_err(|error| invalid(&error.to_string()))?;
+    resolve(iot, &request)
+}
+
 fn resolve(iot: &Iot, request: &ResolveRequest) -> Answer {
     let attributes = &request.platform.attributes;
     let chosen: Result<Vec<_>, _> =
         request.component_candidates.iter().map(|candidate| choose(iot, candidate, attributes)).collect();
-    let describe = |component: &Component| {
+    let describe = |component: Arc<Component>| {
         json!({
             "arn": component.arn, "componentName": component.name,
             "componentVersion": component.version.to_string(), "recipe": component.blob(), "vendorGuidance": "ACTIVE",
@@ -245,23 +251,24 @@ fn resolve(iot: &Iot, request: &ResolveRequest) -> Answer {
 }
 
 /// The version that the device already has if it will do, else the highest that meets every requirement.
-fn choose<'a>(iot: &'a Iot, candidate: &Candidate, attributes: &Map<String, Value>) -> Result<&'a Component, Failure> {
+fn choose(iot: &Iot, candidate: &Candidate, attributes: &Map<String, Value>) -> Result<Arc<Component>, Failure> {
     let name = &candidate.component_name;
     let requirements = candidate.version_requirements.values().map(|text| Requirement::parse(text));
     let requirements: Vec<_> = requirements.collect::<Result<_, _>>().map_err(|error| invalid(&error))?;
-    let meets = |component: &&Component| {
+    let meets = |component: &Arc<Component>| {
         component.name == *name && requirements.iter().all(|requirement| requirement.matches(&component.version))
     };
-    let usable: Vec<_> = iot.components.iter().filter(meets).collect();
+    let usable: Vec<_> = iot.components.deployable().into_iter().filter(meets).collect();
     if usable.is_empty() {
         let wanted: Vec<_> =
             candidate.version_requirements.iter().map(|(who, what)| format!("{who} requires {what}")).collect();
         return Err(not_found(format!("Component [{name}] has no usable version: [{}]", wanted.join(", "))));
     }
-    let claiming = || usable.iter().copied().filter(|component| component.claims(attributes));
+    let claiming = || usable.iter().filter(|component| component.claims(attributes));
     let present = candidate.component_version.as_deref();
     let held = claiming().find(|component| Some(component.version.to_string().as_str()) == present);
-    held.or_else(|| claiming().rev().max_by(|one, other| one.version.cmp(&other.version))).ok_or_else(|| {
+    let chosen = held.or_else(|| claiming().rev().max_by(|one, other| one.version.cmp(&other.version)));
+    chosen.cloned().ok_or_else(|| {
         let platform: Vec<_> =
             attributes.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
         let platform = platform.join(", ");

@@ -181,7 +181,7 @@ fn document(deployment: &Deployment, name: &str, configuration_arn: &str, stamp:
     let update = deployment.update.unwrap_or_default();
     json!({
         "deploymentId": deployment.id,
-        "deploymentName": format!("Deployment for {name}"),
+        "deploymentName": deployment.name.clone().unwrap_or_else(|| format!("Deployment for {name}")),
         "schemaDate": "2021-05-17",
         "configurationArn": configuration_arn,
         "creationTimestamp": stamp,
@@ -203,8 +203,17 @@ fn component(wanted: &Wanted) -> Value {
     if !update.is_empty() {
         component["configurationUpdate"] = update.into();
     }
-    if let Some(user) = &wanted.user {
-        component["runWith"] = json!({"posixUser": user});
+    let Wanted { user, windows_user, limits, .. } = wanted;
+    let run: Map<_, _> = [
+        ("posixUser", user.clone().map(Value::from)),
+        ("windowsUser", windows_user.clone().map(Value::from)),
+        ("systemResourceLimits", limits.clone()),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    .collect();
+    if !run.is_empty() {
+        component["runWith"] = run.into();
     }
     component
 }

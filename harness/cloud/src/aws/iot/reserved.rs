@@ -39,7 +39,7 @@ pub(super) struct Reserved {
 pub(super) struct Services {
     pub(super) jobs: Jobs,
     shadows: Shadows,
-    thing_deployments: ThingDeployments,
+    pub(super) thing_deployments: ThingDeployments,
     tracker: fleet::Tracker,
     /// What events call the thing; the world's own has no name there.
     called: Option<String>,

@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-pub(super) const HELLO: &str = "
+pub(in crate::aws) const HELLO: &str = "
 RecipeFormatVersion: '2020-01-25'
 ComponentName: com.example.Hello
 ComponentVersion: '1.0.0'
@@ -55,7 +55,7 @@ pub(in crate::aws) fn iot(policy: &Value, recipes: &[&str]) -> Arc<Iot> {
     iot_of(world(policy, recipes)).unwrap()
 }
 
-pub(super) fn iot_of(world: World) -> Result<Arc<Iot>, String> {
+pub(in crate::aws) fn iot_of(world: World) -> Result<Arc<Iot>, String> {
     let account = Arc::new(Inventory::new(&world, LocalStack::new(&world))?);
     let registry = Arc::new(Registry::new(&world, account)?);
     Iot::new(Arc::new(world), registry, Arc::default(), Arc::default())
@@ -63,6 +63,14 @@ pub(super) fn iot_of(world: World) -> Result<Arc<Iot>, String> {
 
 pub(super) fn certificate(iot: &Iot) -> Vec<u8> {
     CertificateDer::from_pem_slice(iot.world.thing.certificate.as_bytes()).unwrap().to_vec()
+}
+
+impl Iot {
+    /// Takes a message of a thing to one of its reserved topics.
+    pub(in crate::aws) fn says(&self, thing: &str, topic: &str, payload: &Value) {
+        let topic = format!("$aws/things/{thing}/{topic}");
+        drop(self.reserved().answer(&topic, payload.to_string().as_bytes()));
+    }
 }
 
 #[test]

@@ -2,9 +2,13 @@
 //!
 //! The shadow's own rules are in [`super::shadow`].
 
-use super::{deployments::Revision, reserved::Reply};
-use crate::event::{What, emit};
+use super::{deployments::Revision, reserved::Reply, view::Execution};
+use crate::{
+    clock,
+    event::{What, emit},
+};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 /// Name of the shadow.
 pub(super) const SHADOW: &str = "AWSManagedGreengrassV2Deployment";
@@ -22,8 +26,11 @@ pub(super) struct ThingDeployments {
 struct Known {
     revision: Revision,
     called: Option<String>,
-    /// The last status that was told.
+    /// The last status that was told, with its details.
     status: String,
+    details: Value,
+    queued: OffsetDateTime,
+    modified: OffsetDateTime,
 }
 
 impl ThingDeployments {
@@ -37,7 +44,9 @@ impl ThingDeployments {
         if let Some(before) = self.known.last_mut().filter(|known| known.pending()) {
             emit(before.became("CANCELED", json!({}), None));
         }
-        let mut known = Known { status: String::new(), called: self.called.clone(), revision };
+        let (called, now) = (self.called.clone(), clock::now());
+        let mut known =
+            Known { status: String::new(), details: Value::Null, queued: now, modified: now, called, revision };
         let document = known.revision.document.clone();
         emit(known.became("QUEUED", json!({}), Some(document)));
         let desired = known.desired("SUCCEEDED");
@@ -52,6 +61,18 @@ impl ThingDeployments {
             self.known.last_mut().filter(|known| known.revision.deployment == deployment && known.pending())?;
         emit(newest.became("CANCELED", json!({}), None));
         Some(newest.desired("CANCELED"))
+    }
+
+    /// What became of each, in their order.
+    pub(super) fn executions(&self) -> Vec<Execution> {
+        let execution = |known: &Known| Execution {
+            deployment: known.revision.deployment.clone(),
+            status: known.status.clone(),
+            details: known.details.clone(),
+            queued: known.queued,
+            modified: known.modified,
+        };
+        self.known.iter().map(execution).collect()
     }
 
     /// What the device says of its deployments in an update of the shadow that was answered with `replies`.
@@ -89,6 +110,8 @@ impl Known {
 
     fn became(&mut self, status: &str, details: Value, document: Option<Value>) -> What {
         status.clone_into(&mut self.status);
+        self.details.clone_from(&details);
+        self.modified = clock::now();
         let deployment = self.revision.deployment.clone();
         let thing = self.called.clone();
         What::Job { deployment, job: None, thing, status: status.to_owned(), details, document }

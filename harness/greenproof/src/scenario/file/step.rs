@@ -130,7 +130,7 @@ impl Layer<'_> {
                         let message = error.message().replace('\n', ", ");
                         self.error(Some(span), message, "state a version, or { version, merge, reset, user }")
                     })?;
-                    Wanted { version, merge, reset, user }
+                    Wanted { merge, reset, user, ..Wanted::version(version) }
                 }
             };
             Ok((name.into_inner(), wanted))

@@ -1,7 +1,7 @@
 //! KMS: an operation is on the key that it names, or on the one that its ciphertext was made with.
 
 use super::{Answerer, Operation, host::Place, tags};
-use crate::aws::gate::Received;
+use crate::{aws::gate::Received, world::World};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
@@ -36,6 +36,9 @@ const ON_A_KEY: [&str; 27] = [
     "VerifyMac",
 ];
 
+/// Operations on an alias and its key; a change of the key needs the one that it had, too.
+const ON_AN_ALIAS: [&str; 3] = ["CreateAlias", "DeleteAlias", "UpdateAlias"];
+
 /// Operations without resource-level permissions.
 const ON_NO_KEY: [&str; 3] = ["GenerateRandom", "ListAliases", "ListKeys"];
 
@@ -53,11 +56,19 @@ const CRYPTOGRAPHIC: [&str; 6] = [
 const ID_LENGTH: usize = 36;
 
 impl Operation {
-    pub(super) fn kms(place: &Place, received: &Received) -> Self {
+    pub(super) fn kms(place: &Place, received: &Received, world: &World) -> Self {
         let mut operation = Self::json(place, received);
         let (name, input) = (operation.name.clone(), operation.input.clone());
         if ON_NO_KEY.contains(&name.as_str()) {
             operation.answerer = Answerer::LocalStack;
+            return operation;
+        }
+        if name == "CreateKey" {
+            operation.creates_a_key();
+            return operation;
+        }
+        if ON_AN_ALIAS.contains(&name.as_str()) {
+            operation.on_an_alias(world);
             return operation;
         }
         if !ON_A_KEY.contains(&name.as_str()) {
@@ -79,6 +90,34 @@ impl Operation {
             operation.tagged(tags(&input, "TagKey", "TagValue"));
         }
         operation
+    }
+}
+
+impl Operation {
+    fn creates_a_key(&mut self) {
+        self.answerer = Answerer::LocalStack;
+        let input = self.input.clone();
+        for (field, usual) in [("KeySpec", "SYMMETRIC_DEFAULT"), ("KeyUsage", "ENCRYPT_DECRYPT"), ("Origin", "AWS_KMS")]
+        {
+            let key = if field == "Origin" { "kms:KeyOrigin".to_owned() } else { format!("kms:{field}") };
+            self.keys.insert(key, input[field].as_str().unwrap_or(usual).into());
+        }
+        self.tagged(tags(&input, "TagKey", "TagValue"));
+    }
+
+    fn on_an_alias(&mut self, world: &World) {
+        self.answerer = Answerer::LocalStack;
+        let alias = self.text("AliasName").unwrap_or_default().to_owned();
+        let key = self.text("TargetKeyId").unwrap_or(&alias).to_owned();
+        self.parameters = json!({ "aliasName": alias, "targetKeyId": self.text("TargetKeyId") });
+        self.keys.insert("kms:RequestAlias".into(), alias.as_str().into());
+        let action: &'static str = match self.name.as_str() {
+            "CreateAlias" => "kms:CreateAlias",
+            "DeleteAlias" => "kms:DeleteAlias",
+            _ => "kms:UpdateAlias",
+        };
+        self.besides.push((action, format!("arn:aws:kms:{}:{}:{alias}", self.region, world.account)));
+        self.key_id = Some(key);
     }
 }
 

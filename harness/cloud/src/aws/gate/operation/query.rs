@@ -1,11 +1,11 @@
 //! STS and IAM: forms, with the operation in `Action`.
 
 use super::{Answerer, Operation, Protocol, decoded, host::Place};
-use crate::{aws::gate::Received, world::World};
+use crate::{aws::gate::Received, policies::Account, world::World};
 use serde_json::{Map, Value, json};
 
 /// Operations on one role.
-const ON_A_ROLE: [&str; 14] = [
+const ON_A_ROLE: [&str; 18] = [
     "AttachRolePolicy",
     "CreateRole",
     "DeleteRole",
@@ -19,23 +19,31 @@ const ON_A_ROLE: [&str; 14] = [
     "ListRoleTags",
     "PutRolePermissionsBoundary",
     "PutRolePolicy",
+    "TagRole",
+    "UntagRole",
     "UpdateAssumeRolePolicy",
+    "UpdateRole",
+    "UpdateRoleDescription",
 ];
 
 /// Operations on one managed policy; everything else of IAM is refused.
-const ON_A_POLICY: [&str; 8] = [
+const ON_A_POLICY: [&str; 12] = [
     "CreatePolicy",
     "CreatePolicyVersion",
     "DeletePolicy",
     "DeletePolicyVersion",
     "GetPolicy",
     "GetPolicyVersion",
+    "ListEntitiesForPolicy",
+    "ListPolicyTags",
     "ListPolicyVersions",
     "SetDefaultPolicyVersion",
+    "TagPolicy",
+    "UntagPolicy",
 ];
 
 impl Operation {
-    pub(super) fn query(place: &Place, received: &Received, world: &World) -> Self {
+    pub(super) fn query(place: &Place, received: &Received, account: &Account, world: &World) -> Self {
         let body = String::from_utf8_lossy(&received.body);
         let input = form(if body.is_empty() { &received.query } else { &body });
         let name = input.get("Action").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -51,17 +59,25 @@ impl Operation {
                 operation.shown = Some(role.clone());
                 operation.resource = role;
             }
-            ("iam", name) if ON_A_ROLE.contains(&name) => operation.on_a_role(world),
+            ("iam", name) if ON_A_ROLE.contains(&name) => operation.on_a_role(account, world),
             ("iam", name) if ON_A_POLICY.contains(&name) => operation.on_a_policy(world),
+            // IAM has no resource-level permissions for these, and names what it lists all the same.
+            ("iam", "ListRoles") => operation.listing_of(format!("arn:aws:iam::{}:role/", world.account)),
+            ("iam", "ListPolicies") => operation.listing_of("policy path /".to_owned()),
             _ => {}
         }
         operation
     }
 
-    fn on_a_role(&mut self, world: &World) {
+    fn listing_of(&mut self, shown: String) {
+        self.answerer = Answerer::LocalStack;
+        self.shown = Some(shown);
+    }
+
+    fn on_a_role(&mut self, account: &Account, world: &World) {
         self.answerer = Answerer::LocalStack;
         let name = self.text("RoleName").unwrap_or_default().to_owned();
-        let role = world.roles.get(&name);
+        let role = account.role_named(&name);
         let path = role.map(|role| role.path.as_str()).or(self.text("Path")).unwrap_or("/");
         self.resource = format!("arn:aws:iam::{}:role{path}{name}", world.account);
         let creates = self.name == "CreateRole";
@@ -73,6 +89,7 @@ impl Operation {
         let attached = self.text("PolicyArn").map(str::to_owned);
         self.keys.extend(boundary.map(|arn| ("iam:PermissionsBoundary".into(), arn.into())));
         self.keys.extend(attached.map(|arn| ("iam:PolicyARN".into(), arn.into())));
+        self.tagged(form_tags(&self.input));
     }
 
     fn on_a_policy(&mut self, world: &World) {
@@ -88,6 +105,13 @@ impl Operation {
         });
         self.parameters = json!({ "policyArn": self.resource });
     }
+}
+
+/// The tags of a form.
+fn form_tags(input: &Value) -> Vec<(String, String)> {
+    let text = |name: &str| input[name].as_str().map(str::to_owned);
+    let tag = |at| Some((text(&format!("Tags.member.{at}.Key"))?, text(&format!("Tags.member.{at}.Value"))?));
+    (1..).map_while(tag).collect()
 }
 
 /// The fields of a form, where `+` is a space.

@@ -54,8 +54,8 @@ impl Operation {
         let (bucket, key) = locate(place, &received.path);
         let names: Vec<&str> = received.query.split('&').map(|pair| pair.split('=').next().unwrap_or(pair)).collect();
         let found = operation(received.method.as_str(), bucket.is_some(), !key.is_empty(), &names);
-        // What is copied from elsewhere would have to be authorised there too.
-        let found = found.filter(|_| received.header("x-amz-copy-source").is_empty());
+        let source = received.header("x-amz-copy-source");
+        let found = if source.is_empty() { found } else { copying(found) };
         let mut operation = Self::bare(place, found.map_or("Unknown", |(name, _)| name), Protocol::S3);
         if place.region.is_none() {
             operation.region.clone_from(&world.region);
@@ -63,6 +63,11 @@ impl Operation {
         if let Some((_, action)) = found {
             operation.answerer = Answerer::LocalStack;
             operation.action = format!("s3:{action}");
+        }
+        if !source.is_empty() {
+            let source = source.split('?').next().unwrap_or(source);
+            let source = decoded(source.strip_prefix('/').unwrap_or(source));
+            operation.besides.push(("s3:GetObject", format!("arn:aws:s3:::{source}")));
         }
         for pair in received.query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -100,9 +105,31 @@ impl Operation {
             operation.parameters["key"] = json!(key);
         }
         operation.shown = Some(format!("\"{}\"", operation.resource));
+        if operation.name == "DeleteObjects" {
+            operation.deletes(&String::from_utf8_lossy(&received.body));
+        }
         operation.key = key;
         operation.bucket = Some(bucket);
         operation
+    }
+
+    /// Each object of a list is authorised by itself. AWS answers what it refuses object by object.
+    fn deletes(&mut self, body: &str) {
+        let keys: Vec<_> = body.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next()).collect();
+        let bucket = self.resource.clone();
+        let plain = |key: &str| {
+            key.replace("&lt;", "<")
+                .replace("&gt;", ">")
+                .replace("&quot;", "\"")
+                .replace("&apos;", "'")
+                .replace("&amp;", "&")
+        };
+        let mut objects = keys.iter().map(|key| format!("{bucket}/{}", plain(key)));
+        if let Some(first) = objects.next() {
+            self.shown = Some(format!("\"{first}\""));
+            self.resource = first;
+        }
+        self.besides.extend(objects.map(|object| ("s3:DeleteObject", object)));
     }
 
     /// The same caller's question whether it may list the bucket.
@@ -125,6 +152,49 @@ fn locate(place: &Place, path: &str) -> (Option<String>, String) {
     }
 }
 
+/// The operation of a request that names the source of a copy.
+fn copying(found: Option<(&'static str, &'static str)>) -> Option<(&'static str, &'static str)> {
+    match found? {
+        ("PutObject", action) => Some(("CopyObject", action)),
+        ("UploadPart", action) => Some(("UploadPartCopy", action)),
+        _ => None,
+    }
+}
+
+/// What is read and written of a bucket by a subresource: method and subresource, name and IAM action. To IAM most
+/// deletions are a put of nothing.
+const OF_A_BUCKET: [(&str, &str, &str, &str); 29] = [
+    ("GET", "accelerate", "GetBucketAccelerateConfiguration", "GetAccelerateConfiguration"),
+    ("PUT", "accelerate", "PutBucketAccelerateConfiguration", "PutAccelerateConfiguration"),
+    ("GET", "acl", "GetBucketAcl", "GetBucketAcl"),
+    ("PUT", "acl", "PutBucketAcl", "PutBucketAcl"),
+    ("GET", "cors", "GetBucketCors", "GetBucketCORS"),
+    ("PUT", "cors", "PutBucketCors", "PutBucketCORS"),
+    ("DELETE", "cors", "DeleteBucketCors", "PutBucketCORS"),
+    ("GET", "encryption", "GetBucketEncryption", "GetEncryptionConfiguration"),
+    ("PUT", "encryption", "PutBucketEncryption", "PutEncryptionConfiguration"),
+    ("DELETE", "encryption", "DeleteBucketEncryption", "PutEncryptionConfiguration"),
+    ("GET", "lifecycle", "GetBucketLifecycleConfiguration", "GetLifecycleConfiguration"),
+    ("PUT", "lifecycle", "PutBucketLifecycleConfiguration", "PutLifecycleConfiguration"),
+    ("DELETE", "lifecycle", "DeleteBucketLifecycle", "PutLifecycleConfiguration"),
+    ("GET", "logging", "GetBucketLogging", "GetBucketLogging"),
+    ("PUT", "logging", "PutBucketLogging", "PutBucketLogging"),
+    ("GET", "ownershipControls", "GetBucketOwnershipControls", "GetBucketOwnershipControls"),
+    ("PUT", "ownershipControls", "PutBucketOwnershipControls", "PutBucketOwnershipControls"),
+    ("DELETE", "ownershipControls", "DeleteBucketOwnershipControls", "PutBucketOwnershipControls"),
+    ("GET", "publicAccessBlock", "GetPublicAccessBlock", "GetBucketPublicAccessBlock"),
+    ("PUT", "publicAccessBlock", "PutPublicAccessBlock", "PutBucketPublicAccessBlock"),
+    ("DELETE", "publicAccessBlock", "DeletePublicAccessBlock", "PutBucketPublicAccessBlock"),
+    ("GET", "tagging", "GetBucketTagging", "GetBucketTagging"),
+    ("PUT", "tagging", "PutBucketTagging", "PutBucketTagging"),
+    ("DELETE", "tagging", "DeleteBucketTagging", "PutBucketTagging"),
+    ("GET", "versioning", "GetBucketVersioning", "GetBucketVersioning"),
+    ("PUT", "versioning", "PutBucketVersioning", "PutBucketVersioning"),
+    ("GET", "website", "GetBucketWebsite", "GetBucketWebsite"),
+    ("PUT", "website", "PutBucketWebsite", "PutBucketWebsite"),
+    ("DELETE", "website", "DeleteBucketWebsite", "DeleteBucketWebsite"),
+];
+
 /// Name and IAM action of a request; `None` for what is not known well enough to be authorised.
 fn operation(method: &str, bucket: bool, key: bool, query: &[&str]) -> Option<(&'static str, &'static str)> {
     let asks = |name: &str| query.contains(&name);
@@ -138,8 +208,8 @@ fn operation(method: &str, bucket: bool, key: bool, query: &[&str]) -> Option<(&
         ("GET", true, false, Some("policy")) => ("GetBucketPolicy", "GetBucketPolicy"),
         ("PUT", true, false, Some("policy")) => ("PutBucketPolicy", "PutBucketPolicy"),
         ("DELETE", true, false, Some("policy")) => ("DeleteBucketPolicy", "DeleteBucketPolicy"),
-        ("GET", true, false, Some("versioning")) => ("GetBucketVersioning", "GetBucketVersioning"),
-        ("GET", true, false, Some("tagging")) => ("GetBucketTagging", "GetBucketTagging"),
+        ("GET", true, false, Some("policyStatus")) => ("GetBucketPolicyStatus", "GetBucketPolicyStatus"),
+        ("POST", true, false, Some("delete")) => ("DeleteObjects", "DeleteObject"),
         ("GET", true, false, None) if asks("list-type") => ("ListObjectsV2", "ListBucket"),
         ("GET", true, false, None) => ("ListObjects", "ListBucket"),
         ("HEAD", true, false, None) => ("HeadBucket", "ListBucket"),
@@ -160,8 +230,17 @@ fn operation(method: &str, bucket: bool, key: bool, query: &[&str]) -> Option<(&
         ("DELETE", true, true, None) if upload => ("AbortMultipartUpload", "AbortMultipartUpload"),
         ("DELETE", true, true, None) if asks("versionId") => ("DeleteObject", "DeleteObjectVersion"),
         ("DELETE", true, true, None) => ("DeleteObject", "DeleteObject"),
+        ("DELETE", true, true, Some("tagging")) => ("DeleteObjectTagging", "DeleteObjectTagging"),
+        ("GET", true, true, Some("attributes")) => ("GetObjectAttributes", "GetObjectAttributes"),
+        (_, true, false, Some(subresource)) => return of_a_bucket(method, subresource),
         _ => return None,
     })
+}
+
+fn of_a_bucket(method: &str, subresource: &str) -> Option<(&'static str, &'static str)> {
+    let mut all = OF_A_BUCKET.iter();
+    let found = all.find(|(known, of, ..)| *known == method && *of == subresource);
+    found.map(|(_, _, name, action)| (*name, *action))
 }
 
 #[cfg(test)]
@@ -184,7 +263,9 @@ mod tests {
         assert_eq!(operation("GET", true, false, &["location"]), Some(("GetBucketLocation", "GetBucketLocation")));
         assert_eq!(operation("PUT", true, true, &["partNumber", "uploadId"]), Some(("UploadPart", "PutObject")));
         assert_eq!(operation("PUT", true, false, &["policy"]), Some(("PutBucketPolicy", "PutBucketPolicy")));
-        assert_eq!(operation("PUT", true, false, &["cors"]), None);
-        assert_eq!(operation("POST", true, false, &["delete"]), None);
+        assert_eq!(operation("PUT", true, false, &["cors"]), Some(("PutBucketCors", "PutBucketCORS")));
+        assert_eq!(operation("PUT", true, false, &["inventory"]), None);
+        assert_eq!(operation("DELETE", true, false, &["versioning"]), None);
+        assert_eq!(operation("POST", true, false, &["delete"]), Some(("DeleteObjects", "DeleteObject")));
     }
 }

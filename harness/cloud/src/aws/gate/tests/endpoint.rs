@@ -37,7 +37,7 @@ impl rest::Service for Stand {
         async move {
             match call.label("name") {
                 "gone" => Err(Fault::new(404, "ResourceNotFoundException", "no").with("resourceId", "gone")),
-                label => Ok(json!({"name": name, "label": label, "caller": call.caller})),
+                label => Ok(json!({"name": name, "label": label})),
             }
         }
         .boxed()
@@ -82,7 +82,7 @@ async fn the_scope_of_the_signature_says_the_service() {
     let olive = olive(&here);
     let arn = format!("arn:aws:iam::{ACCOUNT}:user/olive");
     let answer = here.ask(rest("GET", CORE, "").signed(&olive)).await;
-    assert_eq!(answer.json(), json!({"name": "GetCoreDevice", "label": "core", "caller": arn}));
+    assert_eq!(answer.json(), json!({"name": "GetCoreDevice", "label": "core"}));
     let seen = here.last();
     assert_eq!((seen.event_source.as_str(), seen.event_name.as_str()), ("greengrass.amazonaws.com", "GetCoreDevice"));
     assert_eq!((&seen.user_identity["type"], &seen.user_identity["arn"]), (&json!("IAMUser"), &json!(arn)));
@@ -220,4 +220,98 @@ async fn what_a_service_refuses_and_what_is_no_json_is_answered_in_its_form() {
     }
     let answer = here.ask(rest("POST", "/greengrass/v2/deployments", "{}").signed(&olive)).await;
     assert_eq!(answer.status, 201);
+}
+
+/// What an operation is on besides its own resource is decided too, and what a script makes counts from then on.
+#[tokio::test]
+async fn every_resource_of_an_operation_is_decided() {
+    fidelity::fidelity!("endpoint-4");
+    let objects =
+        |names: &[&str]| names.iter().map(|name| format!("arn:aws:s3:::artifacts/{name}")).collect::<Vec<_>>();
+    let here = Environment::raise(json!([
+        {"Effect": "Allow", "Action": ["s3:PutObject", "s3:GetObject"], "Resource": objects(&["to", "from"])},
+        {"Effect": "Allow", "Action": "s3:DeleteObject", "Resource": objects(&["a", "b"])},
+        {"Effect": "Allow", "Action": "kms:CreateKey", "Resource": "*",
+            "Condition": {"StringEquals": {"aws:RequestTag/team": "a"}}},
+        {"Effect": "Allow", "Action": "s3:PutBucketPublicAccessBlock", "Resource": "arn:aws:s3:::artifacts"},
+        {"Effect": "Allow", "Action": "iam:ListRoles", "Resource": "*"},
+    ]))
+    .await;
+    Mock::given(matchers::any()).respond_with(ResponseTemplate::new(200)).mount(&here.localstack).await;
+    let session = here.session();
+    let copy = async |from: &str| {
+        let mut call = s3("PUT", "/to");
+        call.headers.push(("x-amz-copy-source", format!("artifacts/{from}")));
+        let answer = here.send(call.signed(&session)).await;
+        (answer.status.as_u16(), answer.text)
+    };
+    assert_eq!(copy("from").await.0, 200);
+    let (status, text) = copy("other").await;
+    assert!(
+        status == 403 && text.contains("s3:GetObject on resource: &quot;arn:aws:s3:::artifacts/other&quot;"),
+        "{text}"
+    );
+    let delete = async |keys: &[&str]| {
+        let keys: Vec<_> = keys.iter().map(|key| format!("<Object><Key>{key}</Key></Object>")).collect();
+        let call = Call { body: format!("<Delete>{}</Delete>", keys.concat()), ..s3("POST", "/?delete=") };
+        here.send(call.signed(&session)).await
+    };
+    assert_eq!(delete(&["a", "b"]).await.status, 200);
+    assert_eq!(here.last().event_name, "DeleteObjects");
+    let answer = delete(&["a", "c"]).await;
+    assert!(answer.status == 403 && answer.text.contains("artifacts/c"), "{}", answer.text);
+    assert_eq!(here.send(s3("PUT", "/?publicAccessBlock=").signed(&session)).await.status, 200);
+    assert_eq!(here.send(s3("PUT", "/?versioning=").signed(&session)).await.status, 403);
+    let create = async |tag: &str| {
+        let body = json!({"Tags": [{"TagKey": "team", "TagValue": tag}]});
+        let mut call = secret("", &body);
+        (call.service, call.uri) = ("kms", "https://kms.ap-northeast-1.amazonaws.com/".into());
+        call.headers[1].1 = "TrentService.CreateKey".into();
+        let answer = here.send(call.signed(&session)).await;
+        answer.status.as_u16()
+    };
+    assert_eq!((create("a").await, create("b").await), (200, 400));
+    let mut roles = sts("Action=ListRoles");
+    (roles.service, roles.uri) = ("iam", "https://iam.amazonaws.com/".into());
+    assert_ne!(here.send(roles.signed(&session)).await.status, 403);
+    let mut policies = sts("Action=ListPolicies");
+    (policies.service, policies.uri) = ("iam", "https://iam.amazonaws.com/".into());
+    let answer = here.send(policies.signed(&session)).await;
+    assert!(answer.text.contains("iam:ListPolicies on resource: policy path / because"), "{}", answer.text);
+}
+
+/// A user's access key makes sessions; what it made does not make more of them.
+#[tokio::test]
+async fn a_user_gets_a_session_token_and_assumes_roles() {
+    fidelity::fidelity!("endpoint-4");
+    let here = Environment::of(&allow("s3:GetObject", "*"), |world| {
+        operated(world);
+        let trust = json!({"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole",
+            "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")}}});
+        let role = world.roles.get_mut("DeviceRole").unwrap();
+        (role.trust, role.max_session_seconds) = (trust.to_string(), 7200);
+    })
+    .await;
+    let olive = olive(&here);
+    let local = |body: &str| Call { uri: "http://localhost:4566/".into(), ..sts(body) };
+    let answer = here.ask(local("Action=GetSessionToken&DurationSeconds=900").signed(&olive)).await;
+    let field = |name: &str| {
+        let (_, rest) = answer.text.split_once(&format!("<{name}>")).unwrap();
+        rest.split_once('<').unwrap().0.to_owned()
+    };
+    let session = here.sessions.find(&field("AccessKeyId")).unwrap();
+    assert_eq!((session.token.as_str(), session.name.as_str()), (field("SessionToken").as_str(), "olive"));
+    let answer = here.ask(local("Action=GetSessionToken").signed(&session)).await;
+    assert!(answer.text.contains("Cannot call GetSessionToken with session credentials"), "{}", answer.text);
+    let answer = here.ask(local("Action=GetSessionToken&DurationSeconds=899").signed(&olive)).await;
+    assert!(answer.text.contains("greater than or equal to 900"), "{}", answer.text);
+    // No role chaining: the role's own limit counts.
+    let role = format!("arn:aws:iam::{ACCOUNT}:role/device/DeviceRole");
+    let assume = format!("Action=AssumeRole&RoleArn={role}&RoleSessionName=probe&DurationSeconds=7200");
+    let answer = here.ask(local(&assume).signed(&olive)).await;
+    assert!(
+        answer.text.contains(&format!("<Arn>arn:aws:sts::{ACCOUNT}:assumed-role/DeviceRole/probe</Arn>")),
+        "{}",
+        answer.text
+    );
 }

@@ -36,9 +36,9 @@ async fn what_is_not_emulated_is_refused_and_not_forwarded() {
     let session = here.session();
     let mut copy = s3("PUT", "/a");
     copy.headers.push(("x-amz-copy-source", "/theirs/secret".into()));
-    assert_eq!(here.send(copy.signed(&session)).await.status, 501);
-    assert_eq!(here.send(s3("PUT", "/?cors").signed(&session)).await.status, 501);
-    for (service, operation) in [("kms", "TrentService.CreateKey"), ("kms", "TrentService.CreateGrant")] {
+    assert_eq!(here.send(copy.signed(&session)).await.status, 404, "no other environment's bucket is there");
+    assert_eq!(here.send(s3("PUT", "/?inventory").signed(&session)).await.status, 501);
+    for (service, operation) in [("kms", "TrentService.ReEncrypt"), ("kms", "TrentService.CreateGrant")] {
         let mut call = secret("", &json!({"KeyId": "0b1c"}));
         (call.service, call.uri) = (service, format!("https://{service}.ap-northeast-1.amazonaws.com/"));
         call.headers[1].1 = operation.into();

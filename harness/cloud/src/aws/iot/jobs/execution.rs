@@ -10,21 +10,21 @@ use serde_json::{Map, Value, json};
 /// The execution of a job.
 #[derive(Debug)]
 pub(in super::super) struct Execution {
-    pub(super) revision: Revision,
+    pub(in crate::aws::iot) revision: Revision,
     /// What events call the thing.
     called: Option<String>,
-    pub(super) status: Status,
-    details: Map<String, Value>,
+    pub(in crate::aws::iot) status: Status,
+    pub(in crate::aws::iot) details: Map<String, Value>,
     /// Seconds since 1970, as all times of a job.
-    queued_at: i64,
+    pub(in crate::aws::iot) queued_at: i64,
     started_at: Option<i64>,
-    updated_at: i64,
+    pub(in crate::aws::iot) updated_at: i64,
     pub(super) version: i64,
 }
 
 /// The statuses that occur here; a job has no time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Status {
+pub(in crate::aws::iot) enum Status {
     InProgress,
     Queued,
     Succeeded,
@@ -36,7 +36,7 @@ pub(super) enum Status {
 }
 
 impl Status {
-    pub(super) const fn name(self) -> &'static str {
+    pub(in crate::aws::iot) const fn name(self) -> &'static str {
         match self {
             Self::InProgress => "IN_PROGRESS",
             Self::Queued => "QUEUED",
