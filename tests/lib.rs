@@ -57,8 +57,8 @@ pub fn scenario_files(folder: &Path) -> Vec<(String, PathBuf)> {
 /// When its world can't be raised or removed.
 pub async fn run(scenario: &Scenario, patience: f64) -> anyhow::Result<Evidence> {
     let stage = stage(patience).await;
-    let environment = Environment::raise(&stage, Plan::of(scenario.clone())?).await?;
-    let evidence = environment.deploy(stage.patience()).await;
+    let environment = Box::pin(Environment::raise(&stage, Plan::of(scenario.clone())?)).await?;
+    let evidence = Box::pin(environment.deploy(stage.patience())).await;
     environment.remove().await?;
     Ok(evidence)
 }

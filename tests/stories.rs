@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use fidelity::fidelity;
-use greenproof::{Environment, Evidence, Plan, Scenario, Stage, Verdict, component::Place, judge};
+use greenproof::{Environment, Evidence, Plan, Scenario, Stage, Verdict, component::Place, judge, scenario::Origin};
 use tests::{aws, block_on, fixture, stage};
 
 const COMPONENT: &str = "com.example.GithubCustomPack";
@@ -24,8 +24,8 @@ fn a_name_minted_for_the_run_reaches_the_verdict() -> Result<()> {
     let minted = format!("Amazon {}", greenproof::mint::name(12));
     copy_folder(&fixture("packages/myawsname"), folder.path(), &|text| text.replace("Amazon S3", &minted))?;
     let mut scenario = reference()?;
-    scenario.github.repositories.get_mut("cm-ichida/myawsname").context("the repository")?.source =
-        folder.path().to_owned();
+    scenario.github.repositories.get_mut("cm-ichida/myawsname").context("the repository")?.origin =
+        Origin::Source(folder.path().to_owned());
     let line = format!("s3: {minted}");
     scenario.steps[0].expect.lines[0].equals.clone_from(&line);
     block_on(async {

@@ -121,7 +121,7 @@ async fn bare_script(stage: &Stage, environment: &Environment) -> Result<Duratio
         image: stage.images.device.clone(),
         env,
         files: vec![Upload::file(CA, environment.plan.ca.clone(), 0o644), Upload::file("/opt/main.py", main, 0o644)],
-        ..container(&environment.network, &environment.lease, "bare", address.into(), &["sh", "-c", &script])
+        ..container(&environment.network, environment.lease(), "bare", address.into(), &["sh", "-c", &script])
     };
     let began = Instant::now();
     let container = environment.engine.launch(&spec).await?;

@@ -168,7 +168,7 @@ impl<'a> Course<'a> {
         let deployment = self.environment.plan.deployments[&index].clone();
         let components = deployment.components.keys().filter(|name| !name.starts_with("aws.greengrass."));
         self.deployment = Some(Deployment { id: deployment.id.clone(), components: components.cloned().collect() });
-        if index == self.environment.plan.scenario.opening() {
+        if self.environment.plan.waiting && index == self.environment.plan.scenario.opening() {
             return Ok(());
         }
         self.order(&Control::Deploy(deployment)).await
@@ -328,7 +328,7 @@ impl<'a> Course<'a> {
         loop {
             events.mark_unchanged();
             lines.mark_unchanged();
-            if let Some(what) = log::unsupported(&self.core_log()) {
+            if let Some(what) = log::unsupported(&log::since(&self.core_log(), self.environment.since)) {
                 return Err(Ending::Unsupported { what });
             }
             if let Some(answer) = answer() {

@@ -4,9 +4,11 @@
 
 mod containers;
 pub mod device_logs;
+mod kept;
 mod supervisor;
 
 pub use device_logs::DeviceLogs;
+pub use kept::Standing;
 
 pub(crate) use containers::container;
 
@@ -19,11 +21,14 @@ use crate::{
         log::{self, Millis},
     },
     journal::Journal,
-    plan::{Addresses, Plan},
+    plan::{Outside, Plan},
     report::{Reader, Silent},
     stage::{Error, Stage},
 };
-use cloud::{control::Control, event::What};
+use cloud::{
+    control::Control,
+    event::{Event, What},
+};
 use futures_util::StreamExt;
 use std::{
     collections::BTreeMap,
@@ -65,8 +70,11 @@ pub struct Environment {
     supervisor: Mutex<Option<JoinHandle<()>>>,
     ended: watch::Sender<Option<Container>>,
     pub(crate) network: Network,
-    pub(crate) lease: Lease,
+    /// Its hold on the world; a process that goes on with a kept one has none.
+    lease: Option<Lease>,
     localstack: LocalStack,
+    /// What is older is nothing of this run's.
+    pub(crate) since: Millis,
 }
 
 impl Environment {
@@ -87,6 +95,7 @@ impl Environment {
 
     async fn try_raise(stage: &Stage, plan: Plan) -> Result<Self, Error> {
         let engine = stage.engine.clone();
+        let extra = Box::pin(stage.extra(&plan.scenario, &Silent)).await?;
         let began = Instant::now();
         let lease = Lease::take(&engine, &plan.environment)?;
         let claims = plan.claims();
@@ -94,17 +103,24 @@ impl Environment {
             tokio::join!(docker::localstack(&engine, &stage.images.localstack, &claims), engine.create_network(&lease));
         let (localstack, network) = (localstack?, network?);
         let mut timings = vec![Timing::new("network and LocalStack", began.elapsed())];
+        let edge = if plan.outside == Outside::Nowhere { None } else { Some(engine.create_edge(&lease).await?) };
         let began = Instant::now();
-        let at = Addresses { aws: network.aws(), github: network.github() };
+        let packages = match &extra.wheels {
+            Some(wheels) => engine.packages(&wheels.tag, &lease).await?,
+            None => BTreeMap::new(),
+        };
         let (aws, github, device) = (
-            containers::aws(stage, &plan, &network, &lease, &localstack, at),
-            containers::github(stage, &plan, &network, &lease, at)?,
-            containers::device(stage, &plan, &network, &lease),
+            containers::aws(stage, &plan, &network, &lease, &localstack, edge.as_ref()),
+            containers::github(stage, &plan, &network, &lease, packages)?,
+            containers::device(stage, &plan, &network, &lease, &extra),
         );
         let (aws, github, device) = tokio::join!(engine.launch(&aws), engine.launch(&github), engine.create(&device));
         let device = device?;
         let journal = Journal::default();
         let (ended, aws) = (watch::Sender::new(None), aws?);
+        if edge.is_some() {
+            engine.seal(&aws, &stage.images.device, &lease).await?;
+        }
         let readers = vec![follow(&engine, aws.clone(), &journal, &ended), follow(&engine, github?, &journal, &ended)];
         let mut raised = Self {
             logs: DeviceLogs::of(&plan.scenario),
@@ -120,8 +136,9 @@ impl Environment {
             supervisor: Mutex::default(),
             ended,
             network,
-            lease,
+            lease: Some(lease),
             localstack,
+            since: Millis::MIN,
         };
         raised.ready().await?;
         // Only now, so that the device finds every seed and never has to ask twice.
@@ -154,14 +171,24 @@ impl Environment {
 
     async fn start_device(&self) -> Result<(), Error> {
         self.engine.start(&self.device).await?;
-        let (engine, device, end) = (self.engine.clone(), self.device.clone(), self.ended.clone());
-        let (logs, restarts) = (self.logs.clone(), self.restarts.clone());
-        let supervisor = tokio::spawn(async move {
+        self.supervise(|engine, device, logs, restarts| async move {
             supervisor::keep_running(&engine, &device, &logs, &restarts).await;
+        });
+        Ok(())
+    }
+
+    /// Follows the device until its supervision ends, which is its end for good.
+    fn supervise<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        supervision: impl FnOnce(Engine, Container, DeviceLogs, Restarts) -> F,
+    ) {
+        let (device, end) = (self.device.clone(), self.ended.clone());
+        let work = supervision(self.engine.clone(), device.clone(), self.logs.clone(), self.restarts.clone());
+        let supervisor = tokio::spawn(async move {
+            work.await;
             end.send_if_modified(|ended| ended.is_none().then(|| *ended = Some(device)).is_some());
         });
         *self.supervisor.lock().unwrap_or_else(PoisonError::into_inner) = Some(supervisor);
-        Ok(())
     }
 
     /// Stops keeping the device running; its end is then nobody's death.
@@ -211,6 +238,10 @@ impl Environment {
         }
     }
 
+    pub(crate) const fn lease(&self) -> &Lease {
+        self.lease.as_ref().expect("who raised an environment has its lease")
+    }
+
     /// Base URL of the LocalStack that it shares with others.
     #[must_use]
     pub fn localstack(&self) -> &str {
@@ -237,6 +268,13 @@ impl Environment {
     /// Carries out the scenario's steps, telling each as it ends, and gathers the evidence.
     pub async fn deploy_telling(&self, patience: Duration, reader: &dyn Reader) -> Evidence {
         Course::new(self, patience).run(self.timings.clone(), reader).await
+    }
+
+    /// What the clouds saw of this run, in order of time.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        let mut events = self.journal.events();
+        events.retain(|event| log::millis_of(&event.time).is_none_or(|time| time >= self.since));
+        events
     }
 
     /// The log files on the device by name without `.log`, with what was rotated away before what is current.

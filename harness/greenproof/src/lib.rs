@@ -27,6 +27,7 @@ pub mod environment;
 pub mod evidence;
 pub mod exit;
 pub mod journal;
+pub mod kept;
 pub mod mint;
 pub mod plan;
 pub mod policy;

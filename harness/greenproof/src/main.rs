@@ -4,6 +4,8 @@
 mod check;
 #[path = "main/command.rs"]
 mod command;
+#[path = "main/kept.rs"]
+mod kept;
 #[path = "main/policy.rs"]
 mod policy;
 
@@ -48,6 +50,7 @@ async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
         Command::Run(run) => Box::pin(command::run(run)).await,
         Command::Check(arguments) => check::check(&arguments),
         Command::Policy { command } => policy::policy(*command).await,
+        Command::Kept(command) => Box::pin(kept::kept(command)).await,
         Command::Sweep { all } => command::sweep(all).await,
         Command::Bench { runs } => command::bench(runs).await,
         Command::Cloud { role } => command::cloud(role).await,

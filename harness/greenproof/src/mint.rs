@@ -28,6 +28,21 @@ pub fn token() -> String {
     format!("ghp_{body}")
 }
 
+/// The id of a long-term access key: `AKIA` and 16 letters and digits of base 32.
+#[must_use]
+pub fn access_key_id() -> String {
+    let mut random = rand::rng();
+    let body: String = (0..16).map(|_| pick(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", &mut random)).collect();
+    format!("AKIA{body}")
+}
+
+/// A secret access key: 40 letters and digits.
+#[must_use]
+pub fn secret_access_key() -> String {
+    let mut random = rand::rng();
+    (0..40).map(|_| pick(ALPHANUMERIC, &mut random)).collect()
+}
+
 fn pick(alphabet: &[u8], random: &mut ThreadRng) -> char {
     char::from(alphabet[random.random_range(0..alphabet.len())])
 }

@@ -6,9 +6,11 @@
 mod account;
 mod artifact;
 mod authority;
+mod kept;
 mod repository;
 
 pub use authority::Identity;
+pub use kept::{Outside, Record};
 
 use crate::{
     component::{self, Component, Object, Place},
@@ -28,6 +30,7 @@ use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
+    path::PathBuf,
 };
 
 /// The version of the token exchange service and of the command line that a deployment gets which names none.
@@ -74,6 +77,10 @@ pub struct Plan {
     endpoints: Endpoints,
     tokens: BTreeMap<String, String>,
     buckets: Vec<Bucket>,
+    /// Where the host finds the account's endpoint.
+    pub outside: Outside,
+    /// Whether the first deployment waits for the device.
+    pub(crate) waiting: bool,
 }
 
 /// Why a scenario can't be resolved.
@@ -102,7 +109,7 @@ impl Plan {
             .github
             .repositories
             .iter()
-            .map(|(name, repository)| Ok((name.clone(), repository::Bare::from_folder(&repository.source)?)))
+            .map(|(name, repository)| Ok((name.clone(), repository::Bare::of(&repository.origin)?)))
             .collect::<Result<_, Error>>()?;
         let tokens: BTreeMap<_, _> = scenario.github.tokens.keys().map(|name| (name.clone(), mint::token())).collect();
         let environment = mint::name(8);
@@ -130,6 +137,8 @@ impl Plan {
             keys,
             operator: None,
             buckets,
+            outside: Outside::Nowhere,
+            waiting: true,
             scenario,
         };
         plan.redactor = plan.secrets();
@@ -164,18 +173,18 @@ impl Plan {
                 certificate: self.identity.certificate.clone(),
                 policies: aws.thing_policies.clone(),
             },
-            operator: self.operator.clone(),
             role_aliases: aws.alias.exists.then(|| (aws.alias.name.clone(), alias)).into_iter().collect(),
             roles: account::roles(aws),
             keys: self.keys.clone(),
             soft: aws.soft,
+            operator: self.operator.clone(),
             scps: aws.scps.clone(),
             rcps: aws.rcps.clone(),
             secrets: account::secrets(aws, &self.tokens),
             buckets: self.buckets.clone(),
             components: self.listed_components(),
             // What comes first waits for the device; what comes later is ordered when it is its turn.
-            deployments: self.deployments.get(&opening).cloned().into_iter().collect(),
+            deployments: self.deployments.get(&opening).filter(|_| self.waiting).cloned().into_iter().collect(),
             faults: self.scenario.steps[..opening].iter().filter_map(|step| step.action.fault()).cloned().collect(),
         }
     }
@@ -242,6 +251,19 @@ impl Plan {
         serde_yaml_ng::to_string(&config).expect("a JSON value is always YAML")
     }
 
+    /// The files of Python packages that the scenario adds to the index as they are.
+    ///
+    /// # Errors
+    /// When one can't be read.
+    pub fn packages(&self) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let read = |path: &PathBuf| {
+            let bytes =
+                std::fs::read(path).map_err(|error| Error::new(format!("reading `{}`", path.display()), error))?;
+            Ok((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), bytes))
+        };
+        self.scenario.index.wheels.iter().map(read).collect()
+    }
+
     /// The token that `{token:NAME}` stands for.
     #[must_use]
     pub fn token(&self, name: &str) -> Option<&str> {
@@ -294,6 +316,10 @@ impl Plan {
             .tokens
             .iter()
             .fold(redactor, |redactor, (name, token)| redactor.with(format!("token `{name}`"), token));
+        let redactor = match &self.operator {
+            Some(operator) => redactor.with("the operator's secret key", &operator.secret_access_key.0),
+            None => redactor,
+        };
         let secrets = account::secrets(&self.scenario.aws, &self.tokens);
         secrets
             .iter()

@@ -2,7 +2,7 @@
 
 use crate::{
     environment::Environment,
-    evidence::{Evidence, folder},
+    evidence::{Evidence, folder, log},
     plan::Plan,
     report::{Outcome, Reader, Told},
     scenario::Scenario,
@@ -13,7 +13,7 @@ use cloud::event::What;
 use std::{
     collections::HashSet,
     convert::Infallible,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -31,28 +31,44 @@ pub async fn run(stage: &Stage, scenario: Scenario, evidence: &Path, reader: &dy
         return Ok(outcome);
     }
     let plan = Plan::of(scenario.clone()).map_err(|error| Error::surrounding("planning", error, ""))?;
-    let environment = Environment::raise(stage, plan).await?;
+    Box::pin(stage.extra(&plan.scenario, reader)).await?;
+    let environment = Box::pin(Environment::raise(stage, plan)).await?;
     reader.told(&Told::Stage { stage: "environment", detail: "aws, github and device are up", took: began.elapsed() });
-    let seen = tokio::select! {
-        seen = environment.deploy_telling(stage.patience(), reader) => seen,
-        never = narrate(&environment, reader) => match never {},
-    };
+    let seen = Box::pin(followed(&environment, stage.patience(), reader)).await;
     let verdict = judge(&scenario, &seen);
     let took = began.elapsed();
-    tell_restarts(&seen, reader);
     let folder = evidence.join(&scenario.name);
     let (written, removed) = tokio::join!(async { folder::write(&seen, &folder) }, environment.remove());
     removed?;
-    let folder = match written {
+    let folder = self::written(written, folder, reader);
+    let outcome = Outcome { scenario, verdict, evidence: Some(seen), folder, took };
+    reader.told(&Told::Judged(&outcome));
+    Ok(outcome)
+}
+
+/// Carries out an environment's steps while telling what is seen.
+pub(crate) async fn followed(environment: &Environment, patience: Duration, reader: &dyn Reader) -> Evidence {
+    let seen = tokio::select! {
+        seen = environment.deploy_telling(patience, reader) => seen,
+        never = narrate(environment, reader) => match never {},
+    };
+    tell_restarts(&seen, reader);
+    seen
+}
+
+/// The evidence folder, if it could be written.
+pub(crate) fn written<E: std::fmt::Display>(
+    result: Result<(), E>,
+    folder: PathBuf,
+    reader: &dyn Reader,
+) -> Option<PathBuf> {
+    match result {
         Ok(()) => Some(folder),
         Err(error) => {
             reader.told(&Told::Note(&format!("could not write the evidence to `{}`: {error}", folder.display())));
             None
         }
-    };
-    let outcome = Outcome { scenario, verdict, evidence: Some(seen), folder, took };
-    reader.told(&Told::Judged(&outcome));
-    Ok(outcome)
+    }
 }
 
 /// Tells what the clouds see as it arrives, each thing once.
@@ -61,7 +77,9 @@ async fn narrate(environment: &Environment, reader: &dyn Reader) -> Infallible {
     loop {
         let events = environment.journal.arrived_after(known).await;
         known += events.len();
-        for line in events.iter().filter_map(|event| narrated(&event.what)) {
+        let now =
+            events.iter().filter(|event| log::millis_of(&event.time).is_none_or(|time| time >= environment.since));
+        for line in now.filter_map(|event| narrated(&event.what)) {
             if told.insert(line.clone()) {
                 reader.told(&Told::Seen(&environment.plan.redactor.apply(&line)));
             }

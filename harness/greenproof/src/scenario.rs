@@ -18,7 +18,7 @@ mod text;
 pub use account::Aws;
 pub use step::{Action, Condition, Deploy, Step};
 
-use crate::{component::Component, core::Core};
+use crate::{component::Component, core::Core, docker::Own};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
@@ -41,6 +41,8 @@ pub struct Scenario {
     pub aws: Aws,
     /// The internet side.
     pub github: GitHub,
+    /// What the package index has besides what builds need.
+    pub index: Index,
     /// Private component versions of the account.
     pub components: Vec<Component>,
     /// What happens, in order; at least one step.
@@ -56,6 +58,8 @@ pub struct Scenario {
 pub struct Device {
     /// The nucleus that it runs.
     pub core: Core,
+    /// What its image has beyond ours, or instead of it.
+    pub own: Own,
     /// The thing's name; minted when absent.
     pub thing: Option<String>,
     /// Whether Python carries the PEP 668 marker, as Debian ships it.
@@ -92,11 +96,31 @@ pub struct GitHub {
     pub tokens: BTreeMap<String, Token>,
 }
 
-/// A repository to make from a folder.
+/// What the package index has besides the tools that builds need.
+#[derive(Clone, Debug, Default)]
+pub struct Index {
+    /// The text of a requirements file: what it names is fetched once, with all that it needs, for the device's Python.
+    pub requirements: Option<String>,
+    /// Files of packages, as they are.
+    pub wheels: Vec<PathBuf>,
+}
+
+/// Where a repository comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A folder whose content becomes the only commit.
+    Source(PathBuf),
+    /// A checkout or a bare repository: its commits, branches and tags.
+    Path(PathBuf),
+    /// A file that `git bundle create` made.
+    Bundle(PathBuf),
+}
+
+/// A repository to make.
 #[derive(Clone, Debug)]
 pub struct Repository {
-    /// The folder whose content becomes the only commit.
-    pub source: PathBuf,
+    /// Where its content comes from.
+    pub origin: Origin,
     /// Whether it needs a token.
     pub private: bool,
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     core::{Core, Source},
-    docker::{self, Build, Engine, Images, Progress},
+    docker::{self, Build, Engine, Images, Own, Progress},
     report::{Reader, Told},
     scenario::Scenario,
 };
@@ -102,7 +102,17 @@ pub struct Stage {
     pub engine: Engine,
     /// The images, ready to run.
     pub images: Images,
+    build: Build,
     patience: Duration,
+}
+
+/// What a scenario has beyond the images that all have.
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
+    /// Its device's image.
+    pub(crate) device: Option<docker::Held>,
+    /// The image with the packages that its index needs.
+    pub(crate) wheels: Option<docker::Held>,
 }
 
 impl Stage {
@@ -136,7 +146,25 @@ impl Stage {
         if took > Duration::from_secs(1) {
             reader.told(&Told::Note(&format!("images ready after {:.0} s", took.as_secs_f64())));
         }
-        Ok(Self { engine, images, patience: PATIENCE.mul_f64(options.patience) })
+        Ok(Self { engine, images, build, patience: PATIENCE.mul_f64(options.patience) })
+    }
+
+    /// Makes what a scenario needs beyond the images that all have, unless it is there.
+    ///
+    /// # Errors
+    /// When a package or an image is not to be had, or an image lacks what a device needs.
+    pub(crate) async fn extra(&self, scenario: &Scenario, reader: &dyn Reader) -> Result<Extra, Error> {
+        let progress = |progress: Progress| {
+            reader.told(&Told::Building { image: &progress.image, line: &progress.line });
+        };
+        let (own, engine, mut extra) = (&scenario.device.own, &self.engine, Extra::default());
+        if *own != Own::default() {
+            extra.device = Some(Box::pin(docker::device(engine, &self.build, own, &progress)).await?);
+        }
+        if let Some(requirements) = &scenario.index.requirements {
+            extra.wheels = Some(Box::pin(docker::wheels(engine, &self.build, own, requirements, &progress)).await?);
+        }
+        Ok(extra)
     }
 
     /// What a scenario needs that is not here, if anything.

@@ -2,6 +2,7 @@
 //!
 //! Every finding is reported, not the first; each says what was expected and what was seen instead.
 
+mod index;
 mod soft;
 mod step;
 
@@ -82,6 +83,8 @@ pub enum Kind {
     Package,
     /// Something was asked of a name or address outside the emulated world.
     Outside,
+    /// Something that the package index lacks.
+    Index,
     /// What a run that enforces no policy let through.
     Soft,
     /// The device didn't recover from a denial in time.
@@ -103,6 +106,7 @@ impl fmt::Display for Kind {
             Self::Call => "call",
             Self::Package => "package",
             Self::Outside => "outside",
+            Self::Index => "index",
             Self::Soft => "soft",
             Self::Recovery => "recovery",
             Self::Leak => "leak",
@@ -123,6 +127,7 @@ pub fn judge(scenario: &Scenario, evidence: &Evidence) -> Verdict {
     findings.extend(expect.calls.iter().filter_map(|call| called(call, &scenario.aws.role.name, evidence)));
     findings.extend(expect.packages.iter().flat_map(|package| installed(package, evidence)));
     findings.extend(outside(evidence));
+    findings.extend(index::lacking(evidence));
     if scenario.aws.soft {
         findings.extend(soft::let_through(evidence));
     }

@@ -17,6 +17,9 @@ pub(super) async fn gather(
     let began = Instant::now();
     let (packages, mut logs) = tokio::join!(packages(environment), environment.whole_logs());
     timings.push(Timing::new("evidence", began.elapsed()));
+    for text in logs.values_mut() {
+        *text = log::since(text, environment.since).into_owned();
+    }
     let mut leaks: Vec<_> =
         logs.iter().flat_map(|(name, text)| evidence::leaks(&plan.redactor, &format!("{name}.log"), text)).collect();
     leaks.sort_by(|a, b| a.place.cmp(&b.place));
@@ -36,7 +39,7 @@ pub(super) async fn gather(
         steps,
         ending,
         restarts: environment.restarts(),
-        events: evidence::redacted(&plan.redactor, &environment.journal.events()),
+        events: evidence::redacted(&plan.redactor, &environment.events()),
         core_log: logs.remove("greengrass").unwrap_or_default(),
         component_logs: logs,
         packages,

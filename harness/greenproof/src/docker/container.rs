@@ -1,7 +1,7 @@
 //! Containers: create with files, start, run commands in them, read from them, end them.
 
 use super::{
-    Engine, Entry, Tree, Upload, archive,
+    Engine, Entry, Published, Tree, Upload, archive,
     error::{self, Error},
 };
 use bollard::{
@@ -62,6 +62,8 @@ pub struct ContainerSpec {
     pub trees: Vec<Tree>,
     /// Networks to connect to besides.
     pub extra_networks: Vec<String>,
+    /// A TCP port that the host gets at 127.0.0.1, once the container is connected to an edge network.
+    pub published: Option<Published>,
 }
 
 /// Says nothing of the values of environment variables, which may be secrets.
@@ -118,6 +120,7 @@ impl ContainerSpec {
             tmpfs: self.boots.then(|| VOLATILE.map(|folder| (folder.to_owned(), "exec".to_owned())).into()),
             // The engine's default driver may be one that can't be read back.
             log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: None }),
+            port_bindings: self.published.map(Published::bindings),
             ..HostConfig::default()
         };
         let address = self.address.map(|address| EndpointIpamConfig {
@@ -125,6 +128,9 @@ impl ContainerSpec {
             ..EndpointIpamConfig::default()
         });
         let endpoint = EndpointSettings { ipam_config: address, ..EndpointSettings::default() };
+        let networking = NetworkingConfig { endpoints_config: Some(HashMap::from([(self.network.clone(), endpoint)])) };
+        // Who shares another container's network has none of its own.
+        let networking_config = (!self.network.starts_with("container:")).then_some(networking);
         ContainerCreateBody {
             image: Some(self.image.clone()),
             entrypoint: (!self.command.is_empty()).then(|| self.command.clone()),
@@ -132,9 +138,8 @@ impl ContainerSpec {
             hostname: (!self.hostname.is_empty()).then(|| self.hostname.clone()),
             labels: Some(self.labels.clone()),
             host_config: Some(host),
-            networking_config: Some(NetworkingConfig {
-                endpoints_config: Some(HashMap::from([(self.network.clone(), endpoint)])),
-            }),
+            networking_config,
+            exposed_ports: self.published.map(|port| vec![port.key()]),
             ..ContainerCreateBody::default()
         }
     }
@@ -162,19 +167,19 @@ impl Engine {
         let options = CreateContainerOptionsBuilder::new().name(name).build();
         let created = self.docker.create_container(Some(options), spec.body()).await;
         let id = created.map_err(Error::engine(format!("creating container `{name}`")))?.id;
+        let container = Container { id, name: name.clone() };
         if !spec.files.is_empty() {
-            let tar = archive::pack(&spec.files).map_err(Error::io("packing files for", name))?;
-            self.upload(&id, "/", tar.into()).await?;
+            self.put(&container, &spec.files).await?;
         }
         for tree in &spec.trees {
-            self.upload(&id, &tree.path, tree.tar.clone()).await?;
+            self.upload(&container.id, &tree.path, tree.tar.clone()).await?;
         }
         for network in &spec.extra_networks {
-            let request = NetworkConnectRequest { container: id.clone(), endpoint_config: None };
+            let request = NetworkConnectRequest { container: container.id.clone(), endpoint_config: None };
             let connected = self.docker.connect_network(network, request).await;
             connected.map_err(Error::engine(format!("connecting container `{name}` to network `{network}`")))?;
         }
-        Ok(Container { id, name: name.clone() })
+        Ok(container)
     }
 
     /// Starts a container that was created.
@@ -186,7 +191,16 @@ impl Engine {
         started.map_err(Error::engine(format!("starting container `{}`", container.name)))
     }
 
-    async fn upload(&self, container: &str, path: &str, tar: Bytes) -> Result<(), Error> {
+    /// Puts files into a container, running or not.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if the engine refuses.
+    pub async fn put(&self, container: &Container, files: &[Upload]) -> Result<(), Error> {
+        let tar = archive::pack(files).map_err(Error::io("packing files for", &container.name))?;
+        self.upload(&container.id, "/", tar.into()).await
+    }
+
+    pub(crate) async fn upload(&self, container: &str, path: &str, tar: Bytes) -> Result<(), Error> {
         let options = UploadToContainerOptionsBuilder::new().path(path).build();
         // A stream, since the client traces a whole body, and files may be secrets.
         let body = body_stream(futures_util::stream::iter([tar]));

@@ -62,6 +62,20 @@ pub enum Error {
         /// Last lines of its output.
         log: String,
     },
+    /// A scenario's own device image can't be made.
+    #[error("making the device image of {what}: {reason}")]
+    Device {
+        /// What the scenario asks for.
+        what: String,
+        /// Why it is not to be had.
+        reason: String,
+    },
+    /// A scenario's Python packages can't be fetched.
+    #[error("fetching what `[index] requirements` names: {reason}")]
+    Requirements {
+        /// Why not.
+        reason: String,
+    },
     /// The user's own LocalStack image is neither here nor to be had.
     #[error("pulling image `{image}`: {reason}")]
     Pull {
@@ -111,6 +125,11 @@ impl Error {
                 "Builds read Debian's mirror and the Python package index. Behind a TLS-inspecting proxy set PIP_CERT \
                  to its CA bundle, and PIP_INDEX_URL if the index is a mirror.",
             ),
+            Self::Device { .. } => Some(
+                "Packages are those of Debian bookworm. An image of your own needs sudo, iproute2, iptables, and the \
+                 user `ggc_user` with the group `ggc_group`; greenproof adds the rest.",
+            ),
+            Self::Requirements { .. } => Some("Correct the line in the requirements file, or set PIP_INDEX_URL."),
             Self::Pull { .. } => Some("Load the image with `docker load`, or leave it out to use greenproof's own."),
             Self::NoSubnet { .. } => Some("Remove networks that nobody uses: `docker network prune`."),
             Self::LocalStack { .. } => Some("See the container's log; a LocalStack needs about 500 MiB of memory."),

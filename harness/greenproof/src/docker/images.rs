@@ -4,6 +4,7 @@
 //! is a layer of its own on top: a new build of greenproof costs a copy, not a build.
 
 mod nucleus;
+mod own;
 
 use super::{
     Engine, Upload, bootstrap,
@@ -19,6 +20,7 @@ use bollard::query_parameters::{
 };
 use futures_util::{StreamExt, future::try_join_all};
 use nucleus::Nucleus;
+pub use own::{Held, Own, device, wheels};
 use std::{
     cell::Cell,
     collections::{BTreeSet, HashMap},
@@ -262,6 +264,18 @@ impl<'a> Maker<'a> {
         Job { name: &recipe.name, tag: &tag, context, args }.run(self.engine, self.progress).await
     }
 
+    /// Names the program in a tag.
+    fn program(&self) -> &str {
+        self.binary.get(..12).unwrap_or(&self.binary)
+    }
+
+    /// The CA bundle as a build's file. The Dockerfiles copy it always, and trust it unless it is empty.
+    fn ca_bundle(&self) -> Result<Upload, Error> {
+        let bundle = self.options.ca_bundle.as_ref();
+        let read = bundle.map(|path| fs::read(path).map_err(Error::io("reading", path))).transpose()?;
+        Ok(Upload::file("greenproof-ca.crt", read.unwrap_or_default(), 0o644))
+    }
+
     /// What puts the program on top of an image.
     fn layer(&self) -> Result<Vec<Upload>, Error> {
         let binary = fs::read(&self.options.binary).map_err(Error::io("reading", &self.options.binary))?;
@@ -271,10 +285,7 @@ impl<'a> Maker<'a> {
     fn context(&self, recipe: &Recipe) -> Result<Vec<Upload>, Error> {
         let mut context: Vec<Upload> = recipe.files().map(|(name, bytes)| Upload::file(name, bytes, 0o644)).collect();
         if recipe.needs.contains(&Need::Index) {
-            let bundle = self.options.ca_bundle.as_ref();
-            let read = bundle.map(|path| fs::read(path).map_err(Error::io("reading", path))).transpose()?;
-            // The Dockerfiles copy this file always, and trust it unless it is empty.
-            context.push(Upload::file("greenproof-ca.crt", read.unwrap_or_default(), 0o644));
+            context.push(self.ca_bundle()?);
         }
         Ok(context)
     }
@@ -293,9 +304,10 @@ impl<'a> Maker<'a> {
         let there = self.engine.docker.list_images(Some(options)).await.unwrap_or_default();
         let tags = there.iter().flat_map(|image| &image.repo_tags);
         let outdated = |tag: &&String| {
-            tag.starts_with("greenproof/")
-                && !current.contains(*tag)
-                && tag.split_once(':').is_some_and(|(name, _)| names.contains(name))
+            tag.split_once(':').is_some_and(|(name, version)| {
+                let of_own = name == own::NAME && !version.ends_with(self.program());
+                of_own || (names.contains(name) && !current.contains(*tag))
+            })
         };
         for tag in tags.filter(outdated) {
             if let Ok(Some(_unused)) = lock::try_exclusive(&self.use_lock(tag)) {

@@ -3,7 +3,7 @@
 //! A [`Lease`] is a locked file in the cache folder: it holds for the life of the process, `SIGKILL` included. What it
 //! covers carries a label with the owner's name, so that processes with another cache folder leave it alone.
 
-use super::{Engine, error::Error, labels, lock};
+use super::{Engine, Kept, error::Error, labels, lock};
 use std::{
     collections::HashMap,
     fs::{self, File},
@@ -54,13 +54,21 @@ impl Lease {
         .collect()
     }
 
-    /// Ends the lease but keeps the environment: only a sweep of everything removes it.
+    /// Ends the lease but keeps the environment: only who removes it, or everything, removes it.
     ///
     /// # Errors
     /// [`Error::Io`] if the note can't be written.
-    pub fn keep(self) -> Result<(), Error> {
+    ///
+    /// # Panics
+    /// Never: a note always serialises.
+    pub fn keep(self, note: &Kept) -> Result<(), Error> {
         let path = kept(&self.path);
-        fs::write(&path, []).map_err(Error::io("writing", path))
+        let json = serde_json::to_vec(note).expect("a note always serialises");
+        // Whole or not at all, so that who reads it meanwhile does not take it for nothing.
+        let folder = self.path.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io("writing", &path))?;
+        file.write_all(&json).map_err(Error::io("writing", &path))?;
+        file.persist(&path).map(drop).map_err(|error| Error::io("writing", &path)(error.error))
     }
 }
 
@@ -87,6 +95,17 @@ pub(crate) fn is_held(cache: &Path, id: &str) -> bool {
 /// Whether the environment was kept on request.
 pub(crate) fn is_kept(cache: &Path, id: &str) -> bool {
     kept(&file(cache, id)).exists()
+}
+
+/// Every kept environment. A note that can't be read still spares its environment, but claims nothing.
+pub(crate) fn all_kept(cache: &Path) -> Vec<Kept> {
+    let notes = fs::read_dir(cache.join("leases")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let notes = notes.filter(|path| path.extension().is_some_and(|extension| extension == "kept"));
+    let read = |path: PathBuf| {
+        let note: Kept = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
+        Some(Kept { id: path.file_stem()?.to_str()?.to_owned(), ..note })
+    };
+    notes.filter_map(read).collect()
 }
 
 /// Forgets an environment that is removed.

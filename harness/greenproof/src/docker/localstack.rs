@@ -6,7 +6,7 @@
 //!
 //! It listens on an internal network that only `aws` containers join; the host itself has no address there.
 
-use super::{ContainerSpec, Engine, error::Error, labels, lock, network};
+use super::{ContainerSpec, Engine, Kept, error::Error, labels, lock, network};
 use bollard::query_parameters::InspectNetworkOptions;
 use std::{
     collections::HashMap,
@@ -42,7 +42,16 @@ pub struct LocalStack {
     pub network: String,
     /// Name of its container, for logs.
     pub container: String,
+    /// Which of several it is.
+    pub(crate) slot: u32,
     _held: Vec<File>,
+}
+
+impl LocalStack {
+    /// The one that a kept environment uses, whose note holds its names.
+    pub(crate) fn of_kept(url: String, kept: &Kept) -> Self {
+        Self { url, network: String::new(), container: String::new(), slot: kept.slot, _held: Vec::new() }
+    }
 }
 
 /// Finds or starts a LocalStack in which nobody else claims any of these names.
@@ -56,6 +65,10 @@ pub async fn localstack(engine: &Engine, image: &str, claims: &[String]) -> Resu
     let image_id =
         engine.docker.inspect_image(image).await.map_err(Error::engine(format!("inspecting image `{image}`")))?.id;
     for slot in 0.. {
+        let kept: Vec<_> = engine.kept().into_iter().filter(|kept| kept.slot == slot).collect();
+        if kept.iter().any(|kept| kept.claims.iter().any(|claim| claims.contains(claim))) {
+            continue;
+        }
         let Some(mut held) = claim(engine, slot, claims)? else { continue };
         let container = format!("greenproof-localstack-{}-{slot}", engine.owner);
         let address = Ipv4Addr::from_bits(subnet.to_bits() + 2 + slot);
@@ -63,6 +76,9 @@ pub async fn localstack(engine: &Engine, image: &str, claims: &[String]) -> Resu
         let fits = found
             .as_ref()
             .is_some_and(|found| found.running && found.image == image_id && found.address == Some(address));
+        if !fits && !kept.is_empty() {
+            continue;
+        }
         if !fits {
             let Some(_alone) = lock::try_exclusive(&folder(engine, slot).join("users"))? else { continue };
             engine.remove(&container).await?;
@@ -72,7 +88,7 @@ pub async fn localstack(engine: &Engine, image: &str, claims: &[String]) -> Resu
         // From here the shared lock guards the slot: who needs another one need not wait for this one.
         drop(starting);
         wait(engine, slot, &container).await?;
-        return Ok(LocalStack { url: format!("http://{address}:{PORT}"), network, container, _held: held });
+        return Ok(LocalStack { url: format!("http://{address}:{PORT}"), network, container, slot, _held: held });
     }
     unreachable!("slots never end")
 }

@@ -6,7 +6,7 @@ use bollard::{
     exec::{CreateExecOptions, StartExecResults},
     query_parameters::LogsOptionsBuilder,
 };
-use futures_util::{Stream, StreamExt, stream::BoxStream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use std::{
     collections::VecDeque,
     fmt,
@@ -74,6 +74,18 @@ impl Stream for LogLines {
 }
 
 impl Engine {
+    /// The lines of a container's standard output so far.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if there is no such container.
+    pub async fn read_logs(&self, container: &Container) -> Result<Vec<String>, Error> {
+        let options = LogsOptionsBuilder::new().follow(false).stdout(true).build();
+        let source = Some(self.docker.logs(&container.id, Some(options)).boxed());
+        LogLines { source, container: container.name.clone(), rest: Vec::new(), ready: VecDeque::new() }
+            .try_collect()
+            .await
+    }
+
     /// Follows a container's standard output from its first line; ends when the container stops.
     #[must_use]
     pub fn follow_logs(&self, container: &Container) -> LogLines {

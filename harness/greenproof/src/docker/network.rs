@@ -1,7 +1,7 @@
 //! Private networks without a way out.
 //!
 //! Docker's own address pools end after about 30 networks, so subnets are ours: a /28 of `10.83.0.0/16` for each
-//! environment, a /24 of `10.84.0.0/16` for LocalStack. An `internal` network alone still reaches the host's services
+//! environment, a /24 of `10.84.0.0/16` for LocalStack, a /28 of `10.85.0.0/16` for a kept environment's edge. An `internal` network alone still reaches the host's services
 //! through the bridge's address; `inhibit_ipv4` leaves the bridge without one.
 
 use super::{Engine, Lease, error::Error};
@@ -10,6 +10,14 @@ use std::{collections::HashMap, net::Ipv4Addr};
 
 /// How many subnets are tried before giving up.
 const ATTEMPTS: u32 = 512;
+
+/// Where the edges of environments are that the host reaches.
+const EDGES: Range = Range { first: Ipv4Addr::new(10, 85, 0, 0), name: "10.85.0.0/16", prefix: 28, upper_half: false };
+
+/// A bridge that the host has no address on.
+const UNREACHED: (&str, &str) = ("com.docker.network.bridge.inhibit_ipv4", "true");
+/// A bridge whose containers have no address outside.
+const UNMASKED: (&str, &str) = ("com.docker.network.bridge.enable_ip_masquerade", "false");
 
 /// The network of one environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,18 +120,37 @@ impl Engine {
         labels: HashMap<String, String>,
         range: Range,
     ) -> Result<Ipv4Addr, Error> {
+        self.create_bridge(name, labels, range, true, UNREACHED).await
+    }
+
+    /// Creates the bridge over which the host reaches a published port of an environment; the engine publishes none of
+    /// a container that is on internal networks alone.
+    ///
+    /// # Errors
+    /// As [`Engine::create_network`].
+    pub(crate) async fn create_edge(&self, lease: &Lease) -> Result<String, Error> {
+        let name = format!("greenproof-{}-edge", lease.id());
+        self.create_bridge(&name, lease.labels("edge"), EDGES, false, UNMASKED).await?;
+        Ok(name)
+    }
+
+    async fn create_bridge(
+        &self,
+        name: &str,
+        labels: HashMap<String, String>,
+        range: Range,
+        internal: bool,
+        (option, value): (&str, &str),
+    ) -> Result<Ipv4Addr, Error> {
         let start = rand::random::<u16>();
         for attempt in 0..ATTEMPTS {
             let subnet = range.subnet(u32::from(start) + attempt);
             let request = NetworkCreateRequest {
                 name: name.to_owned(),
                 driver: Some("bridge".to_owned()),
-                internal: Some(true),
+                internal: Some(internal),
                 ipam: Some(range.ipam(subnet)),
-                options: Some(HashMap::from([(
-                    "com.docker.network.bridge.inhibit_ipv4".to_owned(),
-                    "true".to_owned(),
-                )])),
+                options: Some(HashMap::from([(option.to_owned(), value.to_owned())])),
                 labels: Some(labels.clone()),
                 ..NetworkCreateRequest::default()
             };

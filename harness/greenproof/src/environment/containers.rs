@@ -5,13 +5,13 @@ mod lite;
 use super::{CA, ROOT, TRUST_STORE};
 use crate::{
     core::Core,
-    docker::{ContainerSpec, Lease, LocalStack, Network, Tree, Upload},
+    docker::{ContainerSpec, Entry, Lease, LocalStack, Network, Tree, Upload},
     plan::{Addresses, Plan},
     scenario::{self, Timing},
-    stage::{Error, Stage},
+    stage::{Error, Extra, Stage},
 };
 use cloud::world;
-use std::net::Ipv4Addr;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 const INIT_CONFIG: &str = "/etc/greengrass/init-config.yaml";
 
@@ -47,13 +47,15 @@ pub(super) fn aws(
     network: &Network,
     lease: &Lease,
     localstack: &LocalStack,
-    at: Addresses,
+    edge: Option<&String>,
 ) -> ContainerSpec {
+    let at = Addresses { aws: network.aws(), github: network.github() };
     let world = serde_json::to_vec(&plan.world(&localstack.url, at)).expect("a world always serialises");
     ContainerSpec {
         image: stage.images.cloud.clone(),
         files: vec![Upload::file(world::PATH, world, 0o600)],
-        extra_networks: vec![localstack.network.clone()],
+        extra_networks: [&localstack.network].into_iter().chain(edge).cloned().collect(),
+        published: plan.outside.publish(world::ENDPOINT_PORT),
         ..container(network, lease, "aws", at.aws, &["greenproof", "cloud", "aws"])
     }
 }
@@ -63,11 +65,16 @@ pub(super) fn github(
     plan: &Plan,
     network: &Network,
     lease: &Lease,
-    at: Addresses,
+    packages: BTreeMap<String, Entry>,
 ) -> Result<ContainerSpec, Error> {
+    let at = Addresses { aws: network.aws(), github: network.github() };
     let hub = plan.hub(at).map_err(|error| Error::surrounding("planning", error, ""))?;
     let hub = serde_json::to_vec(&hub).expect("a hub always serialises");
     let mut files = vec![Upload::file(world::PATH, hub, 0o600)];
+    let own = plan.packages().map_err(|error| Error::surrounding("planning", error, ""))?;
+    for (name, bytes) in packages.into_iter().map(|(name, entry)| (name, entry.bytes)).chain(own) {
+        files.push(Upload::file(&format!("{}/{name}", world::PACKAGES), bytes, 0o644));
+    }
     let mut trees = Vec::new();
     for (name, bare) in &plan.repositories {
         let path = format!("{}/{name}.git", world::REPOSITORIES);
@@ -83,16 +90,17 @@ pub(super) fn github(
 }
 
 /// The device, with the core that the scenario wants.
-pub(super) fn device(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease) -> ContainerSpec {
+pub(super) fn device(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease, extra: &Extra) -> ContainerSpec {
     match plan.scenario.device.core {
         Core::Lite => lite::device(stage, plan, network, lease),
-        Core::Emulated | Core::Classic => emulated(stage, plan, network, lease),
+        Core::Emulated | Core::Classic => emulated(stage, plan, network, lease, extra),
     }
 }
 
 /// The emulated core. The CA variables are what a site with TLS inspection sets for the core, since the AWS CLI carries its
 /// own bundle; they reach components through the core's environment.
-fn emulated(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease) -> ContainerSpec {
+fn emulated(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease, extra: &Extra) -> ContainerSpec {
+    let image = extra.device.as_ref().map_or(&stage.images.device, |own| &own.tag);
     let scenario::Device { trust_ca, clock, timing, pep668, .. } = plan.scenario.device;
     let (nameserver, speed) = (network.aws().to_string(), clock.to_string());
     let mut command = vec!["greenproof", "device", "--nameserver", &nameserver, "--gateway", &nameserver];
@@ -108,7 +116,7 @@ fn emulated(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease) -> Con
         command = vec!["sh", "-c", &script];
     }
     ContainerSpec {
-        image: stage.images.device.clone(),
+        image: image.clone(),
         capabilities: vec!["NET_ADMIN".into()],
         env: TRUSTING.into_iter().filter(|_| trust_ca).map(|name| (name.into(), TRUST_STORE.into())).collect(),
         files: vec![

@@ -11,6 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How often in a row the loader starts a nucleus again that ended otherwise.
 const TRIES: u32 = 3;
 
+/// How often a device that has ended is looked for again.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// The times that a device was started again; clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Restarts(Arc<Mutex<Vec<Restart>>>);
@@ -41,6 +44,20 @@ pub(super) async fn keep_running(engine: &Engine, device: &Container, logs: &Dev
         failures = if restarts.note(code, false) { 0 } else { failures + 1 };
         if let Err(error) = engine.start(device).await {
             return tracing::warn!(%error, "can't start the device again");
+        }
+    }
+}
+
+/// Follows the logs of a device that the engine keeps running, until it ends for good.
+pub(super) async fn watch(engine: &Engine, device: &Container, logs: &DeviceLogs, restarts: &Restarts) {
+    let mut ticks = tokio::time::interval(LOOK);
+    loop {
+        ticks.tick().await;
+        let (code, ()) = tokio::join!(engine.next_end(device), logs.follow(engine, device));
+        restarts.note(code, false);
+        // The engine waits a moment before it starts a container again, and says meanwhile that it runs.
+        if !engine.state(&device.id).await.is_ok_and(|state| state.running) {
+            return;
         }
     }
 }

@@ -81,6 +81,15 @@ pub fn written(log: &str, span: Span) -> impl Iterator<Item = &str> {
     })
 }
 
+/// A log from a point in time on.
+#[must_use]
+pub fn since(log: &str, time: Millis) -> Cow<'_, str> {
+    if time == Millis::MIN {
+        return log.into();
+    }
+    written(log, Span { from: time, to: Millis::MAX }).flat_map(|line| [line, "\n"]).collect::<String>().into()
+}
+
 /// The lines that were written in a span of time, in the text format.
 fn entries(log: &str, span: Span) -> impl Iterator<Item = Cow<'_, str>> {
     written(log, span).map(as_text)

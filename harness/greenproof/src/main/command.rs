@@ -1,6 +1,6 @@
 //! The subcommands: arguments in, exit code out.
 
-use crate::{check::Check, policy::Policy};
+use crate::{check::Check, kept::Kept, policy::Policy};
 use clap::{Args, Parser, Subcommand};
 use greenproof::{
     Options, Scenario, Stage,
@@ -44,9 +44,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Box<Policy>,
     },
+    #[command(flatten)]
+    Kept(Kept),
     /// Remove what dead runs left.
     Sweep {
-        /// Stop the shared LocalStack too.
+        /// Also what was kept, and stop the shared LocalStack.
         #[arg(long)]
         all: bool,
     },
@@ -227,7 +229,8 @@ async fn run_all(arguments: Run) -> Result<u8, Failure> {
     let stage = Stage::set(options, &*reader).await?;
     let mut outcomes = Vec::new();
     for scenario in scenarios {
-        match runner::run(&stage, scenario.clone(), &arguments.evidence, &*reader).await {
+        let run = Box::pin(runner::run(&stage, scenario.clone(), &arguments.evidence, &*reader));
+        match run.await {
             Ok(outcome) => outcomes.push(outcome),
             Err(error) => {
                 write_junit(arguments.junit.as_ref(), &{

@@ -54,6 +54,13 @@ impl Issuer {
         Ok(Self { certificate, signer: Signer::new(params, key) })
     }
 
+    /// The authority that these texts are of.
+    pub(super) fn of(certificate: &str, key: &str) -> Result<Self, rcgen::Error> {
+        let key = KeyPair::from_pem(key)?;
+        let signer = Signer::new(params(cloud::world::AUTHORITY_NAME), key);
+        Ok(Self { certificate: certificate.to_owned(), signer })
+    }
+
     pub(super) fn certificate(&self) -> String {
         self.certificate.clone()
     }

@@ -116,7 +116,7 @@ async fn one(
 ) -> Result<(Came, Evidence), Failure> {
     let mut scenario = change::in_account(side.scenario.clone(), account);
     scenario.name = format!("{}.{when}", scenario.name);
-    let outcome = run::run(stage, scenario, evidence, reader).await?;
+    let outcome = Box::pin(run::run(stage, scenario, evidence, reader)).await?;
     settled(outcome)
 }
 

@@ -4,16 +4,18 @@
 //! lists and maps that it states replace the base's.
 
 mod account;
+mod own;
 mod step;
 mod table;
 
 use super::{
-    Device, Error, Expect, GitHub, Repository, Scenario, Timing, Token,
+    Device, Error, Expect, GitHub, Index, Scenario, Timing, Token,
     step::{Action, Deploy, Expect as Seen, Step},
 };
 use crate::{
     component::{self, Component},
     core::Core,
+    docker::Own,
 };
 use cloud::fault;
 use serde::de::DeserializeOwned;
@@ -118,6 +120,7 @@ impl Layer<'_> {
         self.apply_device(file.device, &mut scenario.device)?;
         self.apply_aws(file.aws, &mut scenario.aws)?;
         self.apply_github(file.github, &mut scenario.github)?;
+        self.apply_index(&file.index, &mut scenario.index)?;
         if let Some(tables) = file.component {
             scenario.components = tables.iter().map(|table| self.component(table)).collect::<Result<_, _>>()?;
         }
@@ -151,6 +154,7 @@ impl Layer<'_> {
             let known = core.get_ref().parse().map_err(unknown);
             device.core = known.map_err(|message| self.error(Some(core.span()), message, hint))?;
         }
+        self.apply_own(table.apt, table.image, &mut device.own)?;
         device.thing = table.thing.or(device.thing.take());
         set(&mut device.pep668, table.pep668);
         set(&mut device.trust_ca, table.trust_ca);
@@ -172,9 +176,7 @@ impl Layer<'_> {
         if let Some(repositories) = table.repositories {
             github.repositories = repositories
                 .into_iter()
-                .map(|(name, table::Repository { source, private })| {
-                    Ok((name, Repository { source: self.existing(&source)?, private }))
-                })
+                .map(|(name, table)| Ok((name.get_ref().clone(), self.repository(&name, &table)?)))
                 .collect::<Result<_, Error>>()?;
         }
         if let Some(tokens) = table.tokens {
@@ -282,6 +284,7 @@ impl Scenario {
             fidelity: Vec::new(),
             device: Device {
                 core: Core::default(),
+                own: Own::default(),
                 thing: None,
                 pep668: false,
                 trust_ca: true,
@@ -292,6 +295,7 @@ impl Scenario {
             },
             aws: account::bare(),
             github: GitHub::default(),
+            index: Index::default(),
             components: Vec::new(),
             steps: Vec::new(),
             expect: Expect::default(),

@@ -58,7 +58,7 @@ pub async fn minimise(
 ) -> Result<Least, Failure> {
     let stage = Stage::set(options.clone(), reader).await?;
     let began = Instant::now();
-    let outcome = run::run(&stage, scenario.clone(), evidence, reader).await?;
+    let outcome = Box::pin(run::run(&stage, scenario.clone(), evidence, reader)).await?;
     let took = began.elapsed();
     let (came, record) = settled(outcome)?;
     if !came.passed {

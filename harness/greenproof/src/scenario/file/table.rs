@@ -24,6 +24,8 @@ pub(super) struct File {
     pub(super) aws: Aws,
     #[serde(default)]
     pub(super) github: GitHub,
+    #[serde(default)]
+    pub(super) index: Index,
     pub(super) component: Option<Vec<Component>>,
     pub(super) deployment: Option<BTreeMap<Spanned<String>, Spanned<Value>>>,
     pub(super) step: Option<Vec<Spanned<Step>>>,
@@ -36,6 +38,8 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 pub(super) struct Device {
     pub(super) core: Option<Spanned<String>>,
+    pub(super) apt: Option<Vec<Spanned<String>>>,
+    pub(super) image: Option<Spanned<String>>,
     pub(super) thing: Option<String>,
     pub(super) pep668: Option<bool>,
     pub(super) trust_ca: Option<bool>,
@@ -144,14 +148,24 @@ pub(super) struct Bucket {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GitHub {
-    pub(super) repositories: Option<BTreeMap<String, Repository>>,
+    pub(super) repositories: Option<BTreeMap<Spanned<String>, Repository>>,
     pub(super) tokens: Option<BTreeMap<String, Token>>,
 }
 
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Index {
+    pub(super) requirements: Option<Spanned<PathBuf>>,
+    pub(super) wheels: Option<Spanned<PathBuf>>,
+}
+
+/// It comes from one of three places.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Repository {
-    pub(super) source: Spanned<PathBuf>,
+    pub(super) source: Option<Spanned<PathBuf>>,
+    pub(super) path: Option<Spanned<PathBuf>>,
+    pub(super) bundle: Option<Spanned<PathBuf>>,
     #[serde(default = "yes")]
     pub(super) private: bool,
 }

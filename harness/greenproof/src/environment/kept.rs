@@ -1,0 +1,125 @@
+//! An environment that stays when its process ends, and a process that goes on with one.
+
+use super::{DeviceLogs, Environment, Restarts, follow, supervisor};
+use crate::{
+    docker::{Container, Engine, Kept, LocalStack, Network, Upload},
+    evidence::log,
+    journal::Journal,
+    plan::{Plan, Record},
+    stage::Error,
+};
+use cloud::world::{self, World};
+use std::{net::Ipv4Addr, path::PathBuf, sync::Mutex};
+use tokio::sync::watch;
+
+/// Where the record of a kept environment stands in its `aws` container.
+pub(crate) const RECORD: &str = "/etc/greenproof/record.json";
+
+/// The containers of an environment that stands, and what they were told.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// What is known of it on the host.
+    pub kept: Kept,
+    /// What its cloud was told.
+    pub world: World,
+    /// What else it was raised with.
+    pub record: Record,
+    /// Its device.
+    pub device: Container,
+    /// The port at 127.0.0.1 that its account's owner works through; absent once it does not run.
+    pub port: Option<u16>,
+    pub(crate) aws: Container,
+    pub(crate) github: Container,
+}
+
+impl Standing {
+    /// Reads a kept environment's containers.
+    ///
+    /// # Errors
+    /// When one is gone, or was made by another version of greenproof.
+    pub async fn of(engine: &Engine, kept: &Kept) -> Result<Self, Error> {
+        let hint = format!("remove what is left with `greenproof down --name {}`, and raise it anew", kept.name);
+        let gone = |what: &str| Error::surrounding(&format!("looking at `{}`", kept.name), what, hint.clone());
+        let mut containers = engine.containers_of(&kept.id).await?;
+        let mut part = |role: &str| containers.remove(role).ok_or_else(|| gone(&format!("its `{role}` is gone")));
+        let (aws, github, device) = (part("aws")?, part("github")?, part("device")?);
+        let (world, record) = tokio::join!(file(engine, &aws, world::PATH), file(engine, &aws, RECORD));
+        let other = |error: &dyn std::fmt::Display| gone(&format!("another version of greenproof raised it: {error}"));
+        Ok(Self {
+            world: serde_json::from_slice(&world?).map_err(|error| other(&error))?,
+            record: serde_json::from_slice(&record?).map_err(|error| other(&error))?,
+            port: engine.published(&aws, world::ENDPOINT_PORT).await?,
+            kept: kept.clone(),
+            aws,
+            github,
+            device,
+        })
+    }
+}
+
+async fn file(engine: &Engine, container: &Container, path: &str) -> Result<Vec<u8>, Error> {
+    let mut files = engine.read_tar(&container.id, path).await?;
+    Ok(files.pop_first().map(|(_, file)| file.bytes).unwrap_or_default())
+}
+
+impl Environment {
+    /// Lets go of the environment without removing it. The engine keeps its device running from now on, as its loader
+    /// would. Should this fail or be interrupted, the environment goes as any other.
+    ///
+    /// # Errors
+    /// When the engine refuses, or the note can't be written.
+    ///
+    /// # Panics
+    /// Never: a record always serialises.
+    pub async fn keep(mut self, name: &str, scenario: Option<PathBuf>) -> Result<(), Error> {
+        let record = serde_json::to_vec(&self.plan.record(scenario)).expect("a record always serialises");
+        self.engine.put(&self.aws, &[Upload::file(RECORD, record, 0o600)]).await?;
+        self.engine.keep_running(&self.device).await?;
+        let note = Kept::new(&self.plan.environment, name, &self.localstack, self.plan.claims());
+        let lease = self.lease.take().expect("who raised an environment has its lease");
+        lease.keep(&note)?;
+        self.let_device_go();
+        for reader in &self.readers {
+            reader.abort();
+        }
+        Ok(())
+    }
+
+    /// Goes on with an environment that stands. What it had seen before is known, but is nothing of this run's.
+    ///
+    /// # Errors
+    /// When its clouds no longer run.
+    pub async fn attach(engine: &Engine, standing: &Standing, plan: Plan) -> Result<Self, Error> {
+        let (journal, ended) = (Journal::default(), watch::Sender::new(None));
+        let clouds = [&standing.aws, &standing.github];
+        let readers = clouds.map(|cloud| follow(engine, cloud.clone(), &journal, &ended)).into();
+        let aws = standing.world.aws;
+        let now = log::now();
+        let environment = Self {
+            logs: DeviceLogs::of(&plan.scenario),
+            began: now,
+            restarts: Restarts::default(),
+            network: Network {
+                name: format!("greenproof-{}", standing.kept.id),
+                subnet: Ipv4Addr::from_bits(aws.to_bits() & !0xF),
+            },
+            localstack: LocalStack::of_kept(standing.world.localstack.clone(), &standing.kept),
+            plan,
+            journal,
+            device: standing.device.clone(),
+            engine: engine.clone(),
+            timings: Vec::new(),
+            aws: standing.aws.clone(),
+            readers,
+            supervisor: Mutex::default(),
+            ended,
+            lease: None,
+            since: now,
+        };
+        environment.ready().await?;
+        environment.supervise(|engine, device, logs, restarts| async move {
+            supervisor::watch(&engine, &device, &logs, &restarts).await;
+        });
+        Ok(environment)
+    }
+}

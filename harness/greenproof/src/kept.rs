@@ -1,0 +1,122 @@
+//! Environments that stay: raised once, worked with from outside, removed on request.
+//!
+//! No process of ours outlives its command: the engine keeps the containers running, a note in the cache folder spares
+//! them from sweeps, and what is secret stands in the containers alone ([`Standing`]).
+
+pub mod client;
+pub mod exports;
+pub mod status;
+
+use crate::{
+    docker::{self, Engine, Kept},
+    environment::{Environment, Standing},
+    evidence::{Evidence, folder},
+    plan::{Outside, Plan},
+    report::{Outcome, Reader, Told},
+    run,
+    scenario::Scenario,
+    stage::{Error, Stage},
+    verdict::judge,
+};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+/// What is to stay.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The scenario whose world it is.
+    pub scenario: Scenario,
+    /// The scenario's file; absent for the built-in one.
+    pub file: Option<PathBuf>,
+    /// What to call it.
+    pub name: String,
+    /// The port at 127.0.0.1; absent for any that is free.
+    pub port: Option<u16>,
+    /// Whether the scenario's steps are carried out at once.
+    pub deploy: bool,
+}
+
+/// Raises an environment that stays. With `deploy` the scenario's steps are carried out and judged; it stays whatever
+/// came out.
+///
+/// # Errors
+/// When the name is taken, or the world can't be raised; nothing is left behind then.
+pub async fn up(stage: &Stage, wish: Wish, evidence: &Path, reader: &dyn Reader) -> Result<Option<Outcome>, Error> {
+    let Wish { scenario, file, name, port, deploy } = wish;
+    let began = Instant::now();
+    let Some(_name) = stage.engine.reserve(&name)? else {
+        let hint = format!("remove it with `greenproof down --name {name}`, or take another `--name`");
+        return Err(Error::surrounding("raising the environment", format!("`{name}` stands already"), hint));
+    };
+    let plan = Plan::of(scenario.clone()).map_err(|error| Error::surrounding("planning", error, ""))?;
+    let plan = plan.to_keep(port.map_or(Outside::AnyPort, Outside::Port), deploy);
+    Box::pin(stage.extra(&plan.scenario, reader)).await?;
+    let environment = Environment::raise(stage, plan).await?;
+    reader.told(&Told::Stage { stage: "environment", detail: "aws, github and device are up", took: began.elapsed() });
+    let outcome = if deploy {
+        let seen = run::followed(&environment, stage.patience(), reader).await;
+        Some(judged(scenario, seen, evidence, began, reader))
+    } else {
+        None
+    };
+    environment.keep(&name, file).await?;
+    Ok(outcome)
+}
+
+/// Judges what was seen, writes it down and tells the verdict.
+pub(crate) fn judged(
+    scenario: Scenario,
+    seen: Evidence,
+    evidence: &Path,
+    began: Instant,
+    reader: &dyn Reader,
+) -> Outcome {
+    let verdict = judge(&scenario, &seen);
+    let folder = evidence.join(&scenario.name);
+    let folder = run::written(folder::write(&seen, &folder), folder, reader);
+    let outcome = Outcome { scenario, verdict, evidence: Some(seen), folder, took: began.elapsed() };
+    reader.told(&Told::Judged(&outcome));
+    outcome
+}
+
+/// The kept environment of this name; without a name the only one.
+///
+/// # Errors
+/// When there is none, or a name is needed to tell which.
+pub fn find(engine: &Engine, name: Option<&str>) -> Result<Kept, Error> {
+    let mut kept = engine.kept();
+    let names = kept.iter().map(|kept| format!("`{}`", kept.name)).collect::<Vec<_>>().join(", ");
+    let stand = if names.is_empty() {
+        "none stands; `greenproof up` raises one".to_owned()
+    } else {
+        format!("those that stand: {names}")
+    };
+    let missing = |what: String| Err(Error::surrounding("looking for the environment", what, stand.clone()));
+    match name {
+        Some(name) => match kept.into_iter().find(|kept| kept.name == name) {
+            Some(kept) => Ok(kept),
+            None => missing(format!("none is called `{name}`")),
+        },
+        None if kept.len() == 1 => Ok(kept.remove(0)),
+        None if kept.is_empty() => missing("there is none".to_owned()),
+        None => missing("there are several, so `--name` has to say which".to_owned()),
+    }
+}
+
+/// The kept environment of this name, with what its containers were told.
+///
+/// # Errors
+/// As [`find`] and [`Standing::of`].
+pub async fn standing(engine: &Engine, name: Option<&str>) -> Result<Standing, Error> {
+    Standing::of(engine, &find(engine, name)?).await
+}
+
+/// Removes a kept environment.
+///
+/// # Errors
+/// When the engine refuses.
+pub async fn down(engine: &Engine, kept: &Kept) -> Result<(), Error> {
+    Ok(docker::remove_environment(engine, &kept.id).await?)
+}

@@ -1,0 +1,167 @@
+//! The subcommands for environments that stay.
+
+use super::command::{Failure, colour, interruptible, scenarios};
+use clap::{Args, Subcommand};
+use greenproof::{
+    Options, Stage,
+    docker::Engine,
+    exit,
+    kept::{self, Wish, client::Client, exports::Exports, status::Status},
+    report::{Reader, Terminal, Told},
+};
+use std::{io::Write, path::PathBuf};
+
+#[derive(Subcommand)]
+pub(crate) enum Kept {
+    /// Raise an environment that stays, with a port for AWS's own tools.
+    Up(Up),
+    /// Say how the kept environments are: device, deployments, components.
+    Status {
+        #[command(flatten)]
+        named: Named,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what a shell has to set: `eval "$(greenproof env)"`.
+    Env {
+        #[command(flatten)]
+        named: Named,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a kept environment.
+    Down {
+        #[command(flatten)]
+        named: Named,
+        /// Remove all of them.
+        #[arg(long, conflicts_with = "name")]
+        all: bool,
+    },
+}
+
+/// Which kept environment.
+#[derive(Args)]
+pub(crate) struct Named {
+    /// Which environment; may be left out when there is only one.
+    #[arg(long, value_parser = name)]
+    name: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Up {
+    /// The scenario whose world is raised; without one, that of the built-in reference scenario.
+    scenario: Option<PathBuf>,
+    /// What to call it; without it, as the scenario.
+    #[arg(long, value_parser = name)]
+    name: Option<String>,
+    /// The port at 127.0.0.1; without it, any that is free.
+    #[arg(long)]
+    port: Option<u16>,
+    /// Carry out the scenario's steps at once, and judge them.
+    #[arg(long)]
+    deploy: bool,
+    /// Install host tools that are missing (debootstrap) instead of naming them.
+    #[arg(long)]
+    install_missing: bool,
+    /// Where the evidence folder goes.
+    #[arg(long, value_name = "FOLDER", default_value = "greenproof-evidence")]
+    evidence: PathBuf,
+}
+
+/// A name is one of a file, too.
+fn name(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let fits = (1..=40).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('.');
+    if fits { Ok(text.to_owned()) } else { Err("use 1 to 40 letters, digits, `-`, `_` and `.`".to_owned()) }
+}
+
+pub(crate) async fn kept(command: Kept) -> Result<u8, Failure> {
+    match command {
+        Kept::Up(up) => interruptible(Box::pin(raise(up))).await,
+        Kept::Status { named, json } => status(&named, json).await,
+        Kept::Env { named, json } => env(&named, json).await,
+        Kept::Down { named, all } => down(&named, all).await,
+    }
+}
+
+pub(super) async fn engine() -> Result<Engine, Failure> {
+    Ok(Engine::connect(Options::from_environment()?.cache).await?)
+}
+
+async fn raise(up: Up) -> Result<u8, Failure> {
+    let mut options = Options::from_environment()?;
+    options.install_missing = up.install_missing;
+    let reader = Terminal::new(colour());
+    let files: Vec<PathBuf> = up.scenario.iter().cloned().collect();
+    let (mut scenarios, _folder) = scenarios(&files)?;
+    let scenario = scenarios.remove(0);
+    let name = match up.name {
+        Some(given) => given,
+        None => name(&scenario.name).map_err(|rule| {
+            Failure::new(exit::USAGE, format!("`{}` can't be the environment's name", scenario.name), rule)
+        })?,
+    };
+    let file = up.scenario.map(|file| file.canonicalize().unwrap_or(file));
+    let stage = Stage::set(options, &reader).await?;
+    let wish = Wish { scenario, file, name: name.clone(), port: up.port, deploy: up.deploy };
+    let outcome = Box::pin(kept::up(&stage, wish, &up.evidence, &reader)).await?;
+    reader.told(&Told::Note(&format!("`{name}` stays: eval \"$(greenproof env --name {name})\"")));
+    Ok(outcome.map_or(exit::PASSED, |outcome| exit::code(&[outcome])))
+}
+
+async fn status(named: &Named, json: bool) -> Result<u8, Failure> {
+    let engine = engine().await?;
+    let found = match &named.name {
+        Some(name) => vec![kept::find(&engine, Some(name))?],
+        None => engine.kept(),
+    };
+    let mut all = Vec::new();
+    for kept in &found {
+        let standing = greenproof::environment::Standing::of(&engine, kept).await?;
+        all.push(Status::of(&engine, &standing).await?);
+    }
+    if json {
+        print(&serde_json::to_string_pretty(&all).map_err(|error| Failure::new(exit::FAULT, error.to_string(), ""))?)?;
+        return Ok(exit::PASSED);
+    }
+    if all.is_empty() {
+        print("no environment stands")?;
+    }
+    all.iter().try_for_each(|status| print(status.to_string().trim_end()))?;
+    Ok(exit::PASSED)
+}
+
+async fn env(named: &Named, json: bool) -> Result<u8, Failure> {
+    let standing = kept::standing(&engine().await?, named.name.as_deref()).await?;
+    let present =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let exports = Exports::of(&standing, &present.collect(), Client::look().as_ref()).ok_or_else(|| {
+        let message = format!("`{}` does not run", standing.kept.name);
+        Failure::new(exit::ENVIRONMENT, message, "remove it with `greenproof down` and raise it anew")
+    })?;
+    let text = if json {
+        serde_json::to_string_pretty(&exports).map_err(|error| Failure::new(exit::FAULT, error.to_string(), ""))?
+    } else {
+        exports.shell()
+    };
+    print(text.trim_end())?;
+    Ok(exit::PASSED)
+}
+
+async fn down(named: &Named, all: bool) -> Result<u8, Failure> {
+    let engine = engine().await?;
+    let found = if all { engine.kept() } else { vec![kept::find(&engine, named.name.as_deref())?] };
+    let reader = Terminal::new(colour());
+    for kept in &found {
+        kept::down(&engine, kept).await?;
+        reader.told(&Told::Note(&format!("removed `{}`", kept.name)));
+    }
+    Ok(exit::PASSED)
+}
+
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let written = writeln!(std::io::stdout().lock(), "{text}");
+    written.map_err(|error| Failure::new(exit::FAULT, format!("can't print the answer: {error}"), ""))
+}

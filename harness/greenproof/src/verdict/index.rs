@@ -1,0 +1,49 @@
+//! What the package index lacks: each with the line to add.
+
+use super::{Finding, Kind};
+use crate::evidence::{
+    Evidence,
+    log::{self, Span},
+};
+use cloud::event::What;
+use std::collections::BTreeMap;
+
+/// How pip says that no index has what it needs.
+const SAID: &str = "No matching distribution found for ";
+
+/// What pip asks the index for about itself, to tell of a newer version.
+const ITSELF: &str = "pip";
+
+/// The packages that were asked for and are not there. pip names the version that it wanted; who hides what pip says has
+/// asked the index nevertheless.
+pub(super) fn lacking(evidence: &Evidence) -> Vec<Finding> {
+    let mut lacking = BTreeMap::new();
+    for event in &evidence.events {
+        if let What::Index { path, status: 404 } = &event.what
+            && let Some(name) = path.strip_prefix("/simple/").map(|rest| rest.trim_end_matches('/'))
+            && !name.is_empty()
+            && name != ITSELF
+        {
+            lacking.insert(project(name), name.to_owned());
+        }
+    }
+    for text in evidence.component_logs.values().flat_map(|log| log::printed(log, Span::ALWAYS)).map(|line| line.text) {
+        if let Some((_, wanted)) = text.split_once(SAID) {
+            let wanted = wanted.split(" (from").next().unwrap_or_default().trim();
+            lacking.insert(project(wanted), wanted.to_owned());
+        }
+    }
+    let finding = |wanted: String| Finding {
+        kind: Kind::Index,
+        expected: format!("the package index has `{wanted}`"),
+        seen: format!("it has not; add the line `{wanted}` to the file that `[index] requirements` names"),
+    };
+    lacking.into_values().map(finding).collect()
+}
+
+/// The normalised name (PEP 503) that a requirement begins with.
+fn project(requirement: &str) -> String {
+    let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let name = requirement.split(|c| !of_name(c)).next().unwrap_or_default();
+    name.to_ascii_lowercase().replace(['_', '.'], "-")
+}

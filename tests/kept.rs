@@ -1,0 +1,262 @@
+//! Environments that stay: what stands between commands, who reaches it, and what is left of it.
+
+use anyhow::{Context, Result};
+use assert_cmd::Command as Checked;
+use fidelity::fidelity;
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::Ipv4Addr,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+use tests::{block_on, fixture, program, stage};
+
+fn greenproof(words: &[&str]) -> Result<Output> {
+    Ok(Checked::new(program()).args(words).output()?)
+}
+
+/// Standard output of a command that must succeed.
+fn answered(words: &[&str]) -> Result<String> {
+    told(&greenproof(words)?, words)
+}
+
+fn told(output: &Output, words: &[&str]) -> Result<String> {
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    anyhow::ensure!(output.status.success(), "{words:?}: {error}");
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn docker(words: &[&str]) -> Result<String> {
+    told(&Command::new("docker").args(words).output()?, words)
+}
+
+/// What environments have in Docker now, a name a line. These tests run alone, so it is theirs.
+fn standing() -> Result<String> {
+    let filter = ["--filter", "label=greenproof.environment", "--format"];
+    let containers = docker(&[&["ps", "--all"], &filter[..], &["{{.Names}}"]].concat())?;
+    Ok(containers + &docker(&[&["network", "ls"], &filter[..], &["{{.Name}}"]].concat())?)
+}
+
+/// An `aws` that says that it is of this version, first in the search path.
+fn pretending(folder: &Path, version: &str) -> Result<String> {
+    let file = folder.join("aws");
+    std::fs::write(&file, format!("#!/bin/sh\necho 'aws-cli/{version} Python/3.11.2 Linux/6.1'\n"))?;
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))?;
+    Ok(format!("{}:/usr/local/bin:/usr/bin:/bin", folder.display()))
+}
+
+/// What `greenproof env` prints for a person with such an `aws`, and such variables besides.
+fn exports(name: &str, path: &str, present: &[(&str, &str)]) -> Result<String> {
+    let words = ["env", "--name", name];
+    let mut command = Checked::new(program());
+    told(&command.args(words).env("PATH", path).envs(present.iter().copied()).output()?, &words)
+}
+
+/// Runs shell commands with Debian's AWS CLI on the host's network, after `exports` were evaluated.
+fn with_aws(exports: &str, script: &str) -> Result<String> {
+    let image = block_on(async { stage(1.0).await.images.device.clone() });
+    let script = format!("eval \"$(cat)\"; {script}");
+    let words = ["run", "--rm", "--interactive", "--network", "host", "--entrypoint", "bash", &image, "-c", &script];
+    let mut run = Command::new("docker").args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    run.stdin.take().context("standard input is piped")?.write_all(exports.as_bytes())?;
+    told(&run.wait_with_output()?, &words)
+}
+
+/// Whether a TCP connection can be made from a container.
+fn reaches(container: &str, address: &str) -> Result<bool> {
+    let (host, port) = address.split_once(':').context("an address has a port")?;
+    let script = format!("timeout 3 bash -c '</dev/tcp/{host}/{port}'");
+    Ok(Command::new("docker").args(["exec", container, "bash", "-c", &script]).output()?.status.success())
+}
+
+/// Two environments stand side by side, each with its port, its account and its secrets, until each is removed.
+#[test]
+fn alone_two_environments_stay_and_know_nothing_of_each_other() -> Result<()> {
+    fidelity!("kept-1", "kept-2", "kept-3", "kept-4", "kept-5", "kept-6");
+    let scenario = fixture("scenarios/inline.toml");
+    let scenario = scenario.to_str().context("the fixture's path is UTF-8")?;
+    let folder = tempfile::tempdir()?;
+    let old = pretending(folder.path(), "2.9.19")?;
+    for name in ["one", "other"] {
+        answered(&["up", scenario, "--name", name])?;
+    }
+    let again = greenproof(&["up", scenario, "--name", "one"])?;
+    let error = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(again.status.code() == Some(3) && error.contains("`one` stands already"), "{error}");
+
+    // A sweep spares them, and says so by having nothing to do.
+    let swept = greenproof(&["sweep"])?;
+    assert!(String::from_utf8_lossy(&swept.stderr).contains("nothing to remove"));
+    assert_eq!(standing()?.lines().count(), 2 * (3 + 2), "three containers and two networks each");
+
+    // AWS's own client works with one, and the other has nothing of it.
+    let (one, other) = (exports("one", &old, &[])?, exports("other", &old, &[])?);
+    let work = "aws secretsmanager create-secret --name mine --secret-string value > /dev/null; \
+                aws sts get-caller-identity --query Arn --output text";
+    let account = with_aws(&one, work)?;
+    assert!(account.contains(":user/operator"), "{account}");
+    let list = "aws secretsmanager list-secrets --query 'SecretList[].Name' --output text";
+    assert_eq!(with_aws(&one, list)?.split_whitespace().collect::<Vec<_>>(), ["GithubPersonalAccessToekn", "mine"]);
+    assert_eq!(with_aws(&other, list)?.trim(), "GithubPersonalAccessToekn");
+    let stranger = one.replace(&port(&one)?, &port(&other)?);
+    assert!(with_aws(&stranger, "aws sts get-caller-identity").is_err(), "one's key is nothing to the other");
+
+    let id = id_of("one")?;
+    the_port_is_the_hosts_alone(&id, &port(&one)?)?;
+    nothing_secret_is_told(&id, &one)?;
+    the_engine_keeps_the_core_running(&id)?;
+
+    let gone = greenproof(&["down", "--name", "nobody"])?;
+    let error = String::from_utf8_lossy(&gone.stderr).into_owned();
+    assert!(gone.status.code() == Some(3) && error.contains("none is called `nobody`"), "{error}");
+    assert!(error.contains("hint: those that stand: `one`, `other`"), "{error}");
+    answered(&["down", "--name", "one"])?;
+    assert_eq!(standing()?.lines().count(), 3 + 2, "the other is still there");
+    answered(&["sweep", "--all"])?;
+    assert_eq!(standing()?, "");
+    assert_eq!(answered(&["status"])?.trim(), "no environment stands");
+    Ok(())
+}
+
+fn port(exports: &str) -> Result<String> {
+    let line = exports.lines().find_map(|line| line.strip_prefix("export AWS_ENDPOINT_URL=http://127.0.0.1:"));
+    Ok(line.context("the endpoint is exported")?.to_owned())
+}
+
+fn id_of(name: &str) -> Result<String> {
+    let status: serde_json::Value = serde_json::from_str(&answered(&["status", "--name", name, "--json"])?)?;
+    let thing = status[0]["device"]["thing"].as_str().context("the device has a thing")?;
+    let devices = docker(&["ps", "--filter", "label=greenproof.role=device", "--format", "{{.Names}}"])?;
+    for device in devices.lines() {
+        if docker(&["inspect", device, "--format", "{{.Config.Hostname}}"])?.trim() == thing {
+            return Ok(device.trim_end_matches("-device").to_owned());
+        }
+    }
+    anyhow::bail!("`{name}` has no device")
+}
+
+/// The port is at 127.0.0.1, and neither container gets out by it: what both try to reach stands on the host, where a
+/// container of Docker's own network reaches it.
+fn the_port_is_the_hosts_alone(id: &str, port: &str) -> Result<()> {
+    let (aws, device) = (format!("{id}-aws"), format!("{id}-device"));
+    let published = docker(&["port", &aws])?;
+    assert_eq!(published.trim(), format!("4566/tcp -> 127.0.0.1:{port}"));
+    assert_eq!(docker(&["port", &device])?, "");
+    let listener = std::net::TcpListener::bind("0.0.0.0:0")?;
+    let open = listener.local_addr()?.port();
+    let edge = format!("{id}-edge");
+    let edge = docker(&["network", "inspect", &edge, "--format", "{{(index .IPAM.Config 0).Subnet}}"])?;
+    // The bridge's own address is the first of its subnet.
+    let edge = edge.trim().split_once('/').and_then(|(first, _)| first.parse::<Ipv4Addr>().ok());
+    let edge = Ipv4Addr::from_bits(edge.context("the edge has a subnet")?.to_bits() + 1).to_string();
+    let image = docker(&["inspect", &device, "--format", "{{.Config.Image}}"])?;
+    let control = docker(&["run", "--rm", "--detach", "--entrypoint", "sleep", image.trim(), "60"])?;
+    let route = docker(&["exec", control.trim(), "ip", "route", "show", "default"])?;
+    let bridge = route.split_whitespace().nth(2).context("it has a default route")?.to_owned();
+    let seen = reaches(control.trim(), &format!("{bridge}:{open}"));
+    docker(&["rm", "--force", control.trim()])?;
+    assert!(seen?, "a container that is not shut in reaches the host at {bridge}");
+    for host in [&bridge, &edge] {
+        assert!(!reaches(&aws, &format!("{host}:{open}"))?, "aws reaches {host}");
+    }
+    listener.set_nonblocking(true)?;
+    while listener.accept().is_ok() {}
+    // The device's own kernel answers what goes elsewhere, so only who listens knows that nothing came.
+    for host in [&bridge, &edge] {
+        reaches(&device, &format!("{host}:{open}"))?;
+    }
+    assert!(listener.accept().is_err(), "the device reaches the host");
+    Ok(())
+}
+
+/// The operator's key stands in the `aws` container and in what `env` prints, and nowhere else.
+fn nothing_secret_is_told(id: &str, exports: &str) -> Result<()> {
+    let line = exports.lines().find_map(|line| line.strip_prefix("export AWS_SECRET_ACCESS_KEY="));
+    let secret = line.context("the key is exported")?;
+    let parts = ["aws", "github", "device"].map(|role| format!("{id}-{role}"));
+    for part in &parts {
+        assert!(!docker(&["inspect", part])?.contains(secret), "{part}");
+        assert!(!docker(&["logs", part])?.contains(secret), "{part}");
+        assert!(!docker(&["top", part, "-eo", "pid,args"])?.contains(secret), "{part}");
+    }
+    let found = docker(&["exec", &parts[0], "grep", "-rl", secret, "/etc", "/run", "/srv"])?;
+    assert_eq!(found.trim(), "/etc/greenproof/world.json");
+    let cache = block_on(async { stage(1.0).await.engine.cache().to_owned() });
+    let on_host = Command::new("grep").args(["-r", "-l", secret]).arg(cache).output()?;
+    assert_eq!(String::from_utf8_lossy(&on_host.stdout), "");
+    let status = answered(&["status"])? + &answered(&["status", "--json"])?;
+    assert!(!status.contains(secret));
+    Ok(())
+}
+
+/// A core that is killed is started again by the engine, with nobody of ours there.
+fn the_engine_keeps_the_core_running(id: &str) -> Result<()> {
+    let device = format!("{id}-device");
+    let process = docker(&["inspect", &device, "--format", "{{.State.Pid}}"])?;
+    let mut events = Command::new("docker")
+        .args(["events", "--filter", &format!("container={device}"), "--filter", "event=start", "--format", "again"])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut again = BufReader::new(events.stdout.take().context("standard output is piped")?);
+    anyhow::ensure!(Command::new("kill").args(["-9", process.trim()]).status()?.success(), "the core can be killed");
+    let mut line = String::new();
+    again.read_line(&mut line)?;
+    events.kill()?;
+    events.wait()?;
+    assert_eq!(line.trim(), "again");
+    let status: serde_json::Value = serde_json::from_str(&answered(&["status", "--json"])?)?;
+    let all = status.as_array().context("status is a list")?;
+    assert!(all.iter().any(|status| status["device"]["restarts"] == 1), "{all:#?}");
+    Ok(())
+}
+
+/// A process that is killed while it raises an environment keeps nothing: the next sweep takes what there is of it.
+#[test]
+fn alone_a_crash_while_it_is_raised_leaves_nothing() -> Result<()> {
+    fidelity!("kept-2");
+    let mut up = Command::new(program())
+        .args(["up", "--name", "crashed", "--deploy"])
+        .current_dir(tempfile::tempdir()?.path())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut said = BufReader::new(up.stderr.take().context("standard error is piped")?);
+    let mut line = String::new();
+    while !line.contains("aws, github and device are up") {
+        line.clear();
+        anyhow::ensure!(said.read_line(&mut line)? > 0, "it ended before its world stood");
+    }
+    up.kill()?;
+    up.wait()?;
+    assert_eq!(standing()?.lines().count(), 5);
+    let gone = greenproof(&["env", "--name", "crashed"])?;
+    assert_eq!(gone.status.code(), Some(3));
+    answered(&["sweep"])?;
+    assert_eq!(standing()?, "");
+    Ok(())
+}
+
+/// Whatever would send calls elsewhere is undone; an old `aws` is told its endpoint, a new one need not be.
+#[test]
+fn alone_what_is_exported_fits_the_client_and_the_shell() -> Result<()> {
+    fidelity!("kept-5");
+    let (folder, name) = (tempfile::tempdir()?, "exported");
+    let scenario = fixture("scenarios/inline.toml");
+    answered(&["up", scenario.to_str().context("the fixture's path is UTF-8")?, "--name", name])?;
+    let function = "aws() { command aws --endpoint-url \"$AWS_ENDPOINT_URL\" \"$@\"; }";
+    for (version, ignores) in [("1.19.1", true), ("2.12.7", true), ("2.13.0", false), ("1.44.44", false), ("?", true)] {
+        let printed = exports(name, &pretending(folder.path(), version)?, &[])?;
+        assert_eq!(printed.contains(function), ignores, "{version}: {printed}");
+        assert!(printed.contains("unset ") && printed.contains(" AWS_SESSION_TOKEN "), "{printed}");
+    }
+    let present = [("http_proxy", "http://127.0.0.1:9"), ("AWS_ENDPOINT_URL_S3", "http://elsewhere")];
+    let printed = exports(name, &pretending(folder.path(), "2.13.0")?, &present)?;
+    assert!(printed.contains("export no_proxy=127.0.0.1") && printed.contains(" AWS_ENDPOINT_URL_S3"), "{printed}");
+    let none = exports(name, &folder.path().join("none").display().to_string(), &[])?;
+    assert!(!none.contains("aws()"), "{none}");
+    let json: serde_json::Value = serde_json::from_str(&answered(&["env", "--name", name, "--json"])?)?;
+    assert_eq!(json["variables"]["AWS_REGION"], "ap-northeast-1");
+    answered(&["down", "--name", name])?;
+    assert_eq!(standing()?, "");
+    Ok(())
+}
