@@ -25,7 +25,7 @@ pub(super) fn operation(name: &str) -> Option<fn(&Registry, &Call) -> Answer> {
         "AttachPolicy" => |registry, call| attach(registry, call, input::text(call, "target")?),
         "AttachPrincipalPolicy" => |registry, call| attach(registry, call, principal(call)?),
         "DetachPolicy" => |registry, call| detach(registry, call, input::text(call, "target")?),
-        "DetachPrincipalPolicy" => |registry, call| detach(registry, call, principal(call)?),
+        "DetachPrincipalPolicy" => detach_principal,
         "ListAttachedPolicies" => |registry, call| list(registry, call, call.label("target")),
         "ListPrincipalPolicies" => |registry, call| list(registry, call, principal(call)?),
         "ListTargetsForPolicy" => {
@@ -86,17 +86,28 @@ fn attach(registry: &Registry, call: &Call, target: &str) -> Answer {
     Ok(Value::Null)
 }
 
+/// What is not there is as good as detached; the older operation wants it to be there.
 fn detach(registry: &Registry, call: &Call, target: &str) -> Answer {
     let name = input::label(call, "policyName", POLICY)?;
     let mut state = registry.write();
-    if !state.policies.contains_key(name) {
+    match Target::of(registry, &state, target) {
+        Err(fault) if fault.status == 404 => Ok(Value::Null),
+        Err(fault) => Err(fault),
+        Ok(found) => {
+            found.policies(&mut state).into_iter().for_each(|attached| attached.retain(|known| known != name));
+            Ok(Value::Null)
+        }
+    }
+}
+
+fn detach_principal(registry: &Registry, call: &Call) -> Answer {
+    let target = principal(call)?;
+    let name = input::label(call, "policyName", POLICY)?;
+    if !registry.read().policies.contains_key(name) {
         return Err(policies::absent());
     }
-    let found = Target::of(registry, &state, target)?;
-    if let Some(attached) = found.policies(&mut state) {
-        attached.retain(|known| known != name);
-    }
-    Ok(Value::Null)
+    principals::certificate(registry, &registry.read(), target)?;
+    detach(registry, call, target)
 }
 
 fn list(registry: &Registry, call: &Call, target: &str) -> Answer {
