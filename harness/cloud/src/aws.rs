@@ -16,6 +16,7 @@ mod iot;
 mod limits;
 mod presign;
 mod provider;
+mod proxy;
 mod rest;
 mod roles;
 mod seed;
@@ -27,8 +28,9 @@ mod upstream;
 use crate::{
     control::SOCKET,
     event::{What, emit},
-    world::{self, ENDPOINT_PORT, World},
+    world::{self, ENDPOINT_PORT, PROXY_PORT, World},
 };
+use dns::Zone;
 use faults::Faults;
 use gate::{Gate, Services};
 use greengrass::Greengrass;
@@ -36,6 +38,7 @@ use inventory::Inventory;
 use iot::{Iot, Registry};
 use limits::Limits;
 use provider::Provider;
+use proxy::Tunnels;
 use sessions::Sessions;
 use sha2::{Digest, Sha256};
 use std::{io, net::SocketAddr, path::Path, sync::Arc};
@@ -45,6 +48,9 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 use upstream::LocalStack;
+
+/// The ports on which devices find AWS: APIs and credentials, the data plane, MQTT.
+const DEVICE_PORTS: [u16; 3] = [443, 8443, 8883];
 
 /// Why the role can't go on.
 #[derive(Debug, thiserror::Error)]
@@ -86,10 +92,12 @@ pub async fn run() -> Result<(), Error> {
     let front = front(&world, &localstack, &account, Limits::default()).map_err(Error::Setup)?;
     dns::serve(&world, bind_udp(53).await?, bind(53).await?);
     stray::serve().await?;
-    for port in [443, 8443, 8883] {
+    for port in DEVICE_PORTS {
         tls::serve(&front, bind(port).await?, port);
     }
     endpoint::serve(&front, bind(ENDPOINT_PORT).await?);
+    let tunnels = Tunnels::new(Zone::of(&world), &DEVICE_PORTS, front.limits.patience);
+    tunnels.serve(bind(PROXY_PORT).await?);
     seed::sow(&world, &localstack).await.map_err(Error::Setup)?;
     control::serve(Arc::clone(&front.iot), Arc::clone(&account), Path::new(SOCKET))?;
     emit(What::Ready);

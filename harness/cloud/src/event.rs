@@ -22,6 +22,15 @@ pub struct Event {
     pub what: What,
 }
 
+impl What {
+    /// What an undelivered message is for a person; nothing for anything else.
+    #[must_use]
+    pub fn oversize(&self) -> Option<String> {
+        let Self::Oversize { client, topic, bytes, limit } = self else { return None };
+        Some(format!("`{client}` was not sent `{topic}`: {bytes} bytes, and it takes at most {limit}"))
+    }
+}
+
 /// The kinds of observation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -46,6 +55,17 @@ pub enum What {
     Fault {
         /// Its name, such as `s3.503`.
         name: String,
+    },
+    /// A message that was not delivered, since its packet is larger than the client takes.
+    Oversize {
+        /// The client id.
+        client: String,
+        /// The message's topic.
+        topic: String,
+        /// Bytes of the packet.
+        bytes: usize,
+        /// The client's Maximum Packet Size.
+        limit: usize,
     },
     /// A connection to an address that no name of this world resolves to.
     RawAddress {

@@ -31,6 +31,8 @@ pub const INDEX_HOST: &str = "packages.greenproof.internal";
 
 /// Where the `aws` role serves AWS's APIs over plain HTTP to whoever has an access key: an `AWS_ENDPOINT_URL`.
 pub const ENDPOINT_PORT: u16 = 4566;
+/// The port in the `aws` container of the proxy that a nucleus may use, by any name of AWS.
+pub const PROXY_PORT: u16 = 3128;
 
 /// A text that must not show in `Debug` output.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -92,8 +92,25 @@ impl Journal {
             What::DataPlane { operation, subject, status, .. } if *status >= 400 => {
                 Some(format!("{operation} for {subject} was answered {status}"))
             }
+            What::Oversize { .. } => event.what.oversize(),
             What::Mqtt { action, resource, allowed: false, .. } => Some(format!("{action} on {resource} was denied")),
             _ => None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_was_too_large_for_the_device_is_trouble() {
+        fidelity::fidelity!("wire-2");
+        let journal = Journal::default();
+        let topic = "$aws/things/Core/jobs/notify-next-namespace-aws-gg-deployment";
+        let what = What::Oversize { client: "Core".into(), topic: topic.into(), bytes: 5300, limit: 5000 };
+        journal.push(Event { time: "2026-01-01T00:00:00.000Z".into(), what });
+        let told = format!("`Core` was not sent `{topic}`: 5300 bytes, and it takes at most 5000");
+        assert_eq!(journal.last_trouble(), Some(told));
     }
 }

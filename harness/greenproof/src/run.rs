@@ -98,6 +98,7 @@ fn narrated(what: &What) -> Option<String> {
         },
         What::Git { repository: Some(repository), status, .. } => Some(format!("git {repository}: {status}")),
         What::Dns { name, record, answer: None } if record == "A" => Some(format!("unknown name {name}")),
+        What::Oversize { .. } => what.oversize(),
         What::RawAddress { destination } => Some(format!("raw address {destination}")),
         _ => None,
     }

@@ -21,8 +21,9 @@ use tokio::{
     time::timeout,
 };
 
-#[derive(Clone, Copy)]
-struct Zone {
+/// The names that there are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Zone {
     aws: Ipv4Addr,
     github: Ipv4Addr,
 }
@@ -32,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Serves DNS over UDP and TCP.
 pub(super) fn serve(world: &World, udp: UdpSocket, tcp: TcpListener) {
-    let zone = Zone { aws: world.aws, github: world.github };
+    let zone = Zone::of(world);
     tokio::spawn(async move {
         let mut buffer = [0; 4096];
         loop {
@@ -53,6 +54,16 @@ pub(super) fn serve(world: &World, udp: UdpSocket, tcp: TcpListener) {
 }
 
 impl Zone {
+    pub(super) const fn of(world: &World) -> Self {
+        Self { aws: world.aws, github: world.github }
+    }
+
+    /// A zone of this machine alone.
+    #[cfg(test)]
+    pub(super) const fn local() -> Self {
+        Self { aws: Ipv4Addr::LOCALHOST, github: Ipv4Addr::LOCALHOST }
+    }
+
     async fn over_tcp(self, mut stream: TcpStream) {
         while let Ok(Some(())) = timeout(PATIENCE, self.one_over_tcp(&mut stream)).await {}
     }
@@ -93,7 +104,8 @@ impl Zone {
         answer.to_vec().ok()
     }
 
-    fn resolve(self, name: &str) -> Option<Ipv4Addr> {
+    /// The address of a name, lower case and without the final dot.
+    pub(super) fn resolve(self, name: &str) -> Option<Ipv4Addr> {
         match name {
             "localhost" => Some(Ipv4Addr::LOCALHOST),
             "github.com" | "api.github.com" | INDEX_HOST => Some(self.github),

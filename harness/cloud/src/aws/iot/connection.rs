@@ -331,8 +331,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
                     self.send(packet);
                 }
                 other => {
-                    let size = other.map(|packet| packet.size());
-                    tracing::warn!(client, topic, size, max_packet, "dropped a message that the client can't take");
+                    let bytes = other.map_or(delivery.message.payload.len(), |packet| packet.size());
+                    let (client, topic) = (client.clone(), topic.clone());
+                    emit(What::Oversize { client, topic, bytes, limit: max_packet });
                     if let Some(id) = id {
                         self.mqtt.release_packet_id(id);
                     }

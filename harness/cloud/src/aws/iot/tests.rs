@@ -2,6 +2,7 @@
 
 mod data_plane;
 mod mqtt;
+mod wire_lite;
 
 use super::{Iot, Registry};
 use crate::{

@@ -21,7 +21,7 @@ const NAMESPACE: &str = "namespace-aws-gg-deployment";
 const SHADOW: &str = "$aws/things/Core/shadow/name/AWSManagedGreengrassV2Deployment";
 
 /// Serves clients on a port of its own; `known` tells whether they show the certificate.
-async fn listen(iot: Arc<Iot>, known: bool) -> u16 {
+pub(super) async fn listen(iot: Arc<Iot>, known: bool) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
