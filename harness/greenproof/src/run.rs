@@ -1,6 +1,7 @@
 //! Runs scenarios one after the other and tells what happens.
 
 use crate::{
+    core::Core,
     environment::Environment,
     evidence::{Evidence, folder, log},
     plan::Plan,
@@ -17,6 +18,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// What a run on the classic nucleus says of itself.
+const UNPROVEN: &str =
+    "  unproven: how the classic nucleus is installed and read is made from its source alone; no run was ever seen";
+
 /// Runs one scenario to its verdict, writes its evidence below `evidence`, and removes its world.
 ///
 /// # Errors
@@ -29,6 +34,9 @@ pub async fn run(stage: &Stage, scenario: Scenario, evidence: &Path, reader: &dy
         let outcome = Outcome { scenario, verdict, evidence: None, folder: None, took: Duration::ZERO };
         reader.told(&Told::Judged(&outcome));
         return Ok(outcome);
+    }
+    if scenario.device.core == Core::Classic {
+        reader.told(&Told::Note(UNPROVEN));
     }
     let plan = Plan::of(scenario.clone()).map_err(|error| Error::surrounding("planning", error, ""))?;
     Box::pin(stage.extra(&plan.scenario, reader)).await?;

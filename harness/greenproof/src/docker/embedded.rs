@@ -21,6 +21,7 @@ macro_rules! embed {
 }
 
 const FILES: &[File] = embed![
+    "classic" / "Dockerfile",
     "cloud" / "Dockerfile",
     "cloud" / "requirements.txt",
     "device" / "Dockerfile",

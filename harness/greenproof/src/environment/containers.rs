@@ -1,5 +1,6 @@
 //! What the three containers of an environment are made of.
 
+mod classic;
 mod lite;
 
 use super::{CA, ROOT, TRUST_STORE};
@@ -93,7 +94,8 @@ pub(super) fn github(
 pub(super) fn device(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease, extra: &Extra) -> ContainerSpec {
     match plan.scenario.device.core {
         Core::Lite => lite::device(stage, plan, network, lease),
-        Core::Emulated | Core::Classic => emulated(stage, plan, network, lease, extra),
+        Core::Classic => classic::device(stage, plan, network, lease),
+        Core::Emulated => emulated(stage, plan, network, lease, extra),
     }
 }
 
