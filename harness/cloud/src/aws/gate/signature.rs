@@ -26,6 +26,9 @@ use time::{Duration, OffsetDateTime, PrimitiveDateTime, macros::format_descripti
 const SKEW: Duration = Duration::minutes(5);
 const S3_SKEW: Duration = Duration::minutes(15);
 
+/// What botocore's model of IoT called the service in signatures until 2023; Debian's AWS CLI 2.9 does.
+pub(super) const OLD_IOT: &str = "execute-api";
+
 /// What a signature's scope ends with.
 const TERMINATOR: &str = "aws4_request";
 
@@ -165,7 +168,8 @@ fn in_scope(received: &Received, claim: &Claim, operation: &Operation) -> Result
     if operation.protocol == Protocol::S3 {
         return if claim.service == "s3" { Ok(()) } else { Err(Refusal::signature(operation.protocol)) };
     }
-    if claim.service != operation.service {
+    let is_old_iot = operation.service == "iot" && claim.service == OLD_IOT;
+    if claim.service != operation.service && !is_old_iot {
         return Err(Refusal::scope(operation, &format!("correct service: '{}'.", operation.service)));
     }
     // IAM is everywhere: a client that was given an endpoint signs for the region that it is set to.

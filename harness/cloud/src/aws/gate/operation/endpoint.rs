@@ -8,6 +8,8 @@ impl Place {
     /// refused there.
     pub(super) fn signed(received: &Received) -> Self {
         let (service, region) = signature::scope(received).unwrap_or_else(|| guessed(received));
+        // So clients of before 2023 sign what is for IoT's control plane, which takes both names.
+        let service = if service == signature::OLD_IOT { "iot".to_owned() } else { service };
         let region = if service == "iam" { GLOBAL.to_owned() } else { region };
         let region = Some(region).filter(|region| !region.is_empty());
         let bucket = (service == "s3").then(|| bucket(&received.host)).flatten();

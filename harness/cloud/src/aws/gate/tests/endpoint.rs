@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 /// A control plane of one service with two operations.
 pub(super) fn services() -> Services {
-    Services::from([("greengrass", Arc::new(Stand) as Arc<dyn rest::Service>)])
+    let stand = || Arc::new(Stand) as Arc<dyn rest::Service>;
+    Services::from([("greengrass", stand()), ("iot", stand())])
 }
 
 #[derive(Debug)]
@@ -91,6 +92,13 @@ async fn the_scope_of_the_signature_says_the_service() {
     assert_eq!((&context["aws:username"], &context["aws:PrincipalType"]), (&json!("olive"), &json!("User")));
     assert_eq!(context["aws:ResourceTag/last"], "core");
     assert!(!context.contains_key("aws:TokenIssueTime"));
+
+    for service in ["iot", "execute-api"] {
+        // The stand-in has one table for all services.
+        let call = Call { service, ..rest("GET", CORE, "") };
+        assert_eq!(here.ask(call.signed(&olive)).await.status, 200, "{service}");
+        assert_eq!(here.last().event_source, "iot.amazonaws.com");
+    }
 
     let local = |call: Call, path: &str| Call { uri: format!("http://127.0.0.1:4566{path}"), ..call };
     let answer = here.ask(local(get_secret("github-token"), "/").signed(&olive)).await;
