@@ -81,7 +81,7 @@ fn plan() -> Result<Plan> {
 /// Nothing that we wrote stands between AWS's own clients and the environment but a recorder, which passes everything on.
 #[test]
 fn clients_that_are_not_ours_work_unmodified() -> Result<()> {
-    fidelity!("endpoint-5", "endpoint-6");
+    fidelity!("endpoint-5", "endpoint-6", "registry-1", "registry-3", "registry-6");
     let packages = packages()?;
     block_on(async {
         let stage = stage(1.0).await;
@@ -105,6 +105,15 @@ fn clients_that_are_not_ours_work_unmodified() -> Result<()> {
             assert_eq!(told[client]["problems"], serde_json::json!([]), "{client}");
             assert!(operations.len() >= OPERATIONS, "{client} called {operations:?}");
         }
+
+        let told = script(&environment, &image, &packages, &format!("provision.py {region}"))?;
+        let refused = "Access Denied";
+        let expected = serde_json::json!({
+            "active": [0, 200, 200, null], "groups": ["provisioned-group"], "session": true,
+            "other thing": [403, {"message": "Invalid thing name passed"}],
+            "inactive": [null, 403, 403, refused], "detached": [5, 403, 403, refused],
+        });
+        assert_eq!(told, expected);
         environment.remove().await?;
         Ok(())
     })
