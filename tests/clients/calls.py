@@ -1,18 +1,15 @@
 """A script of calls, made by an unmodified client: `calls.py boto3|v1|v2 ENDPOINT REGION THING`.
 
-`v1` and `v2` are the AWS CLI that this Python has. Each call is one run of its command line, in this process: starting it
-a hundred times would take a minute. What is made carries the client's name, so that clients don't meet.
+What is made carries the client's name, so that clients don't meet.
 """
 
 import base64
-import contextlib
 import hashlib
-import io
 import json
-import os
 import re
 import sys
-import tempfile
+
+from client import Boto3, Cli, Failed
 
 KIND, ENDPOINT, REGION, THING = sys.argv[1:]
 RECIPE = """---
@@ -32,100 +29,6 @@ Manifests:
 """
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]}
 READS = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
-
-
-class Failed(Exception):
-    def __init__(self, code, message):
-        super().__init__(f"{code}: {message}")
-        self.code, self.message = code, message
-
-
-class Boto3:
-    def __init__(self, url):
-        import boto3
-
-        self.session, self.url, self.clients = boto3.Session(region_name=REGION), url, {}
-
-    def call(self, service, operation, **given):
-        import botocore
-        from botocore.exceptions import ClientError
-
-        if service not in self.clients:
-            self.clients[service] = self.session.client(service, endpoint_url=self.url)
-        try:
-            answer = getattr(self.clients[service], botocore.xform_name(operation))(**given)
-        except ClientError as error:
-            raise Failed(error.response["Error"]["Code"], error.response["Error"]["Message"]) from error
-        if "Body" in answer:
-            answer["Body"] = answer["Body"].read()
-        return answer
-
-    def as_session(self, credentials):
-        import boto3
-
-        other = Boto3(self.url)
-        names = {"aws_access_key_id": "AccessKeyId", "aws_secret_access_key": "SecretAccessKey"}
-        given = {name: credentials[field] for name, field in names.items()}
-        other.session = boto3.Session(region_name=REGION, aws_session_token=credentials["SessionToken"], **given)
-        return other
-
-
-class Cli:
-    """The AWS CLI, with its own files of parameters and its own words for errors."""
-
-    COMMANDS = {"s3": "s3api"}
-
-    def __init__(self, url, environment=()):
-        self.url, self.environment, self.driver = url, dict(environment), None
-
-    def run(self, *words):
-        from awscli.clidriver import create_clidriver
-
-        before = dict(os.environ)
-        os.environ.update(self.environment, AWS_PAGER="", AWS_DEFAULT_OUTPUT="json")
-        out, err = io.TextIOWrapper(io.BytesIO(), write_through=True), io.StringIO()
-        try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                try:
-                    # One driver for all: it keeps the models that it has read.
-                    self.driver = self.driver or create_clidriver()
-                    code = self.driver.main(["--endpoint-url", self.url, "--region", REGION, *words])
-                except SystemExit as end:
-                    code = end.code
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-        if code:
-            said = re.search(r"An error occurred \((\S+)\) when calling the \w+ operation[^:]*: (.*)", err.getvalue())
-            raise Failed(*said.groups()) if said else RuntimeError(f"aws {words} ended with {code}: {err.getvalue()}")
-        return out.buffer.getvalue().decode()
-
-    def call(self, service, operation, **given):
-        words = [self.COMMANDS.get(service, service), re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", operation).lower()]
-        body, folder = given.pop("Body", None), tempfile.mkdtemp()
-        if body is not None:
-            path = os.path.join(folder, "body")
-            with open(path, "wb") as file:
-                file.write(body)
-            words += ["--body", path]
-        out = os.path.join(folder, "out")
-        if operation == "GetObject":
-            # Its file has no place among the parameters, and so nothing else has.
-            self.run(*words, "--bucket", given["Bucket"], "--key", given["Key"], out)
-            with open(out, "rb") as file:
-                return {"Body": file.read()}
-        # A blob in a file of parameters is base64 for version 2, and the text itself for version 1.
-        blob = (lambda data: base64.b64encode(data).decode()) if KIND == "v2" else bytes.decode
-        words += ["--cli-input-json", json.dumps(given, default=blob)]
-        # The CLI would make pages of its own.
-        one_page = ["--no-paginate"] if operation.startswith("List") else []
-        printed = self.run(*words, *one_page)
-        return json.loads(printed) if printed.strip() else {}
-
-    def as_session(self, credentials):
-        names = {"AWS_ACCESS_KEY_ID": "AccessKeyId", "AWS_SECRET_ACCESS_KEY": "SecretAccessKey"}
-        given = {name: credentials[field] for name, field in names.items()}
-        return Cli(self.url, {**given, "AWS_SESSION_TOKEN": credentials["SessionToken"]})
 
 
 class Script:
@@ -447,7 +350,7 @@ def undo(script, thing, group, key):
 
 
 def main():
-    script = Script(Boto3(ENDPOINT) if KIND == "boto3" else Cli(ENDPOINT))
+    script = Script(Boto3(ENDPOINT, REGION) if KIND == "boto3" else Cli(KIND, ENDPOINT, REGION))
     mine = f"{KIND}probe"
     account = sts(script)
     iam(script, account, mine)

@@ -105,7 +105,8 @@ pub async fn run() -> Result<(), Error> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    tokio::join!(seed::reap(&world, &localstack), account.reap());
+    let held = account.held().await;
+    tokio::join!(seed::reap(&held, &localstack), account.reap());
     Ok(())
 }
 

@@ -15,6 +15,7 @@ mod operation;
 mod received;
 mod refusal;
 mod secrets;
+mod service;
 mod signature;
 #[cfg(test)]
 mod tests;
@@ -44,17 +45,13 @@ use hyper::{
     header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
 };
 use keys::Key;
-use operation::{Answerer, Operation, Protocol};
+use operation::{Answerer, Operation};
 pub(super) use received::Received;
 use refusal::Refusal;
 use secrets::Secret;
-use serde_json::{Value, json};
+use serde_json::Value;
 use signature::Caller;
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// The gate of one environment.
 pub(super) struct Gate {
@@ -304,25 +301,6 @@ impl Gate {
         Ok(answer)
     }
 
-    /// Decides what an operation needs besides, of whose bucket S3 looks first.
-    fn besides(&self, call: &mut Call<'_>, allowed: &Decision) -> Result<(), Refusal> {
-        for (action, resource) in call.operation.besides.clone() {
-            if let Some(path) = resource.strip_prefix("arn:aws:s3:::") {
-                let bucket = path.split('/').next().unwrap_or(path);
-                if !self.inventory.has_bucket(bucket) {
-                    return Err(Refusal::no_such_bucket(bucket));
-                }
-            }
-            let quoted = call.operation.protocol == Protocol::S3;
-            let shown = Some(if quoted { format!("\"{resource}\"") } else { resource.clone() });
-            let decided = self.further(call, Decision { action: action.to_owned(), resource, ..allowed.clone() });
-            if !decided.decision.may_go_on() {
-                return Err(Refusal::denied(&Operation { shown, ..call.operation.clone() }, &decided));
-            }
-        }
-        Ok(())
-    }
-
     /// What STS answers, whose sessions are the gate's.
     fn own_answer(&self, call: &mut Call<'_>, allowed: &Decision) -> Result<Answer, Refusal> {
         match call.operation.name.as_str() {
@@ -331,50 +309,6 @@ impl Gate {
             "GetSessionToken" => self.session_token(call),
             name => Err(Refusal::only_for_users(name)),
         }
-    }
-
-    /// What a service of the control plane answers, if the caller may also do what it does in the caller's name.
-    async fn of_service(&self, call: &mut Call<'_>, allowed: &Decision) -> Result<Answer, Refusal> {
-        let unknown = || Refusal::unknown_operation(call.operation);
-        let routed = call.operation.routed.as_ref().ok_or_else(unknown)?;
-        let read = routed.call.as_ref().ok_or_else(unknown)?;
-        for (action, resource) in (routed.route.needs)(read) {
-            let asked = Decision { action: action.to_owned(), resource, ..allowed.clone() };
-            let operation = Operation { shown: Some(asked.resource.clone()), ..call.operation.clone() };
-            let decided = self.further(call, asked);
-            if !decided.decision.may_go_on() {
-                return Err(Refusal::denied(&operation, &decided));
-            }
-        }
-        let seen = Arc::<Mutex<Vec<Decision>>>::default();
-        let rights = self.rights(call, allowed, &seen);
-        let read = rest::Call { rights, ..read.clone() };
-        let answer = routed.service.call(routed.route.name, &read).await;
-        call.further.append(&mut seen.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(answer::of_service(routed.route.status, &answer?))
-    }
-
-    /// What a service asks of others in the caller's name, who don't see where the caller is.
-    fn rights(&self, call: &Call<'_>, allowed: &Decision, seen: &Arc<Mutex<Vec<Decision>>>) -> rest::Rights {
-        let host = format!("{}.amazonaws.com", call.operation.service);
-        let mut asked = allowed
-            .clone()
-            .with("aws:ViaAWSService", "true")
-            .with("aws:CalledVia", json!([host]))
-            .with("aws:CalledViaFirst", host.as_str())
-            .with("aws:CalledViaLast", host.as_str());
-        let own = |key: &str| key.starts_with("aws:RequestTag/") || key.starts_with("aws:ResourceTag/");
-        asked.context.retain(|key, _| !own(key) && !["aws:TagKeys", "aws:SourceIp"].contains(&key.as_str()));
-        let limits: Vec<_> = call.caller.session.iter().flat_map(|session| &session.limits).cloned().collect();
-        let (inventory, seen) = (Arc::clone(&self.inventory), Arc::clone(seen));
-        rest::Rights::new(move |action, resource| {
-            let asked = Decision { action: action.to_owned(), resource: resource.to_owned(), ..asked.clone() };
-            let limits: Vec<_> = limits.iter().map(|limit| limit.policy.clone()).collect();
-            let decision = inventory.decide(asked, &limits).decision;
-            let may = decision.may_go_on();
-            seen.lock().unwrap_or_else(PoisonError::into_inner).push(decision);
-            may
-        })
     }
 
     async fn forward(&self, received: &Received, operation: &Operation) -> Result<Answer, Refusal> {

@@ -140,6 +140,16 @@ impl Inventory {
         }
     }
 
+    /// The world with all that there is by now of what has to be taken out of LocalStack: what scripts made stays behind
+    /// no more than what the world began with.
+    pub(super) async fn held(&self) -> World {
+        let mut held = self.world.lock().await.clone();
+        let names = self.buckets.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let bucket = |name| Bucket { name, objects: BTreeMap::new(), policy: None };
+        held.buckets = names.into_iter().map(bucket).collect();
+        held
+    }
+
     /// Reads back what has changed.
     ///
     /// # Errors
@@ -225,4 +235,22 @@ fn lean(world: &World) -> World {
 fn parsed(answer: Answer, doing: &str) -> Result<Value, String> {
     let answer = answer.done(doing)?;
     serde_json::from_slice(&answer.body).map_err(|error| format!("{doing}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::iot::tests::{everything, world};
+
+    #[tokio::test]
+    async fn what_was_made_meanwhile_is_held_and_what_was_deleted_is_not() {
+        let world = world(&everything(), &[]);
+        let inventory = Inventory::new(&world, LocalStack::new(&world)).unwrap();
+        let names = async || inventory.held().await.buckets.into_iter().map(|bucket| bucket.name).collect::<Vec<_>>();
+        assert_eq!(names().await, ["bucket"]);
+        inventory.add_bucket("made");
+        inventory.remove_bucket("bucket");
+        assert_eq!(names().await, ["made"]);
+        assert!(inventory.has_bucket("made") && !inventory.has_bucket("bucket"));
+    }
 }
