@@ -176,6 +176,12 @@ impl Stage {
             Core::Lite => self.images.lite.is_some(),
             Core::Classic => self.images.classic.is_some(),
         };
+        let own = &scenario.device.own;
+        if here && core != Core::Emulated && (own.image.is_some() || !own.apt.is_empty()) {
+            return Some(format!(
+                "`device.image` and `device.apt` are not for the core `{core}`: give it an image with both"
+            ));
+        }
         (!here).then(|| core.missing().to_owned())
     }
 

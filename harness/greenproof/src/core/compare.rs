@@ -51,9 +51,11 @@ fn shown(outcome: &Outcome) -> Shown {
     };
     shown.insert("verdict".into(), verdict);
     let Some(evidence) = &outcome.evidence else { return shown };
+    // A nucleus reports its own services too.
+    let own = outcome.scenario.named_components();
     for (index, step) in evidence.steps.iter().enumerate() {
         let place = if evidence.steps.len() > 1 { format!("step {} ", index + 1) } else { String::new() };
-        of_step(step, &place, &mut shown);
+        of_step(step, &place, &own, &mut shown);
     }
     for (action, calls) in calls(evidence) {
         shown.insert(format!("calls {action}"), calls);
@@ -62,13 +64,13 @@ fn shown(outcome: &Outcome) -> Shown {
     shown
 }
 
-fn of_step(step: &StepSeen, place: &str, shown: &mut Shown) {
+fn of_step(step: &StepSeen, place: &str, own: &[String], shown: &mut Shown) {
     if let Some(deployment) = &step.deployment {
         shown.insert(format!("{place}deployment"), deployment.status.clone());
         shown.insert(format!("{place}detailed status"), deployment.detailed.clone());
         shown.insert(format!("{place}error types"), deployment.types.join(", "));
     }
-    let own = step.states.iter().filter(|(name, _)| !name.starts_with("aws.greengrass."));
+    let own = step.states.iter().filter(|(name, _)| own.contains(name) && !name.starts_with("aws.greengrass."));
     shown.extend(own.map(|(name, state)| (format!("{place}state {name}"), state.clone())));
 }
 
