@@ -211,6 +211,48 @@ fn the_engine_keeps_the_core_running(id: &str) -> Result<()> {
     Ok(())
 }
 
+/// The component changes under its version number: what it expects no more is a finding, what it prints now is not.
+fn what_changed_is_installed_anew(name: &str, folder: &Path) -> Result<()> {
+    fidelity!("kept-10");
+    let write = |prints: &str, expected: &str| {
+        let text = LOOP.replace("BASE", &fixture("scenarios/inline.toml").display().to_string());
+        std::fs::write(folder.join("loop.toml"), text.replace("PRINTS", prints).replace("EXPECTED", expected))
+    };
+    let file = folder.join("loop.toml").display().to_string();
+    for (prints, expected, code) in [("one", "one", 0), ("two", "one", 1), ("two", "two", 0)] {
+        write(prints, expected)?;
+        let words = ["deploy", &file, "--name", name];
+        let deployed = Checked::new(program()).args(words).current_dir(folder).output()?;
+        let said = String::from_utf8_lossy(&deployed.stderr).into_owned();
+        assert_eq!(deployed.status.code(), Some(code), "{said}");
+    }
+    let user = answered(&["exec", "--name", name, "--", "id", "-un"])?;
+    assert_eq!(user.trim(), "ggc_user");
+    assert!(answered(&["logs", "--name", name, "com.example.Loop"])?.contains("stdout. two."));
+    Ok(())
+}
+
+/// A scenario for the inner loop.
+const LOOP: &str = r#"
+base = "BASE"
+[[component]]
+recipe_text = """
+{"RecipeFormatVersion": "2020-01-25", "ComponentName": "com.example.Loop", "ComponentVersion": "1.0.0",
+ "Manifests": [{"Platform": {"os": "linux"}, "Lifecycle": {"Run": "echo PRINTS"}}]}
+"""
+[deployment]
+"com.example.Loop" = "1.0.0"
+[expect]
+deployment = "SUCCEEDED"
+components = { "com.example.Loop" = "FINISHED" }
+call = []
+package = []
+[[expect.line]]
+component = "com.example.Loop"
+step = "Run"
+equals = "EXPECTED"
+"#;
+
 /// A process that is killed while it raises an environment keeps nothing: the next sweep takes what there is of it.
 #[test]
 fn alone_a_crash_while_it_is_raised_leaves_nothing() -> Result<()> {
@@ -254,6 +296,7 @@ fn alone_what_is_exported_fits_the_client_and_the_shell() -> Result<()> {
     assert!(printed.contains("export no_proxy=127.0.0.1") && printed.contains(" AWS_ENDPOINT_URL_S3"), "{printed}");
     let none = exports(name, &folder.path().join("none").display().to_string(), &[])?;
     assert!(!none.contains("aws()"), "{none}");
+    what_changed_is_installed_anew(name, folder.path())?;
     let json: serde_json::Value = serde_json::from_str(&answered(&["env", "--name", name, "--json"])?)?;
     assert_eq!(json["variables"]["AWS_REGION"], "ap-northeast-1");
     answered(&["down", "--name", name])?;

@@ -3,9 +3,13 @@
 //! No process of ours outlives its command: the engine keeps the containers running, a note in the cache folder spares
 //! them from sweeps, and what is secret stands in the containers alone ([`Standing`]).
 
+mod account;
 pub mod client;
+mod deploy;
 pub mod exports;
 pub mod status;
+
+pub use deploy::deploy;
 
 use crate::{
     docker::{self, Engine, Kept},

@@ -105,12 +105,7 @@ impl Plan {
     pub fn of(scenario: Scenario) -> Result<Self, Error> {
         let issuer = Issuer::new().map_err(|error| Error::new("making the certificate authority", error))?;
         let identity = issuer.device().map_err(|error| Error::new("issuing the device certificate", error))?;
-        let repositories = scenario
-            .github
-            .repositories
-            .iter()
-            .map(|(name, repository)| Ok((name.clone(), repository::Bare::of(&repository.origin)?)))
-            .collect::<Result<_, Error>>()?;
+        let repositories = Self::repositories(&scenario)?;
         let tokens: BTreeMap<_, _> = scenario.github.tokens.keys().map(|name| (name.clone(), mint::token())).collect();
         let environment = mint::name(8);
         let buckets = buckets(&scenario, &environment)?;
@@ -251,6 +246,15 @@ impl Plan {
         serde_yaml_ng::to_string(&config).expect("a JSON value is always YAML")
     }
 
+    /// Makes a scenario's repositories.
+    ///
+    /// # Errors
+    /// When one can't be made.
+    pub(crate) fn repositories(scenario: &Scenario) -> Result<BTreeMap<String, repository::Bare>, Error> {
+        let repositories = scenario.github.repositories.iter();
+        repositories.map(|(name, it)| Ok((name.clone(), repository::Bare::of(&it.origin)?))).collect()
+    }
+
     /// The files of Python packages that the scenario adds to the index as they are.
     ///
     /// # Errors
@@ -325,6 +329,11 @@ impl Plan {
             .iter()
             .fold(redactor, |redactor, secret| redactor.with(format!("secret `{}`", secret.name), &secret.value.0))
     }
+}
+
+/// The bytes of an artifact: a file as it is, a folder zipped.
+pub(crate) fn artifact(source: &std::path::Path) -> Result<Vec<u8>, Error> {
+    artifact::bytes(source)
 }
 
 /// The thing's own group.

@@ -95,6 +95,14 @@ impl Options {
     }
 }
 
+impl Options {
+    /// How long a deployment may take.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        PATIENCE.mul_f64(self.patience)
+    }
+}
+
 /// A stage on which environments can be raised.
 #[derive(Debug)]
 pub struct Stage {
@@ -146,7 +154,7 @@ impl Stage {
         if took > Duration::from_secs(1) {
             reader.told(&Told::Note(&format!("images ready after {:.0} s", took.as_secs_f64())));
         }
-        Ok(Self { engine, images, build, patience: PATIENCE.mul_f64(options.patience) })
+        Ok(Self { engine, images, build, patience: options.patience() })
     }
 
     /// Makes what a scenario needs beyond the images that all have, unless it is there.

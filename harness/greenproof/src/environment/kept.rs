@@ -85,6 +85,27 @@ impl Environment {
         Ok(())
     }
 
+    /// Puts the plan's repositories in place of those that the environment has.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub(crate) async fn put_repositories(&self, standing: &Standing) -> Result<(), Error> {
+        for (name, bare) in &self.plan.repositories {
+            let path = format!("{}/{name}.git", world::REPOSITORIES);
+            self.engine.put(&standing.github, &[Upload::folder(&path, 0o755)]).await?;
+            self.engine.upload(&standing.github.id, &path, bare.tar.clone().into()).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of a kept environment.
+    pub(crate) fn let_go(&self) {
+        self.let_device_go();
+        for reader in &self.readers {
+            reader.abort();
+        }
+    }
+
     /// Goes on with an environment that stands. What it had seen before is known, but is nothing of this run's.
     ///
     /// # Errors

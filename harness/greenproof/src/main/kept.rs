@@ -2,6 +2,7 @@
 
 use super::command::{Failure, colour, interruptible, scenarios};
 use clap::{Args, Subcommand};
+use futures_util::StreamExt;
 use greenproof::{
     Options, Stage,
     docker::Engine,
@@ -9,7 +10,10 @@ use greenproof::{
     kept::{self, Wish, client::Client, exports::Exports, status::Status},
     report::{Reader, Terminal, Told},
 };
-use std::{io::Write, path::PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 #[derive(Subcommand)]
 pub(crate) enum Kept {
@@ -30,6 +34,40 @@ pub(crate) enum Kept {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Publish a scenario's components anew, deploy them to a kept environment, and judge what happens.
+    Deploy {
+        /// The scenario; without one, that which the environment was raised with.
+        scenario: Option<PathBuf>,
+        #[command(flatten)]
+        named: Named,
+        /// Where the evidence folder goes.
+        #[arg(long, value_name = "FOLDER", default_value = "greenproof-evidence")]
+        evidence: PathBuf,
+        /// Wait longer (or shorter) for everything, by this factor.
+        #[arg(long, value_name = "FACTOR", value_parser = super::command::positive)]
+        patience: Option<f64>,
+    },
+    /// Run a command on the device, as the components' user or as root.
+    Exec {
+        #[command(flatten)]
+        named: Named,
+        /// Run it as root.
+        #[arg(long)]
+        root: bool,
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true)]
+        command: Vec<String>,
+    },
+    /// Print a log of the device: the nucleus's, or a component's.
+    Logs {
+        #[command(flatten)]
+        named: Named,
+        /// Go on as it grows.
+        #[arg(long, short)]
+        follow: bool,
+        /// The component; without it, the nucleus.
+        component: Option<String>,
     },
     /// Remove a kept environment.
     Down {
@@ -82,6 +120,9 @@ pub(crate) async fn kept(command: Kept) -> Result<u8, Failure> {
         Kept::Up(up) => interruptible(Box::pin(raise(up))).await,
         Kept::Status { named, json } => status(&named, json).await,
         Kept::Env { named, json } => env(&named, json).await,
+        Kept::Deploy { scenario, named, evidence, patience } => deploy(scenario, &named, &evidence, patience).await,
+        Kept::Exec { named, root, command } => exec(&named, root, &command).await,
+        Kept::Logs { named, follow, component } => logs(&named, follow, component.as_deref()).await,
         Kept::Down { named, all } => down(&named, all).await,
     }
 }
@@ -147,6 +188,48 @@ async fn env(named: &Named, json: bool) -> Result<u8, Failure> {
         exports.shell()
     };
     print(text.trim_end())?;
+    Ok(exit::PASSED)
+}
+
+async fn deploy(
+    scenario: Option<PathBuf>,
+    named: &Named,
+    evidence: &Path,
+    patience: Option<f64>,
+) -> Result<u8, Failure> {
+    let mut options = Options::from_environment()?;
+    options.patience = patience.unwrap_or(options.patience);
+    let patience = options.patience();
+    let engine = Engine::connect(options.cache).await?;
+    let standing = kept::standing(&engine, named.name.as_deref()).await?;
+    let file = scenario.or_else(|| standing.record.scenario.clone());
+    let (mut scenarios, _folder) = scenarios(&Vec::from_iter(file))?;
+    let reader = Terminal::new(colour());
+    let work = kept::deploy(&engine, &standing, scenarios.remove(0), patience, evidence, &reader);
+    Ok(exit::code(&[Box::pin(work).await?]))
+}
+
+async fn exec(named: &Named, root: bool, command: &[String]) -> Result<u8, Failure> {
+    let engine = engine().await?;
+    let standing = kept::standing(&engine, named.name.as_deref()).await?;
+    let words: Vec<_> = command.iter().map(String::as_str).collect();
+    let (user, home) = if root { ("", "/root") } else { ("ggc_user:ggc_group", "/home/ggc_user") };
+    let done = engine.exec(&standing.device.id, user, &words, &[("HOME", home)]).await?;
+    let written = std::io::stdout().lock().write_all(done.stdout.as_bytes());
+    let written = written.and_then(|()| std::io::stderr().lock().write_all(done.stderr.as_bytes()));
+    written.map_err(|error| Failure::new(exit::FAULT, format!("can't print the answer: {error}"), ""))?;
+    Ok(u8::try_from(done.exit_code).unwrap_or(exit::FAULT))
+}
+
+async fn logs(named: &Named, follow: bool, component: Option<&str>) -> Result<u8, Failure> {
+    let engine = engine().await?;
+    let standing = kept::standing(&engine, named.name.as_deref()).await?;
+    let file = format!("{}/logs/{}.log", greenproof::environment::ROOT, component.unwrap_or("greengrass"));
+    let command: &[&str] = if follow { &["tail", "--bytes=+0", "-F"] } else { &["cat"] };
+    let mut lines = engine.follow_command(&standing.device, &[command, &["--", &file]].concat()).await?;
+    while let Some(line) = lines.next().await {
+        print(&line?)?;
+    }
     Ok(exit::PASSED)
 }
 

@@ -10,9 +10,13 @@ use zip::{ZipWriter, write::SimpleFileOptions};
 
 /// The artifact's content in base64.
 pub(super) fn base64(source: &Path) -> Result<String, Error> {
-    let bytes = if source.is_dir() { zipped(source) } else { std::fs::read(source) }
-        .map_err(|error| Error::new(format!("reading the artifact `{}`", source.display()), error))?;
-    Ok(STANDARD.encode(bytes))
+    Ok(STANDARD.encode(bytes(source)?))
+}
+
+/// The artifact's content.
+pub(super) fn bytes(source: &Path) -> Result<Vec<u8>, Error> {
+    let bytes = if source.is_dir() { zipped(source) } else { std::fs::read(source) };
+    bytes.map_err(|error| Error::new(format!("reading the artifact `{}`", source.display()), error))
 }
 
 /// A zip of the folder's content, its files in order and without times, so that equal folders give equal bytes.

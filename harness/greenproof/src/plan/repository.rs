@@ -48,7 +48,8 @@ fn commit(source: &Path, into: &Path) -> Result<String, git2::Error> {
     let mut index = repository.index()?;
     index.add_all(["*"], IndexAddOption::FORCE, None)?;
     let tree = repository.find_tree(index.write_tree()?)?;
-    let author = Signature::now("cm-taro", "cm-taro@example.com")?;
+    // Always at the same time, so that the same content is the same commit.
+    let author = Signature::new("cm-taro", "cm-taro@example.com", &git2::Time::new(1_647_997_200, 0))?;
     let id = repository.commit(Some("HEAD"), &author, &author, "Initial commit", &tree, &[])?;
     Ok(id.to_string())
 }

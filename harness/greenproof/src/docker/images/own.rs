@@ -98,7 +98,8 @@ pub async fn wheels(
     progress: Watch<'_>,
 ) -> Result<Held, Error> {
     let maker = Maker::new(engine, options, progress)?;
-    let below = maker.own_system(own).await?;
+    // Debian packages of a scenario's own leave the device's Python as it is.
+    let below = maker.own_system(&Own { apt: Vec::new(), image: own.image.clone() }).await?;
     let id = maker.id(&below).await?;
     let key = digest::key([id.as_bytes(), WHEELS.as_bytes(), requirements.as_bytes()]);
     let tag = format!("greenproof/wheels:{key}");

@@ -60,7 +60,9 @@ impl Layer<'_> {
         };
         if let Some(named) = &table.requirements {
             let text = std::fs::read_to_string(self.existing(named)?);
-            index.requirements = Some(text.map_err(|error| unreadable(named, error))?);
+            let text = text.map_err(|error| unreadable(named, error))?;
+            let says_something = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+            index.requirements = Some(text).filter(|text| text.lines().any(says_something));
         }
         if let Some(named) = &table.wheels {
             let folder = self.existing(named)?;
