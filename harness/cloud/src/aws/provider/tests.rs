@@ -7,6 +7,9 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::Value;
 use std::net::Ipv4Addr;
 
+/// What nucleus lite has for all values of the credentials together, in bytes.
+const LITES_BUFFER: usize = 1500;
+
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn world() -> World {
@@ -178,4 +181,46 @@ fn a_resource_control_policy_keeps_the_provider_out() {
     let request = Request::get("/role-aliases/Alias/credentials").body(()).unwrap();
     let (response, _) = provider(world).serve(&request, HERE, Some(&der));
     assert_eq!(response.status(), 400);
+}
+
+/// What a nucleus lite was answered when it was recorded, and what it would be answered here: the same fields, each value
+/// of the same form, all of it small enough for the buffer that lite has.
+#[tokio::test]
+async fn lite_is_answered_as_recorded() {
+    fidelity::fidelity!("wire-1");
+    let recorded: Value =
+        serde_json::from_str(include_str!("../iot/tests/wire_lite/0030-http.json")).expect("a record is JSON");
+    let path = recorded["path"].as_str().unwrap();
+    let alias = path.strip_prefix("/role-aliases/").and_then(|rest| rest.strip_suffix("/credentials")).unwrap();
+    let rename = |world: &mut World| {
+        let role = world.role_aliases.remove("Alias").unwrap();
+        world.role_aliases.insert(alias.to_owned(), role);
+        world.thing.name = "LiteCore1".into();
+        let policy = world.thing.policies.get_mut("P").unwrap();
+        *policy = policy.replace("Alias*", alias);
+    };
+    let (status, answer) = ask(rename, alias, recorded["headers"]["x-amzn-iot-thingname"].as_str()).await;
+    let form = |answer: &Value| -> Vec<(String, String)> {
+        let credentials = answer["credentials"].as_object().expect("the one field is credentials");
+        assert_eq!(answer.as_object().map(serde_json::Map::len), Some(1));
+        let time = credentials["expiration"].as_str().unwrap().replace(|c: char| c.is_ascii_digit(), "0");
+        let key = &credentials["accessKeyId"].as_str().unwrap()[..4];
+        let secret = credentials["secretAccessKey"].as_str().unwrap().len().to_string();
+        credentials
+            .keys()
+            .map(|name| {
+                let form = match name.as_str() {
+                    "expiration" => &time,
+                    "accessKeyId" => key,
+                    "secretAccessKey" => &secret,
+                    _ => "",
+                };
+                (name.clone(), form.to_owned())
+            })
+            .collect()
+    };
+    let body: Value = serde_json::from_str(recorded["resp_body"].as_str().unwrap()).unwrap();
+    assert_eq!((u64::from(status), form(&answer)), (recorded["resp_status"].as_u64().unwrap(), form(&body)));
+    let values: usize = answer["credentials"].as_object().unwrap().values().map(|value| value.to_string().len()).sum();
+    assert!(values < LITES_BUFFER, "{values}");
 }
