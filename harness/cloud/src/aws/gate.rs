@@ -289,6 +289,7 @@ impl Gate {
             _ => {}
         }
         self.prepare(operation, call.received).await?;
+        let _writing = if writes::changes_roles(operation) { Some(self.inventory.writing().await) } else { None };
         let answer = self.forward(call.received, operation).await?;
         if operation.action == "s3:GetObject" && answer::lacks_the_key(&answer) {
             self.may_list(call, &decided.decision)?;

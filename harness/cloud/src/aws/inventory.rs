@@ -21,7 +21,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError, RwLock},
 };
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 /// The policies of one account, and where they are kept.
 #[derive(Debug)]
@@ -30,6 +30,9 @@ pub(super) struct Inventory {
     world: Mutex<World>,
     account: RwLock<Arc<Account>>,
     roles_are_in: OnceCell<()>,
+    /// Held from a change of roles or managed policies until it is read back: what is read is many answers of IAM,
+    /// between which nothing may change.
+    writing: Mutex<()>,
     /// Names of the buckets that there are.
     buckets: std::sync::Mutex<BTreeSet<String>>,
     /// Whether what is denied is let through.
@@ -61,6 +64,7 @@ impl Inventory {
             world: Mutex::new(lean(world)),
             account,
             roles_are_in: OnceCell::new(),
+            writing: Mutex::default(),
             buckets: std::sync::Mutex::new(world.buckets.iter().map(|bucket| bucket.name.clone()).collect()),
             soft: world.soft,
         })
@@ -111,11 +115,17 @@ impl Inventory {
         self.roles_are_in.get_or_try_init(sow).await.copied()
     }
 
+    /// Keeps everybody else from changing roles and managed policies.
+    pub(super) async fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().await
+    }
+
     /// Changes policies as the account's owner does.
     ///
     /// # Errors
     /// If there is no such role, AWS would refuse a policy, or LocalStack doesn't take it.
     pub(super) async fn change(&self, change: PolicyChange) -> Result<(), String> {
+        let _writing = self.writing().await;
         let mut world = self.world.lock().await;
         let mut changed = world.clone();
         let PolicyChange { role: name, policies, trust, boundary, thing_policies } = change;

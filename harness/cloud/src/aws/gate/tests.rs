@@ -8,6 +8,7 @@ mod records;
 mod s3;
 mod secrets;
 mod sts;
+mod writes;
 
 use super::{Door, Gate, Peer, Sessions};
 use crate::{

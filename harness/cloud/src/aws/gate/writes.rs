@@ -51,10 +51,15 @@ fn document(operation: &Operation, received: &Received) -> Option<(String, Kind)
     }
 }
 
+/// Whether a call may change roles or managed policies.
+pub(super) fn changes_roles(operation: &Operation) -> bool {
+    operation.service == "iam" && !operation.only_reads()
+}
+
 /// What of the account's policies a call changes.
 fn change(operation: &Operation, answer: &Answer) -> Option<Change> {
     match (operation.service.as_str(), operation.name.as_str()) {
-        ("iam", _) if !operation.only_reads() => Some(Change::Roles),
+        ("iam", _) if changes_roles(operation) => Some(Change::Roles),
         ("secretsmanager", "PutResourcePolicy" | "DeleteResourcePolicy" | "DeleteSecret" | "RestoreSecret") => {
             operation.secret.clone().map(Change::Secret)
         }
