@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         let root = std::env::var("GGC_ROOT_PATH").ok();
         return ExitCode::from(device::greengrass_cli(arguments, root));
     }
-    let arguments = Arguments::parse();
+    let arguments = Arguments::of_device(&words).unwrap_or_else(Arguments::parse);
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(if arguments.verbose { tracing::Level::DEBUG } else { tracing::Level::WARN })

@@ -151,6 +151,20 @@ pub(crate) struct Device {
     timing: ::device::Timing,
 }
 
+impl Arguments {
+    /// The arguments of a device, read without the grammar of all other commands: the core would carry its code in
+    /// memory as long as it runs.
+    pub(crate) fn of_device(words: &[String]) -> Option<Self> {
+        #[derive(Parser)]
+        struct Lone {
+            #[command(flatten)]
+            device: Device,
+        }
+        let words = words.get(1..).filter(|words| words.first().is_some_and(|command| command == "device"))?;
+        Some(Self { command: Command::Device(Lone::parse_from(words).device), verbose: false })
+    }
+}
+
 /// Why a command ended without an outcome.
 #[derive(Debug)]
 pub(crate) struct Failure {
