@@ -39,7 +39,7 @@ fn bad_scenarios_are_refused_with_their_place() -> Result<()> {
     let cases = [
         ("summary = [".to_owned(), ":1:12", "unclosed array"),
         (format!("{base}[device]\ncoer = \"emulated\"\n"), ":3:1", "unknown field `coer`"),
-        (format!("{base}[device]\ncore = \"classic\"\n"), ":3:8", "the core `classic` is not known"),
+        (format!("{base}[device]\ncore = \"classy\"\n"), ":3:8", "the core `classy` is not known"),
         (format!("{base}[aws]\naccount = \"12\"\n"), ":3:11", "`12` is no AWS account"),
         (format!("{base}[[component]]\nrecipe = \"nowhere.yaml\"\n"), ":3:10", "`nowhere.yaml`: No such file"),
         (format!("{base}[aws.role]\npolicies = [\"nowhere.json\"]\n"), ":3:13", "`nowhere.json`: No such file"),
@@ -92,6 +92,36 @@ fn an_image_that_cannot_be_had_is_told_with_code_3() -> Result<()> {
     let (code, error) = fails(&["run", "--evidence", evidence], &[image]);
     assert_eq!(code, 3, "{error}");
     assert!(error.contains("registry.invalid/localstack:none") && error.contains("hint: Load the image"), "{error}");
+    Ok(())
+}
+
+/// An image of greenproof's own, by its name without the tag.
+fn image(name: &str) -> Result<String> {
+    let listed = Command::new("docker").args(["images", "--format", "{{.Repository}}:{{.Tag}}", name]).output()?;
+    let listed = String::from_utf8(listed.stdout)?;
+    Ok(listed.lines().next().context("the images are built")?.to_owned())
+}
+
+/// An image of the user's own serves if it has what a device needs, and is refused with what it lacks.
+#[test]
+fn an_image_of_ones_own_serves_or_is_refused() -> Result<()> {
+    fidelity!("kept-11");
+    let folder = tempfile::tempdir()?;
+    let on = |image: &str| {
+        let base = fixture("scenarios/inline.toml");
+        scenario(folder.path(), &format!("base = \"{}\"\n[device]\nimage = \"{image}\"\n", base.display()))
+    };
+    let run = |path: &str| greenproof().current_dir(&folder).args(["run", path]).output();
+    let good = run(&on(&image("greenproof/device-system")?)?)?;
+    assert_eq!(good.status.code(), Some(0), "{}", String::from_utf8_lossy(&good.stderr));
+    let bare = image("greenproof/base-bookworm")?;
+    let refused = run(&on(&bare)?)?;
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(3), "{error}");
+    let lacks = "it lacks sudo, ip, iptables, user ggc_user, group ggc_group";
+    assert!(error.contains(&format!("image `{bare}`")) && error.contains(lacks), "{error}");
+    let (code, error) = fails(&["run", &on("greenproof.invalid/none:1")?], &[]);
+    assert!(code == 3 && error.contains("greenproof.invalid/none:1"), "{error}");
     Ok(())
 }
 

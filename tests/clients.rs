@@ -2,9 +2,9 @@
 //! environment.
 
 use anyhow::{Context, Result};
-use cloud::world::{ENDPOINT_PORT, Operator, Sensitive};
+use cloud::world::ENDPOINT_PORT;
 use fidelity::fidelity;
-use greenproof::{Environment, Plan, Scenario};
+use greenproof::{Environment, Plan, Scenario, plan::Outside};
 use serde_json::Value;
 use std::{
     path::{Path, PathBuf},
@@ -38,17 +38,31 @@ fn said(output: &Output, what: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs a script of `tests/clients` where the device is, with what is called there and as the operator.
-fn script(environment: &Environment, image: &str, packages: &Path, words: &str) -> Result<Value> {
+/// Where a script runs.
+#[derive(Clone, Copy)]
+enum At<'a> {
+    /// On the host's network, before the port that is published there.
+    Host(&'a str),
+    /// Where the device is, which finds every AWS host name.
+    Device,
+}
+
+/// Runs a script of `tests/clients` as the operator.
+fn script(environment: &Environment, image: &str, packages: &Path, at: At<'_>, words: &str) -> Result<Value> {
     let operator = environment.plan.operator.as_ref().context("the world has an operator")?;
-    let region = &environment.plan.scenario.aws.region;
     let calls = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
-    // Every AWS host name is the endpoint's, and by its address S3 is asked path-style.
-    let endpoint = format!("http://$(getent hosts sts.{region}.amazonaws.com | cut -d' ' -f1):{ENDPOINT_PORT}");
+    let (network, endpoint) = match at {
+        At::Host(port) => ("host".to_owned(), format!("http://127.0.0.1:{port}")),
+        At::Device => {
+            let region = &environment.plan.scenario.aws.region;
+            let address = format!("$(getent hosts sts.{region}.amazonaws.com | cut -d' ' -f1)");
+            (format!("container:{}", environment.device.id), format!("http://{address}:{ENDPOINT_PORT}"))
+        }
+    };
     let line = format!("export AWS_ENDPOINT_URL={endpoint}; exec python3 {words}");
     let mut command = Command::new("docker");
     command.args(["run", "--rm", "--workdir", "/calls", "--entrypoint", "sh"]);
-    command.arg("--network").arg(format!("container:{}", environment.device.id));
+    command.args(["--network", &network]);
     for (from, to) in [(packages, "/packages"), (&calls, "/calls"), (&fixture("gdk").canonicalize()?, "/gdk")] {
         command.arg("--volume").arg(format!("{}:{to}:ro", from.display()));
     }
@@ -70,12 +84,7 @@ fn plan() -> Result<Plan> {
     scenario.components.clear();
     let mut plan = Plan::of(scenario)?;
     plan.deployments.clear();
-    plan.operator = Some(Operator {
-        user: "operator".into(),
-        access_key_id: "AKIAOPERATOROPERATOR".into(),
-        secret_access_key: Sensitive("s3cr3tOfTheOperatorOfThisEnvironment0000".into()),
-    });
-    Ok(plan)
+    Ok(plan.to_keep(Outside::AnyPort, false))
 }
 
 /// Nothing that we wrote stands between AWS's own clients and the environment but a recorder, which passes everything on.
@@ -90,7 +99,12 @@ fn clients_that_are_not_ours_work_unmodified() -> Result<()> {
         let thing = environment.plan.thing.clone();
         let region = environment.plan.scenario.aws.region.clone();
 
-        let published = script(&environment, &image, &packages, &format!("gdk.py /gdk/GithubCustomPack {thing}"))?;
+        let aws = format!("greenproof-{}-aws", environment.plan.environment);
+        let inside = format!("{ENDPOINT_PORT}/tcp");
+        let bound = said(&Command::new("docker").args(["port", &aws, &inside]).output()?, "docker port")?;
+        let at = At::Host(bound.trim().rsplit(':').next().context("the port is published")?);
+
+        let published = script(&environment, &image, &packages, at, &format!("gdk.py /gdk/GithubCustomPack {thing}"))?;
         let expected = serde_json::json!({
             "versions": ["1.0.0", "1.0.1"], "status": "SUCCEEDED", "reason": null, "state": "FINISHED", "version": "1.0.0",
         });
@@ -99,14 +113,15 @@ fn clients_that_are_not_ours_work_unmodified() -> Result<()> {
         let search = ["exec", &environment.device.id, "grep", "--count", "s3: Amazon S3", log];
         assert_eq!(said(&Command::new("docker").args(search).output()?, "grep")?.trim(), "1");
 
-        let told = script(&environment, &image, &packages, &format!("clients.py $AWS_ENDPOINT_URL {region} {thing}"))?;
+        let told =
+            script(&environment, &image, &packages, at, &format!("clients.py $AWS_ENDPOINT_URL {region} {thing}"))?;
         for client in ["boto3", "v1", "v2"] {
             let Value::Array(operations) = &told[client]["operations"] else { panic!("{client}: {told}") };
             assert_eq!(told[client]["problems"], serde_json::json!([]), "{client}");
             assert!(operations.len() >= OPERATIONS, "{client} called {operations:?}");
         }
 
-        let told = script(&environment, &image, &packages, &format!("provision.py {region}"))?;
+        let told = script(&environment, &image, &packages, At::Device, &format!("provision.py {region}"))?;
         let refused = "Access Denied";
         let expected = serde_json::json!({
             "active": [0, 200, 200, null], "groups": ["provisioned-group"], "session": true,

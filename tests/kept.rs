@@ -284,7 +284,9 @@ fn alone_what_is_exported_fits_the_client_and_the_shell() -> Result<()> {
     fidelity!("kept-5");
     let (folder, name) = (tempfile::tempdir()?, "exported");
     let scenario = fixture("scenarios/inline.toml");
-    answered(&["up", scenario.to_str().context("the fixture's path is UTF-8")?, "--name", name])?;
+    let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
+    answered(&["up", scenario.to_str().context("the fixture's path is UTF-8")?, "--name", name, "--port", &free])?;
+    assert_eq!(port(&exports(name, &pretending(folder.path(), "2.13.0")?, &[])?)?, free);
     let function = "aws() { command aws --endpoint-url \"$AWS_ENDPOINT_URL\" \"$@\"; }";
     for (version, ignores) in [("1.19.1", true), ("2.12.7", true), ("2.13.0", false), ("1.44.44", false), ("?", true)] {
         let printed = exports(name, &pretending(folder.path(), version)?, &[])?;

@@ -3,7 +3,7 @@
 
 use crate::{
     client::{Answer, Call, Failure, Healthy, Tls, connect, mqtt_connect, silence},
-    world::{CREDENTIALS, DATA, Identity, PATIENCE, World, raise},
+    world::{CREDENTIALS, DATA, Identity, PATIENCE, Raised, World, raise},
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -229,6 +229,7 @@ async fn requests_that_make_no_sense_get_the_services_own_error() -> Result<(), 
         assert!(answer.status == status && all.contains(words), "{call:?}: {} {all}", answer.status);
         here.healthy().await?;
     }
+    another_content_type(&here).await?;
     // Before and after a CONNECT: what is no MQTT, and what is longer than any packet may be.
     let longest = [0x30, 0xff, 0xff, 0xff, 0x7f];
     let garbage = [&[0xff; 300][..], &longest, &[0; 4]];
@@ -247,6 +248,27 @@ async fn requests_that_make_no_sense_get_the_services_own_error() -> Result<(), 
         let mut stream = connect(&Tls::none(here.doors.dns)).await?;
         stream.write(&[&u16::try_from(question.len())?.to_be_bytes()[..], question].concat()).await?;
         silence(&mut stream, PATIENCE + SLACK).await?;
+        here.healthy().await?;
+    }
+    Ok(())
+}
+
+/// Bodies of another content type than the service has.
+async fn another_content_type(here: &Raised) -> Result<(), Failure> {
+    let data = Tls::to(here.doors.data_plane, DATA).showing(&here.device);
+    let endpoint = Tls::none(here.doors.endpoint);
+    let resolve = "/greengrass/v2/resolveComponentCandidates";
+    let form =
+        |path| Call::post(path, "Action=GetCallerIdentity").with("content-type", "application/x-www-form-urlencoded");
+    let json = Call::post("/", "{\"Action\": \"GetCallerIdentity\"}").signed("sts")?;
+    for (call, tls, host, words) in [
+        (form(resolve), &data, DATA, "validationexception"),
+        (form("/things/a").signed("iot")?, &endpoint, "localhost", "serializationexception"),
+        (json, &endpoint, "localhost", "invalidaction"),
+    ] {
+        let answer = call.send(tls, host).await?;
+        let all = format!("{}{}", answer.head, answer.body).to_lowercase();
+        assert!(answer.status == 400 && all.contains(words), "{call:?}: {} {all}", answer.status);
         here.healthy().await?;
     }
     Ok(())
