@@ -141,6 +141,8 @@ impl Machine {
             Some(State::Running) => {}
             Some(_) => return Some(State::Stopping.into()),
         }
+        // Not before: as long as it is STOPPING, whoever needs it asks how its last start ended.
+        self.service.set_startup_errored(false);
         self.scripts.next_generation();
         let late = self.clock().after(self.limit("startup", START));
         if !dependency::are_ready(&self.kernel, &self.service) {
@@ -219,7 +221,6 @@ impl Machine {
             self.scripts.interrupt("shutdown");
             return report;
         }
-        self.service.set_startup_errored(false);
         // An error of `run` may have been reported on the way.
         while let Ok(report) = self.inbox.reports.try_recv() {
             if report.state == State::Errored {
