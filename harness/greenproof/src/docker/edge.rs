@@ -73,7 +73,7 @@ impl Engine {
         let inspected = self.docker.inspect_container(&container.id, None).await;
         let inspected = inspected.map_err(Error::engine(format!("inspecting container `{}`", container.name)))?;
         let ports = inspected.network_settings.and_then(|settings| settings.ports).unwrap_or_default();
-        let bindings = ports.get(&format!("{inside}/tcp")).cloned().flatten().unwrap_or_default();
+        let bindings = ports.get(&Published { inside, outside: None }.key()).cloned().flatten().unwrap_or_default();
         Ok(bindings.iter().find_map(|binding| binding.host_port.as_ref()?.parse().ok()))
     }
 }

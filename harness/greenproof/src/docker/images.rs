@@ -260,7 +260,7 @@ impl<'a> Maker<'a> {
         if recipe.name == "localstack" || self.is_there(&tag).await? {
             return Ok(());
         }
-        let (context, args) = (self.layer()?, HashMap::from([("BASE".to_owned(), below)]));
+        let (context, args) = (self.layer(LAYER)?, HashMap::from([("BASE".to_owned(), below)]));
         Job { name: &recipe.name, tag: &tag, context, args }.run(self.engine, self.progress).await
     }
 
@@ -276,10 +276,22 @@ impl<'a> Maker<'a> {
         Ok(Upload::file("greenproof-ca.crt", read.unwrap_or_default(), 0o644))
     }
 
-    /// What puts the program on top of an image.
-    fn layer(&self) -> Result<Vec<Upload>, Error> {
+    /// The context of a build that puts the program on top of an image.
+    fn layer(&self, dockerfile: &'static str) -> Result<Vec<Upload>, Error> {
         let binary = fs::read(&self.options.binary).map_err(Error::io("reading", &self.options.binary))?;
-        Ok(vec![Upload::file("Dockerfile", LAYER, 0o644), Upload::file("greenproof", binary, 0o755)])
+        Ok(vec![Upload::file("Dockerfile", dockerfile, 0o644), Upload::file("greenproof", binary, 0o755)])
+    }
+
+    /// The device's image without the program.
+    fn device_system(&self) -> String {
+        let device = self.recipe("device");
+        image_tag(device, self.manifest.base(device))
+    }
+
+    /// What the engine calls an image, which is another after each change.
+    async fn id(&self, image: &str) -> Result<String, Error> {
+        let inspected = self.engine.docker.inspect_image(image).await;
+        Ok(inspected.map_err(Error::engine(format!("inspecting image `{image}`")))?.id.unwrap_or_default())
     }
 
     fn context(&self, recipe: &Recipe) -> Result<Vec<Upload>, Error> {
@@ -317,9 +329,13 @@ impl<'a> Maker<'a> {
     }
 }
 
-/// The build arguments of a recipe: of what is configured, pip's settings only if the build needs the index.
+/// The build arguments of a recipe.
 fn arguments(recipe: &Recipe, configured: &[(String, String)], base: String) -> HashMap<String, String> {
-    let index = recipe.needs.contains(&Need::Index);
+    on_base(configured, recipe.needs.contains(&Need::Index), base)
+}
+
+/// The build arguments of what is made on a base: of what is configured, pip's settings only if it needs the index.
+fn on_base(configured: &[(String, String)], index: bool, base: String) -> HashMap<String, String> {
     let wanted = configured.iter().filter(|(name, _)| index || !name.starts_with("PIP_"));
     wanted.cloned().chain([("BASE".to_owned(), base)]).collect()
 }

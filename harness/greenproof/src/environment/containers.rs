@@ -120,20 +120,38 @@ fn emulated(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease, extra:
     ContainerSpec {
         image: image.clone(),
         capabilities: vec!["NET_ADMIN".into()],
-        env: TRUSTING.into_iter().filter(|_| trust_ca).map(|name| (name.into(), TRUST_STORE.into())).collect(),
-        files: vec![
-            Upload::file(CA, plan.ca.clone(), 0o644),
-            Upload::file(INIT_CONFIG, plan.init_config(ROOT), 0o644),
-            Upload::file(&format!("{ROOT}/AmazonRootCA1.pem"), plan.ca.clone(), 0o644),
-            Upload::file(&format!("{ROOT}/device.pem.crt"), plan.identity.certificate.clone(), 0o644),
-            Upload::file(&format!("{ROOT}/private.pem.key"), plan.identity.key.clone(), 0o600),
-            Upload::file("/etc/pip.conf", pip_conf(), 0o644),
-        ],
+        env: trusting(trust_ca),
+        files: files(plan, ROOT, [Upload::file(INIT_CONFIG, plan.init_config(ROOT), 0o644)]),
         hostname: plan.thing.clone(),
         ..container(network, lease, "device", network.device(), &command)
     }
 }
 
-fn pip_conf() -> String {
-    format!("[global]\nindex-url = https://{}/simple/\n", world::INDEX_HOST)
+/// What a site with TLS inspection sets for its core.
+fn trusting(trust_ca: bool) -> Vec<(String, String)> {
+    TRUSTING.into_iter().filter(|_| trust_ca).map(|name| (name.into(), TRUST_STORE.into())).collect()
+}
+
+/// What a device has whatever its core: who it is, whom it trusts and where pip looks; and its configuration.
+fn files(plan: &Plan, root: &str, configuration: impl IntoIterator<Item = Upload>) -> Vec<Upload> {
+    let pip = format!("[global]\nindex-url = https://{}/simple/\n", world::INDEX_HOST);
+    let own = |name: &str, text: &str, mode| Upload::file(&format!("{root}/{name}"), text.to_owned(), mode);
+    let files = [
+        Upload::file(CA, plan.ca.clone(), 0o644),
+        own("AmazonRootCA1.pem", &plan.ca, 0o644),
+        own("device.pem.crt", &plan.identity.certificate, 0o644),
+        own("private.pem.key", &plan.identity.key, 0o600),
+        Upload::file("/etc/pip.conf", pip, 0o644),
+    ];
+    files.into_iter().chain(configuration).collect()
+}
+
+/// The words that prepare a container for a core that is not ours.
+fn surround(nameserver: &str, trust_ca: bool) -> Vec<&str> {
+    let mut words = vec!["greenproof", "surround", "--nameserver", nameserver, "--gateway", nameserver];
+    if trust_ca {
+        words.extend(["--trust", CA]);
+    }
+    words.push("--");
+    words
 }

@@ -94,6 +94,7 @@ async fn take_off(
 impl Environment {
     /// From now on is this run.
     fn begin_anew(&mut self) {
-        (self.since, self.began) = (log::now(), log::now());
+        self.since = log::now();
+        self.began = self.since;
     }
 }

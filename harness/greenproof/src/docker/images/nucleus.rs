@@ -1,6 +1,6 @@
 //! Device images with a real nucleus, from the package or the image that a user gave.
 
-use super::{Error, LAYER, Maker, digest, fs, image_tag, without_comments};
+use super::{Error, LAYER, Maker, digest, fs, on_base, without_comments};
 use crate::{
     core::Source,
     docker::{Upload, build::Job, embedded},
@@ -37,9 +37,7 @@ impl Maker<'_> {
             }
             Source::Image(image) => {
                 self.users_own(image).await?;
-                let inspected = self.engine.docker.inspect_image(image).await;
-                let inspected = inspected.map_err(Error::engine(format!("inspecting image `{image}`")))?;
-                (image.clone(), inspected.id.unwrap_or_default())
+                (image.clone(), self.id(image).await?)
             }
         };
         let key = digest::key([content.as_bytes(), LAYER.as_bytes(), self.binary.as_bytes()]);
@@ -57,11 +55,6 @@ impl Maker<'_> {
         Ok(format!("greenproof/{}-system:{}", recipe.name, digest::key(parts.iter().map(Vec::as_slice))))
     }
 
-    fn device_system(&self) -> String {
-        let device = self.recipe("device");
-        image_tag(device, self.manifest.base(device))
-    }
-
     /// Makes what isn't there of a nucleus; the device image is.
     pub(super) async fn make_nucleus(&self, nucleus: &Nucleus<'_>) -> Result<(), Error> {
         let Nucleus { recipe, source, below, tag } = nucleus;
@@ -71,15 +64,14 @@ impl Maker<'_> {
             let mut context: Vec<_> = recipe.files().map(|(name, bytes)| Upload::file(name, bytes, 0o644)).collect();
             let package = fs::read(path).map_err(Error::io("reading", path))?;
             context.push(Upload::file(&recipe.package, package, 0o644));
-            let configured = self.options.arguments.iter().filter(|(name, _)| !name.starts_with("PIP_"));
-            let args = configured.cloned().chain([("BASE".to_owned(), self.device_system())]).collect();
+            let args = on_base(&self.options.arguments, false, self.device_system());
             Job { name: &recipe.name, tag: below, context, args }.run(self.engine, self.progress).await?;
         }
         if self.is_there(tag).await? {
             return Ok(());
         }
         let args = HashMap::from([("BASE".to_owned(), below.clone())]);
-        let context = self.layer()?;
+        let context = self.layer(LAYER)?;
         Job { name: &recipe.name, tag, context, args }.run(self.engine, self.progress).await
     }
 

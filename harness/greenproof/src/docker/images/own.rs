@@ -1,10 +1,10 @@
 //! What one scenario wants beyond the images that all have: its own device image, and Python packages for its index.
 
-use super::{Build, Error, Maker, Watch, digest, image_tag, lock};
+use super::{Build, Error, Maker, Watch, digest, lock, on_base};
 use crate::docker::{ContainerSpec, Engine, Entry, Lease, Upload, build::Job};
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::{self, File},
+    fs::File,
 };
 
 /// What a scenario says of the device's image.
@@ -76,9 +76,7 @@ pub async fn device(engine: &Engine, options: &Build, own: &Own, progress: Watch
     let tag = format!("{NAME}:{}-{}", digest::key([id.as_bytes(), DEVICE.as_bytes()]), maker.program());
     let held = lock::shared(&maker.use_lock(&tag)).await?;
     if !maker.is_there(&tag).await? {
-        let program = fs::read(&options.binary).map_err(Error::io("reading", &options.binary))?;
-        let context = vec![Upload::file("Dockerfile", DEVICE, 0o644), Upload::file("greenproof", program, 0o755)];
-        let args = HashMap::from([("BASE".to_owned(), below)]);
+        let (context, args) = (maker.layer(DEVICE)?, HashMap::from([("BASE".to_owned(), below)]));
         let made = Job { name: "device", tag: &tag, context, args }.run(engine, progress).await;
         let what = format!("image `{}`", own.image.as_deref().unwrap_or_default());
         made.map_err(|error| told(error, "it lacks ", |reason| Error::Device { what, reason }))?;
@@ -109,7 +107,7 @@ pub async fn wheels(
         let mut context: Vec<_> =
             files.iter().map(|(name, text)| Upload::file(name, (*text).to_owned(), 0o644)).collect();
         context.push(maker.ca_bundle()?);
-        let args = options.arguments.iter().cloned().chain([("BASE".to_owned(), below)]).collect();
+        let args = on_base(&options.arguments, true, below);
         let made = Job { name: "wheels", tag: &tag, context, args }.run(engine, progress).await;
         made.map_err(|error| told(error, "ERROR: No matching", |reason| Error::Requirements { reason }))?;
     }
@@ -132,8 +130,7 @@ impl Maker<'_> {
             self.users_own(image).await?;
             image.clone()
         } else {
-            let device = self.recipe("device");
-            image_tag(device, self.manifest.base(device))
+            self.device_system()
         };
         if own.apt.is_empty() {
             return Ok(below);
@@ -142,18 +139,13 @@ impl Maker<'_> {
         let tag = format!("greenproof/apt:{}", digest::key([id.as_bytes(), APT.as_bytes(), packages.as_bytes()]));
         if !self.is_there(&tag).await? {
             let context = vec![Upload::file("Dockerfile", APT, 0o644)];
-            let configured = self.options.arguments.iter().filter(|(name, _)| !name.starts_with("PIP_")).cloned();
-            let args = configured.chain([("BASE".to_owned(), below), ("PACKAGES".to_owned(), packages)]).collect();
+            let mut args = on_base(&self.options.arguments, false, below);
+            args.insert("PACKAGES".to_owned(), packages);
             let made = Job { name: "device", tag: &tag, context, args }.run(self.engine, self.progress).await;
             let what = "`device.apt`".to_owned();
             made.map_err(|error| told(error, "E: ", |reason| Error::Device { what, reason }))?;
         }
         Ok(tag)
-    }
-
-    async fn id(&self, image: &str) -> Result<String, Error> {
-        let inspected = self.engine.docker.inspect_image(image).await;
-        Ok(inspected.map_err(Error::engine(format!("inspecting image `{image}`")))?.id.unwrap_or_default())
     }
 }
 

@@ -3,7 +3,7 @@
 //! Made from the nucleus's source and documentation alone; no run of it has been seen. Its configuration and its log files
 //! are those that the emulated core takes and writes.
 
-use super::{CA, Core, INIT_CONFIG, TRUST_STORE, TRUSTING, container, pip_conf};
+use super::{Core, INIT_CONFIG, container, files, surround, trusting};
 use crate::{
     docker::{ContainerSpec, Lease, Network, Upload},
     plan::Plan,
@@ -26,24 +26,13 @@ pub(super) fn device(stage: &Stage, plan: &Plan, network: &Network, lease: &Leas
     let (root, device) = (Core::Classic.root(), &plan.scenario.device);
     let nameserver = network.aws().to_string();
     let start = if device.pep668 { format!("{} && {START}", super::RESTORE_MARKER) } else { START.to_owned() };
-    let mut command = vec!["greenproof", "surround", "--nameserver", &nameserver, "--gateway", &nameserver];
-    if device.trust_ca {
-        command.extend(["--trust", CA]);
-    }
-    command.extend(["--", "sh", "-c", &start, root, INIT_CONFIG, Core::Classic.user(), JAR]);
-    let file = |name: &str, text: &str, mode| Upload::file(&format!("{root}/{name}"), text.to_owned(), mode);
+    let mut command = surround(&nameserver, device.trust_ca);
+    command.extend(["sh", "-c", &start, root, INIT_CONFIG, Core::Classic.user(), JAR]);
     ContainerSpec {
         image: stage.images.classic.clone().unwrap_or_default(),
         capabilities: vec!["NET_ADMIN".into()],
-        env: TRUSTING.into_iter().filter(|_| device.trust_ca).map(|name| (name.into(), TRUST_STORE.into())).collect(),
-        files: vec![
-            Upload::file(CA, plan.ca.clone(), 0o644),
-            Upload::file(INIT_CONFIG, plan.init_config(root), 0o644),
-            file("AmazonRootCA1.pem", &plan.ca, 0o644),
-            file("device.pem.crt", &plan.identity.certificate, 0o644),
-            file("private.pem.key", &plan.identity.key, 0o600),
-            Upload::file("/etc/pip.conf", pip_conf(), 0o644),
-        ],
+        env: trusting(device.trust_ca),
+        files: files(plan, root, [Upload::file(INIT_CONFIG, plan.init_config(root), 0o644)]),
         hostname: plan.thing.clone(),
         ..container(network, lease, "device", network.device(), &command)
     }

@@ -6,7 +6,7 @@
 use crate::{
     core::Core,
     docker::{ContainerSpec, Lease, Network, Upload},
-    environment::{CA, TRUST_STORE, containers},
+    environment::{TRUST_STORE, containers},
     plan::Plan,
     stage::Stage,
 };
@@ -27,30 +27,17 @@ pub(super) fn device(stage: &Stage, plan: &Plan, network: &Network, lease: &Leas
     let nameserver = network.aws().to_string();
     let boot = if device.pep668 { format!("{} && {BOOT}", containers::RESTORE_MARKER) } else { BOOT.to_owned() };
     let mut command = vec!["sh", "-c", &boot, root];
-    command.extend(["greenproof", "surround", "--nameserver", &nameserver, "--gateway", &nameserver]);
-    if device.trust_ca {
-        command.extend(["--trust", CA]);
-    }
-    command.extend(["--", "/lib/systemd/systemd"]);
+    command.extend(containers::surround(&nameserver, device.trust_ca));
+    command.push("/lib/systemd/systemd");
+    let systemd = Upload::file("/etc/systemd/system.conf.d/greenproof.conf", environment(device.trust_ca), 0o644);
     let configs = CONFIGS.map(|path| Upload::file(path, config(plan), 0o644));
-    let file = |name: &str, text: &str, mode| Upload::file(&format!("{root}/{name}"), text.to_owned(), mode);
     ContainerSpec {
         image: stage.images.lite.clone().unwrap_or_default(),
         capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
         boots: true,
         // By this systemd knows where it is.
         env: vec![("container".into(), "docker".into())],
-        files: vec![
-            Upload::file(CA, plan.ca.clone(), 0o644),
-            file("AmazonRootCA1.pem", &plan.ca, 0o644),
-            file("device.pem.crt", &plan.identity.certificate, 0o644),
-            file("private.pem.key", &plan.identity.key, 0o600),
-            Upload::file("/etc/pip.conf", containers::pip_conf(), 0o644),
-            Upload::file("/etc/systemd/system.conf.d/greenproof.conf", environment(device.trust_ca), 0o644),
-        ]
-        .into_iter()
-        .chain(configs)
-        .collect(),
+        files: containers::files(plan, root, configs.into_iter().chain([systemd])),
         hostname: plan.thing.clone(),
         ..containers::container(network, lease, "device", network.device(), &command)
     }
