@@ -51,6 +51,16 @@ pub fn scenario_files(folder: &Path) -> Vec<(String, PathBuf)> {
     files
 }
 
+/// Whether a failure of the library says how it is made to happen; one that can't happen here is no scenario.
+///
+/// # Panics
+/// When the file can't be read.
+#[must_use]
+pub fn is_scenario(file: &Path) -> bool {
+    let text = std::fs::read_to_string(file).expect("a fixture can be read");
+    text.lines().any(|line| line.starts_with("base = "))
+}
+
 /// Runs a scenario in its own world, with so much patience.
 ///
 /// # Errors

@@ -32,6 +32,9 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) expect: Expect,
     pub(super) must_fail: Option<MustFail>,
+    /// What the failure library says of it; no part of the scenario.
+    #[serde(rename = "failure")]
+    _failure: Option<toml::Table>,
 }
 
 #[derive(Deserialize, Default)]
