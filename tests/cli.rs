@@ -149,11 +149,11 @@ fn the_reference_runs_from_an_empty_folder() -> Result<()> {
 #[test]
 fn a_soft_run_tells_what_would_be_denied() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let twin = fixture("scenarios/twins/role-without-secret.toml");
+    let twin = fixture("failures/F14-secret-not-permitted.toml");
     let run = greenproof().current_dir(&folder).args(["run", "--soft"]).arg(twin).output()?;
     let told = String::from_utf8_lossy(&run.stderr).into_owned();
     assert_eq!(run.status.code(), Some(1), "{told}");
-    assert!(told.contains("FAILED role-without-secret in "), "{told}");
+    assert!(told.contains("FAILED F14-secret-not-permitted in "), "{told}");
     assert!(
         told.contains("secretsmanager:GetSecretValue on ") && told.contains(" was let through: nothing allows it"),
         "{told}"

@@ -224,7 +224,7 @@ decided the same:
         "{out}"
     );
     assert!(out.ends_with("\n\nno call of the component is denied\n"), "{out}");
-    let other = ["test", "least-privilege.json", "../scenarios/twins/role-without-object.toml", "--for", "role"];
+    let other = ["test", "least-privilege.json", "../failures/F20-artifact-not-permitted.toml", "--for", "role"];
     let (code, _, error) = policy(&[&other[..], &["--recorded", record]].concat());
     assert_eq!(code, 2);
     assert!(error.contains("s3:GetObject on arn:aws:s3:::greengrass-component-artifacts-ap-northeast-1/com.example.GithubCustomPack/1.0.0/GithubCustomPack.zip, was Allowed then, and is ImplicitlyDenied"), "{error}");
@@ -307,10 +307,12 @@ fn a_scenario_that_is_red_is_not_minimised() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let evidence = folder.path().to_string_lossy();
     let (code, _, error) =
-        policy(&["minimise", "../scenarios/twins/role-without-object.toml", "--evidence", &evidence]);
+        policy(&["minimise", "../failures/F20-artifact-not-permitted.toml", "--evidence", &evidence]);
     assert_eq!(code, 2, "{error}");
     assert!(
-        error.contains("error: role-without-object: it is not green: the deployment ends SUCCEEDED; seen: FAILED"),
+        error.contains(
+            "error: F20-artifact-not-permitted: it is not green: the deployment ends SUCCEEDED; seen: FAILED"
+        ),
         "{error}"
     );
     Ok(())

@@ -90,14 +90,13 @@ impl Request {
     pub(crate) fn asked(&self) -> Asked<'_> {
         let resource = segments(&self.resource);
         let service = self.lower_action.split_once(':').map_or("", |(service, _)| service);
-        let is = |wanted: &str, part: usize, start: &str| {
-            service == wanted && resource.is_some_and(|parts| parts[part].starts_with(start))
-        };
+        let is =
+            |wanted: &str, start: &str| service == wanted && resource.is_some_and(|parts| parts[5].starts_with(start));
         Asked {
             principal: self.principal.as_ref(),
             action: &self.lower_action,
-            role: is("sts", 2, "iam") && is("sts", 5, "role/"),
-            key: is("kms", 5, "key/"),
+            role: is("sts", "role/"),
+            key: is("kms", "key/"),
             resource,
             context: &self.context,
         }

@@ -9,8 +9,8 @@ fn fixture(path: &str) -> PathBuf {
 #[test]
 fn a_twin_states_only_what_differs() {
     let base = load(&fixture("private-package.toml")).expect("the reference is valid");
-    let twin = load(&fixture("twins/role-without-object.toml")).expect("the twin is valid");
-    assert_eq!(twin.name, "role-without-object");
+    let twin = load(&fixture("../failures/F20-artifact-not-permitted.toml")).expect("the twin is valid");
+    assert_eq!(twin.name, "F20-artifact-not-permitted");
     assert_eq!(base.aws.role.policies.len(), 3);
     let policies: Vec<_> = twin.aws.role.policies.keys().collect();
     assert_eq!(policies, ["secret-read", "token-exchange"], "a stated list replaces the base's");
