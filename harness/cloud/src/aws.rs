@@ -8,7 +8,6 @@ pub mod alone;
 mod control;
 mod dns;
 mod endpoint;
-mod faults;
 mod gate;
 mod greengrass;
 mod inventory;
@@ -28,10 +27,10 @@ mod upstream;
 use crate::{
     control::SOCKET,
     event::{What, emit},
+    faults::Faults,
     world::{self, ENDPOINT_PORT, PROXY_PORT, World},
 };
 use dns::Zone;
-use faults::Faults;
 use gate::{Gate, Services};
 use greengrass::Greengrass;
 use inventory::Inventory;
@@ -90,7 +89,7 @@ pub async fn run() -> Result<(), Error> {
     let localstack = LocalStack::new(&world);
     let account = Arc::new(Inventory::new(&world, localstack.clone()).map_err(Error::Setup)?);
     let front = front(&world, &localstack, &account, Limits::default()).map_err(Error::Setup)?;
-    dns::serve(&world, bind_udp(53).await?, bind(53).await?);
+    dns::serve(&world, &front.faults, bind_udp(53).await?, bind(53).await?);
     stray::serve().await?;
     for port in DEVICE_PORTS {
         tls::serve(&front, bind(port).await?, port);
@@ -117,11 +116,11 @@ fn front(
     account: &Arc<Inventory>,
     limits: Limits,
 ) -> Result<Arc<Front>, String> {
-    let sessions = Arc::new(Sessions::default());
+    let faults = Arc::new(Faults::default());
+    let sessions = Arc::new(Sessions::by(faults.clock()));
     if let Some(operator) = &world.operator {
         sessions.know_user(operator);
     }
-    let faults = Arc::new(Faults::default());
     world.faults.iter().cloned().for_each(|fault| faults.begin(fault));
     let registry = Arc::new(Registry::new(world, Arc::clone(account))?);
     let iot = Iot::new(Arc::clone(world), Arc::clone(&registry), Arc::clone(&sessions), Arc::clone(&faults))?;
@@ -130,15 +129,16 @@ fn front(
         ("iot", Arc::clone(&iot) as Arc<dyn rest::Service>),
         ("greengrass", Arc::new(greengrass) as Arc<dyn rest::Service>),
     ]);
-    let provider = Provider::new(Arc::clone(world), Arc::clone(account), registry, Arc::clone(&sessions));
+    let provider =
+        Provider::new(Arc::clone(world), Arc::clone(account), registry, Arc::clone(&sessions), Arc::clone(&faults));
     let gate = Gate::new(Arc::clone(world), Arc::clone(account), sessions, localstack.clone(), Arc::clone(&faults));
     Ok(Arc::new(Front {
         iot,
         provider,
         gate: gate.before(services).within(limits.clone()),
-        faults,
         endpoints: world.endpoints.clone(),
-        certificates: tls::Certificates::new(&world.authority)?,
+        certificates: tls::Certificates::new(&world.authority, faults.clock())?,
+        faults,
         limits,
     }))
 }

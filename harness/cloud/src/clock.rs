@@ -1,6 +1,7 @@
 //! The one place of this crate that reads the clock.
 
-use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+use std::sync::atomic::{AtomicI64, Ordering};
+use time::{Duration, OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 const MILLISECONDS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
@@ -28,4 +29,27 @@ pub fn timestamp() -> String {
 #[must_use]
 pub fn seconds(time: OffsetDateTime) -> String {
     time.format(&SECONDS).expect("the format fits every date")
+}
+
+/// A clock that may be ahead of the time or behind it.
+#[derive(Debug, Default)]
+pub struct Clock(AtomicI64);
+
+impl Clock {
+    /// The time that it shows.
+    #[must_use]
+    pub fn now(&self) -> OffsetDateTime {
+        now().saturating_add(self.ahead())
+    }
+
+    /// How far it is ahead.
+    #[must_use]
+    pub fn ahead(&self) -> Duration {
+        Duration::seconds(self.0.load(Ordering::Acquire))
+    }
+
+    /// Lets it be so many seconds ahead, or behind if fewer than none.
+    pub fn shift(&self, seconds: i64) {
+        self.0.store(seconds, Ordering::Release);
+    }
 }

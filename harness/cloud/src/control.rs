@@ -1,10 +1,14 @@
-//! Orders to the `aws` role while it runs: what the account's owner would ask of AWS's control plane.
+//! Orders to a role while it runs: what the account's owner would ask of AWS's control plane, and what shall go wrong.
 //!
 //! One order and one answer, each one line of JSON, on a connection to a Unix socket in the container. The device can't
 //! reach it. [`ask`] is the client.
 
+mod door;
+
+pub(crate) use door::serve;
+
 use crate::{
-    fault::Fault,
+    fault::{Fault, Kind, Role},
     world::{Deployment, Policy},
 };
 use serde::{Deserialize, Serialize};
@@ -14,7 +18,7 @@ use tokio::{
     net::UnixStream,
 };
 
-/// Where the `aws` role listens.
+/// Where each role listens, in its own container.
 pub const SOCKET: &str = "/run/greenproof/control.sock";
 
 /// An order, such as `{"cancel": {"deployment": "ID"}}`.
@@ -34,6 +38,19 @@ pub enum Control {
     FaultEnd(String),
     /// Give a role, or the device's certificate, other policies.
     Policies(PolicyChange),
+}
+
+impl Control {
+    /// Who carries it out.
+    #[must_use]
+    pub fn roles(&self) -> &'static [Role] {
+        match self {
+            Self::Fault(fault) => fault.kind.roles(),
+            // What has no such name has no such fault either.
+            Self::FaultEnd(name) => name.parse::<Kind>().map_or(&[Role::Aws, Role::Github], |kind| kind.roles()),
+            _ => &[Role::Aws],
+        }
+    }
 }
 
 /// Policies in place of those that there are; what is absent stays.

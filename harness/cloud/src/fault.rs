@@ -4,17 +4,24 @@
 //!
 //! | name | what happens |
 //! |---|---|
-//! | `provider.STATUS` | the credentials provider answers that status |
-//! | `data-plane.STATUS`, `data-plane.OPERATION.STATUS` | the Greengrass data plane does, for all or one operation |
-//! | `s3.STATUS`, `s3.OPERATION.STATUS` | S3 does |
-//! | `….slow` in place of a status | it answers as ever, but late |
-//! | `mqtt.cut` | every MQTT connection breaks off, once |
-//! | `mqtt.refuse` | new MQTT connections are refused |
+//! | `SERVICE.STATUS`, `SERVICE.OPERATION.STATUS` | the [`Service`] answers that status, for all or one operation |
+//! | `….slow`, `….hang`, `….reset`, `….throttled`, `….wrong-body` in place of a status | another [`Effect`] |
+//! | anything else, such as `mqtt.cut` or `dns.nxdomain` | a [`Special`] one |
 //!
 //! `times=N` ends a fault after so many strikes, otherwise it lasts until it is ended by its name; `delay=SECONDS` is how
-//! long an answer takes; `body=TEXT`, always last, is a body instead of AWS's own.
+//! long an answer takes; `body=TEXT`, always last, is a body instead of AWS's own. Special faults have parameters of their
+//! own: what they are about (`host=NAME`, `secret=NAME`, …) and how much (`life=SECONDS`, `shift=SECONDS`).
+
+mod kind;
+mod special;
+#[cfg(test)]
+mod tests;
+
+pub use kind::{Effect, Kind, Role, Service};
+pub use special::Special;
 
 use serde::{Deserialize, Serialize};
+use special::{Need, Takes};
 use std::{fmt, str::FromStr, time::Duration};
 
 /// A fault with its parameters, such as `s3.GetObject.503 times=2`.
@@ -23,41 +30,16 @@ use std::{fmt, str::FromStr, time::Duration};
 pub struct Fault {
     /// What goes wrong.
     pub kind: Kind,
+    /// The one thing that it is about, such as a host; without, it is about all.
+    pub about: Option<String>,
+    /// How much, in seconds.
+    pub amount: Option<i64>,
     /// After how many strikes it is over.
     pub times: Option<u32>,
     /// How long an answer takes.
     pub delay: Duration,
     /// The body that is answered.
     pub body: Option<String>,
-}
-
-/// What goes wrong; its text is the fault's name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A service answers wrongly or late.
-    Http {
-        /// Which.
-        service: Service,
-        /// The one operation of it; all without.
-        operation: Option<String>,
-        /// The status that is answered; without, the right answer comes late.
-        status: Option<u16>,
-    },
-    /// Every MQTT connection breaks off.
-    Cut,
-    /// New MQTT connections are refused.
-    Refuse,
-}
-
-/// A service that can be made to answer wrongly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
-    /// The IoT credentials provider.
-    Provider,
-    /// The Greengrass data plane.
-    DataPlane,
-    /// S3.
-    S3,
 }
 
 /// Why a text is no fault.
@@ -74,42 +56,32 @@ impl Fault {
     pub fn name(&self) -> String {
         self.kind.to_string()
     }
-}
 
-impl Service {
-    const ALL: [Self; 3] = [Self::Provider, Self::DataPlane, Self::S3];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Provider => "provider",
-            Self::DataPlane => "data-plane",
-            Self::S3 => "s3",
-        }
+    /// Whether it is about a name, such as a secret's.
+    #[must_use]
+    pub fn is_about(&self, name: &str) -> bool {
+        self.about.as_deref().is_none_or(|about| about == name)
     }
-}
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Http { service, operation, status } => {
-                write!(f, "{}.", service.name())?;
-                if let Some(operation) = operation {
-                    write!(f, "{operation}.")?;
-                }
-                match status {
-                    Some(status) => write!(f, "{status}"),
-                    None => f.write_str("slow"),
-                }
-            }
-            Self::Cut => f.write_str("mqtt.cut"),
-            Self::Refuse => f.write_str("mqtt.refuse"),
-        }
+    /// Whether it is about a host: the one that it names, and all below it.
+    #[must_use]
+    pub fn is_about_host(&self, host: &str) -> bool {
+        self.about.as_deref().is_none_or(|about| {
+            host.strip_suffix(about).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        })
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.kind)?;
+        let takes = self.kind.takes();
+        if let (Some(about), Some((word, _))) = (&self.about, takes.about) {
+            write!(f, " {word}={about}")?;
+        }
+        if let (Some(amount), Some(word)) = (self.amount, takes.amount) {
+            write!(f, " {word}={amount}")?;
+        }
         if let Some(times) = self.times {
             write!(f, " times={times}")?;
         }
@@ -145,132 +117,94 @@ impl FromStr for Fault {
     }
 }
 
+impl FromStr for Kind {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::read(name).map_err(|why| Error { text: name.to_owned(), why })
+    }
+}
+
 fn read(text: &str) -> Result<Fault, String> {
     let (head, body) = match text.split_once(" body=") {
         Some((head, body)) => (head, Some(body.to_owned())),
         None => (text, None),
     };
     let mut words = head.split_ascii_whitespace();
-    let kind = kind(words.next().unwrap_or_default())?;
-    let mut fault = Fault { kind, times: None, delay: Duration::ZERO, body };
+    let kind = Kind::read(words.next().unwrap_or_default())?;
+    let takes = kind.takes();
+    let mut fault = Fault { kind, about: None, amount: None, times: None, delay: Duration::ZERO, body };
     for word in words {
-        match word.split_once('=') {
-            Some(("times", number)) => fault.times = Some(times(number)?),
-            Some(("delay", seconds)) => fault.delay = delay(seconds)?,
-            _ => return Err(format!("`{word}` is no parameter; use `times=N`, `delay=SECONDS` or `body=TEXT`")),
+        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        match name {
+            "times" => fault.times = Some(times(value, &takes)?),
+            "delay" => fault.delay = delay(value, &takes)?,
+            _ if takes.about.is_some_and(|(about, _)| about == name) && !value.is_empty() => {
+                fault.about = Some(value.to_owned());
+            }
+            _ if takes.amount == Some(name) => fault.amount = Some(amount(name, value)?),
+            _ => return Err(format!("`{word}` is no parameter; use {}", parameters(&takes))),
         }
     }
-    let answers = matches!(fault.kind, Kind::Http { status: Some(_), .. });
-    if fault.body.is_some() && !answers {
+    complete(fault, &takes)
+}
+
+/// The fault, if it has all that it needs and nothing that it can't have.
+fn complete(fault: Fault, takes: &Takes) -> Result<Fault, String> {
+    if let (Some((word, Need::Must)), None) = (takes.about, &fault.about) {
+        return Err(format!("say which: `{word}=NAME`"));
+    }
+    if let (Some(word), None) = (takes.amount, fault.amount) {
+        return Err(format!("say how much: `{word}=SECONDS`"));
+    }
+    if fault.body.is_some() && !takes.body {
         return Err("only a status has a body".to_owned());
     }
-    match &fault.kind {
-        Kind::Http { status: None, .. } if fault.delay.is_zero() => Err("say how slow: `delay=SECONDS`".to_owned()),
-        Kind::Http { status: Some(200), .. } if fault.body.is_none() => {
+    match fault.kind {
+        Kind::Http { effect: Effect::Slow, .. } if fault.delay.is_zero() => {
+            Err("say how slow: `delay=SECONDS`".to_owned())
+        }
+        Kind::Http { effect: Effect::Status(200), .. } if fault.body.is_none() => {
             Err("status 200 is only wrong with a `body=`".to_owned())
         }
-        Kind::Cut if fault.times.is_some() => Err("it happens once".to_owned()),
-        Kind::Cut | Kind::Refuse if !fault.delay.is_zero() => Err("it takes no time".to_owned()),
         _ => Ok(fault),
     }
 }
 
-impl FromStr for Kind {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        kind(name).map_err(|why| Error { text: name.to_owned(), why })
+/// The parameters that a fault may have, for a person.
+fn parameters(takes: &Takes) -> String {
+    let about = takes.about.map(|(word, _)| format!("`{word}=NAME`"));
+    let amount = takes.amount.map(|word| format!("`{word}=SECONDS`"));
+    let rest = [(takes.times, "`times=N`"), (takes.delay, "`delay=SECONDS`"), (takes.body, "`body=TEXT`")];
+    let rest = rest.into_iter().filter(|(has, _)| *has).map(|(_, shown)| shown.to_owned());
+    let all: Vec<_> = about.into_iter().chain(amount).chain(rest).collect();
+    match all.split_last() {
+        None => "none".to_owned(),
+        Some((last, [])) => last.clone(),
+        Some((last, before)) => format!("{} or {last}", before.join(", ")),
     }
 }
 
-fn kind(name: &str) -> Result<Kind, String> {
-    match name {
-        "mqtt.cut" => return Ok(Kind::Cut),
-        "mqtt.refuse" => return Ok(Kind::Refuse),
-        _ => {}
+fn times(number: &str, takes: &Takes) -> Result<u32, String> {
+    if !takes.times {
+        return Err("it happens once, or lasts until it is ended".to_owned());
     }
-    let (first, rest) = name.split_once('.').unwrap_or((name, ""));
-    let Some(service) = Service::ALL.into_iter().find(|service| service.name() == first) else {
-        return Err(
-            "its name begins with `provider.`, `data-plane.`, `s3.`, or is `mqtt.cut` or `mqtt.refuse`".to_owned()
-        );
-    };
-    let (operation, effect) = match rest.split_once('.') {
-        Some((operation, effect)) => (Some(operation.to_owned()), effect),
-        None => (None, rest),
-    };
-    let plain = |name: &String| !name.is_empty() && name.chars().all(char::is_alphanumeric);
-    if !operation.as_ref().is_none_or(plain) || (operation.is_some() && service == Service::Provider) {
-        return Err(format!("`{}` has no such operation", service.name()));
-    }
-    let status = match effect {
-        "slow" => None,
-        status => Some(
-            status
-                .parse()
-                .ok()
-                .filter(|status| *status == 200 || (400..600).contains(status))
-                .ok_or_else(|| format!("`{status}` is no status: use 200, 400 to 599, or `slow`"))?,
-        ),
-    };
-    Ok(Kind::Http { service, operation, status })
-}
-
-fn times(number: &str) -> Result<u32, String> {
     number.parse().ok().filter(|times| *times > 0).ok_or_else(|| format!("`times={number}` is no number above 0"))
 }
 
-fn delay(seconds: &str) -> Result<Duration, String> {
+fn delay(seconds: &str, takes: &Takes) -> Result<Duration, String> {
+    if !takes.delay {
+        return Err("it takes no time".to_owned());
+    }
     let seconds: Option<f64> = seconds.parse().ok();
     seconds
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .ok_or_else(|| "`delay=` is a number of seconds".to_owned())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fault_is_written_as_it_is_read() {
-        for text in [
-            "provider.403",
-            "provider.500 times=2 delay=1.5 body={\"message\": \"a b\"}",
-            "provider.slow delay=3",
-            "data-plane.503 times=1",
-            "data-plane.ResolveComponentCandidates.429",
-            "s3.GetObject.503 times=2",
-            "mqtt.cut",
-            "mqtt.refuse times=3",
-        ] {
-            let fault: Fault = text.parse().unwrap();
-            assert_eq!(fault.to_string(), text);
-            assert_eq!(fault.name(), text.split(' ').next().unwrap());
-            let json = serde_json::to_value(&fault).unwrap();
-            assert_eq!((&json, &serde_json::from_value::<Fault>(json.clone()).unwrap()), (&text.into(), &fault));
-        }
-    }
-
-    #[test]
-    fn what_is_no_fault_is_told_why() {
-        for (text, why) in [
-            ("", "its name begins with"),
-            ("disk.full", "its name begins with"),
-            ("provider", "`` is no status"),
-            ("provider.302", "`302` is no status"),
-            ("provider.Get.403", "`provider` has no such operation"),
-            ("s3..403", "`s3` has no such operation"),
-            ("s3.slow", "say how slow"),
-            ("s3.200", "only wrong with a `body=`"),
-            ("s3.503 times=0", "no number above 0"),
-            ("s3.503 delay=-1", "a number of seconds"),
-            ("s3.503 often", "`often` is no parameter"),
-            ("mqtt.cut times=2", "it happens once"),
-            ("mqtt.refuse delay=1", "it takes no time"),
-            ("s3.slow delay=1 body=x", "only a status has a body"),
-        ] {
-            let error = text.parse::<Fault>().unwrap_err().to_string();
-            assert!(error.starts_with(&format!("`{text}` is no fault: ")) && error.contains(why), "{error}");
-        }
-    }
+fn amount(name: &str, seconds: &str) -> Result<i64, String> {
+    /// A hundred years: what is further away is no date.
+    const MOST: i64 = 100 * 365 * 24 * 3600;
+    let within = |seconds: &i64| (-MOST..=MOST).contains(seconds) && (name != "life" || *seconds > 0);
+    seconds.parse().ok().filter(within).ok_or_else(|| format!("`{name}={seconds}` is no whole number of seconds"))
 }

@@ -7,6 +7,7 @@
 
 mod access;
 mod api;
+mod faulty;
 mod git;
 mod index;
 mod server;
@@ -14,10 +15,17 @@ mod server;
 mod tests;
 
 use crate::{
+    control::{self, Answer, Control, SOCKET},
     event::{self, What},
+    faults::Faults,
     world::{self, Hub},
 };
-use std::{io, net::Ipv4Addr, path::PathBuf};
+use std::{
+    io,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -41,6 +49,9 @@ pub enum Error {
     /// The server certificate and its key can't serve TLS.
     #[error("preparing TLS: {0}")]
     Tls(#[source] rustls::Error),
+    /// Nobody could give orders.
+    #[error("listening for orders: {0}")]
+    Orders(#[source] io::Error),
     /// The port is not to be had.
     #[error("listening on port {PORT}: {0}")]
     Listen(#[source] io::Error),
@@ -70,7 +81,10 @@ async fn play() -> Result<(), Error> {
     let text = tokio::fs::read(world::PATH).await.map_err(Error::Read)?;
     let hub: Hub = serde_json::from_slice(&text).map_err(Error::Parse)?;
     let shelves = Shelves { repositories: world::REPOSITORIES.into(), packages: world::PACKAGES.into() };
-    let server = server::Server::new(hub, shelves)?;
+    let faults = Arc::new(Faults::default());
+    hub.faults.iter().cloned().for_each(|fault| faults.begin(fault));
+    let server = server::Server::new(hub, shelves, Arc::clone(&faults))?;
+    take_orders(faults, Path::new(SOCKET)).map_err(Error::Orders)?;
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await.map_err(Error::Listen)?;
     event::emit(What::Ready);
 
@@ -79,6 +93,27 @@ async fn play() -> Result<(), Error> {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     }
+}
+
+/// Takes orders on a socket: to let something go wrong, and to let it be right again.
+fn take_orders(faults: Arc<Faults>, socket: &Path) -> io::Result<()> {
+    control::serve(socket, move |order| {
+        let faults = Arc::clone(&faults);
+        async move {
+            match order {
+                Control::Fault(fault) => {
+                    let name = fault.name();
+                    faults.begin(fault);
+                    Ok(Answer::Faulty { name })
+                }
+                Control::FaultEnd(name) => {
+                    faults.end(&name);
+                    Ok(Answer::Sound { name })
+                }
+                _ => Err("GitHub takes no such order".to_owned()),
+            }
+        }
+    })
 }
 
 /// Where the role's files are.

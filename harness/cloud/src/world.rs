@@ -281,6 +281,11 @@ pub struct Hub {
     pub repositories: Vec<Repository>,
     /// The personal access tokens that exist.
     pub tokens: Vec<Token>,
+    /// The private certificate authority of the environment, for certificates that a fault wants.
+    pub authority: Authority,
+    /// What goes wrong from the start.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
 }
 
 /// A repository as GitHub knows it.

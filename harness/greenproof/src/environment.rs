@@ -28,6 +28,7 @@ use crate::{
 use cloud::{
     control::Control,
     event::{Event, What},
+    fault::Role,
 };
 use futures_util::StreamExt;
 use std::{
@@ -66,6 +67,7 @@ pub struct Environment {
     pub(crate) engine: Engine,
     timings: Vec<Timing>,
     aws: Container,
+    github: Container,
     readers: Vec<JoinHandle<()>>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
     ended: watch::Sender<Option<Container>>,
@@ -117,11 +119,12 @@ impl Environment {
         let (aws, github, device) = tokio::join!(engine.launch(&aws), engine.launch(&github), engine.create(&device));
         let device = device?;
         let journal = Journal::default();
-        let (ended, aws) = (watch::Sender::new(None), aws?);
+        let (ended, aws, github) = (watch::Sender::new(None), aws?, github?);
         if edge.is_some() {
             engine.seal(&aws, &stage.images.device, &lease).await?;
         }
-        let readers = vec![follow(&engine, aws.clone(), &journal, &ended), follow(&engine, github?, &journal, &ended)];
+        let readers =
+            vec![follow(&engine, aws.clone(), &journal, &ended), follow(&engine, github.clone(), &journal, &ended)];
         let mut raised = Self {
             logs: DeviceLogs::of(&plan.scenario),
             began: log::now(),
@@ -132,6 +135,7 @@ impl Environment {
             engine,
             timings: Vec::new(),
             aws,
+            github,
             readers,
             supervisor: Mutex::default(),
             ended,
@@ -222,7 +226,7 @@ impl Environment {
         self.restarts.all()
     }
 
-    /// Gives the cloud an order, as the account's owner does, and waits until it is carried out.
+    /// Gives an order to the clouds that it is for, and waits until it is carried out.
     ///
     /// # Errors
     /// When the cloud can't be reached or refuses the order.
@@ -230,12 +234,18 @@ impl Environment {
     /// # Panics
     /// Never: an order always serialises.
     pub async fn order(&self, order: &Control) -> Result<(), Error> {
-        let order = serde_json::to_string(order).expect("an order always serialises");
-        let answered = self.engine.exec(&self.aws.id, "", &["greenproof", "cloud", "control", &order], &[]).await?;
-        match answered.exit_code {
-            0 => Ok(()),
-            _ => Err(Error::surrounding("giving the cloud an order", answered.stderr.trim(), "")),
+        let text = serde_json::to_string(order).expect("an order always serialises");
+        for role in order.roles() {
+            let cloud = match role {
+                Role::Aws => &self.aws,
+                Role::Github => &self.github,
+            };
+            let answered = self.engine.exec(&cloud.id, "", &["greenproof", "cloud", "control", &text], &[]).await?;
+            if answered.exit_code != 0 {
+                return Err(Error::surrounding("giving the cloud an order", answered.stderr.trim(), ""));
+            }
         }
+        Ok(())
     }
 
     pub(crate) const fn lease(&self) -> &Lease {

@@ -22,9 +22,12 @@ use crate::{
     },
 };
 use authority::Issuer;
-use cloud::world::{
-    self, Authority, Bucket, Deployment, Endpoints, Hub, Key, Operator, RoleAlias, Sensitive, Target, Thing, Token,
-    Wanted, World,
+use cloud::{
+    fault::{Fault, Role},
+    world::{
+        self, Authority, Bucket, Deployment, Endpoints, Hub, Key, Operator, RoleAlias, Sensitive, Target, Thing, Token,
+        Wanted, World,
+    },
 };
 use serde_json::Value;
 use std::{
@@ -160,7 +163,7 @@ impl Plan {
             localstack: localstack.into(),
             aws: at.aws,
             github: at.github,
-            authority: Authority { certificate: self.ca.clone(), key: Sensitive(self.issuer.key()) },
+            authority: self.authority(),
             endpoints: self.endpoints.clone(),
             thing: Thing {
                 name: self.thing.clone(),
@@ -180,8 +183,19 @@ impl Plan {
             components: self.listed_components(),
             // What comes first waits for the device; what comes later is ordered when it is its turn.
             deployments: self.deployments.get(&opening).filter(|_| self.waiting).cloned().into_iter().collect(),
-            faults: self.scenario.steps[..opening].iter().filter_map(|step| step.action.fault()).cloned().collect(),
+            faults: self.opening_faults(Role::Aws),
         }
+    }
+
+    /// The environment's private certificate authority.
+    fn authority(&self) -> Authority {
+        Authority { certificate: self.ca.clone(), key: Sensitive(self.issuer.key()) }
+    }
+
+    /// What goes wrong in a cloud container from the start.
+    fn opening_faults(&self, role: Role) -> Vec<Fault> {
+        let opening = self.scenario.steps[..self.scenario.opening()].iter().filter_map(|step| step.action.fault());
+        opening.filter(|fault| fault.kind.roles().contains(&role)).cloned().collect()
     }
 
     /// What the `github` container is told.
@@ -212,6 +226,8 @@ impl Plan {
                     contents: token.contents,
                 })
                 .collect(),
+            authority: self.authority(),
+            faults: self.opening_faults(Role::Github),
         })
     }
 

@@ -2,7 +2,6 @@
 
 use super::{
     dns, endpoint,
-    faults::Faults,
     gate::{Door, Gate, Peer},
     inventory::Inventory,
     limits::Limits,
@@ -10,7 +9,7 @@ use super::{
     tls,
     upstream::LocalStack,
 };
-use crate::world::World;
+use crate::{faults::Faults, world::World};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -91,6 +90,6 @@ pub async fn raise(world: World, patience: Duration) -> Result<Doors, String> {
     endpoint::serve(&front, listener);
     let tcp = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
     let dns = tcp.local_addr().map_err(failed)?;
-    dns::serve(&world, UdpSocket::bind(dns).await.map_err(failed)?, tcp);
+    dns::serve(&world, &front.faults, UdpSocket::bind(dns).await.map_err(failed)?, tcp);
     Ok(Doors { apis: addresses[0], data_plane: addresses[1], mqtt: addresses[2], endpoint, dns })
 }

@@ -1,64 +1,22 @@
-//! The socket on which the role takes orders.
+//! The orders that the role takes.
 
 use super::{Error, inventory::Inventory, iot::Iot};
-use crate::control::{Answer, Control};
-use std::{io, path::Path, sync::Arc};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{UnixListener, UnixStream},
-};
+use crate::control::{self, Answer, Control};
+use std::{path::Path, sync::Arc};
 
-/// The longest order in bytes.
-const MAX_ORDER: u64 = 4 * 1024 * 1024;
-
-/// Takes orders on a socket, one a connection.
+/// Takes orders on a socket.
 ///
 /// # Errors
 /// When the socket can't be made.
 pub(super) fn serve(iot: Arc<Iot>, inventory: Arc<Inventory>, socket: &Path) -> Result<(), Error> {
-    let listener = listen(socket).map_err(Error::io("listening for orders"))?;
-    tokio::spawn(async move {
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    tokio::spawn(take(Arc::clone(&iot), Arc::clone(&inventory), stream));
-                }
-                Err(error) => tracing::warn!(%error, "an order could not be taken"),
-            }
-            tokio::task::yield_now().await;
-        }
-    });
-    Ok(())
-}
-
-/// The socket, in place of one that an earlier process of a restarted container left.
-fn listen(socket: &Path) -> io::Result<UnixListener> {
-    if let Some(folder) = socket.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    match std::fs::remove_file(socket) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    UnixListener::bind(socket)
-}
-
-async fn take(iot: Arc<Iot>, inventory: Arc<Inventory>, stream: UnixStream) {
-    let (reading, mut writing) = stream.into_split();
-    let mut line = Vec::new();
-    let read = BufReader::new(reading.take(MAX_ORDER)).read_until(b'\n', &mut line).await;
-    let answer = match read {
-        Ok(_) => carry_out(&iot, &inventory, &line).await,
-        Err(error) => Err(error.to_string()),
+    let carry_out = move |order| {
+        let (iot, inventory) = (Arc::clone(&iot), Arc::clone(&inventory));
+        async move { carry_out(&iot, &inventory, order).await }
     };
-    let Ok(answer) = serde_json::to_vec(&answer) else { return };
-    if let Err(error) = writing.write_all(&answer).await {
-        tracing::warn!(%error, "nobody waited for the answer to an order");
-    }
+    control::serve(socket, carry_out).map_err(Error::io("listening for orders"))
 }
 
-async fn carry_out(iot: &Iot, inventory: &Inventory, order: &[u8]) -> Result<Answer, String> {
-    let order: Control = serde_json::from_slice(order).map_err(|error| format!("this is no order: {error}"))?;
+async fn carry_out(iot: &Iot, inventory: &Inventory, order: Control) -> Result<Answer, String> {
     match order {
         Control::Policies(change) => {
             let attached = change.thing_policies.clone();
@@ -78,7 +36,7 @@ mod tests {
         },
         *,
     };
-    use crate::control::{self, ask};
+    use crate::control::ask;
     use serde_json::{Value, json};
 
     fn order(value: Value) -> Control {

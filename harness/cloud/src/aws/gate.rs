@@ -17,12 +17,12 @@ mod refusal;
 mod secrets;
 mod service;
 mod signature;
+mod struck;
 #[cfg(test)]
 mod tests;
 mod writes;
 
 use super::{
-    faults::{Faults, Strike},
     inventory::Inventory,
     limits::Limits,
     rest,
@@ -32,7 +32,7 @@ use super::{
 use crate::{
     clock,
     event::{ANONYMOUS, ApiCall, Decision, Outcome, What, emit},
-    fault::Service,
+    faults::Faults,
     policies::{Account, Decided},
     world::World,
 };
@@ -40,7 +40,7 @@ use bytes::Bytes;
 use cache::Cache;
 use http_body_util::Full;
 use hyper::{
-    HeaderMap, Request, Response, StatusCode,
+    Request, Response,
     body::Incoming,
     header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
 };
@@ -234,6 +234,9 @@ impl Gate {
     async fn locate(&self, operation: &mut Operation, caller: &Caller) -> Found {
         if let Some(id) = &operation.secret {
             let Some(secret) = self.secret(&operation.region, id).await else { return Found::Missing };
+            if self.hides(&secret) {
+                return Found::Missing;
+            }
             operation.resource.clone_from(&secret.arn);
             return Found::Secret(secret);
         }
@@ -248,19 +251,6 @@ impl Gate {
             .keys
             .extend(tags.into_iter().map(|(name, value)| (format!("s3:ExistingObjectTag/{name}"), value.into())));
         Found::Nothing
-    }
-
-    /// What a fault answers in place of anything else.
-    async fn struck(&self, operation: &Operation) -> Option<Result<Answer, Refusal>> {
-        if operation.service != "s3" {
-            return None;
-        }
-        let Strike { status, body } = self.faults.strike(Service::S3, &operation.name).await?;
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Some(match body {
-            Some(body) => Ok(Answer { status, headers: HeaderMap::new(), body: body.into() }),
-            None => Err(Refusal::fault(status.as_u16())),
-        })
     }
 
     /// Does what was asked, as far as it is here and was decided to be allowed.
@@ -283,7 +273,11 @@ impl Gate {
         }
         match (found, operation.service.as_str()) {
             (Found::Missing, _) => return Err(Refusal::no_such_secret()),
-            (Found::Secret(secret), _) => self.unlock_secret(call, Some(secret)).await?,
+            (Found::Secret(secret), _) => {
+                self.not_deleted(operation, secret)?;
+                self.unlock_secret(call, Some(secret)).await?;
+            }
+            (Found::Key(key), _) => self.usable(operation, key)?,
             (_, "secretsmanager") => self.unlock_secret(call, None).await?,
             (_, "s3") if operation.action == "s3:PutObject" => self.lock_object(call).await?,
             _ => {}
@@ -299,7 +293,7 @@ impl Gate {
         }
         self.remember(operation, &answer);
         self.reread(operation, &answer).await?;
-        Ok(answer)
+        Ok(self.rotated(found, operation, answer))
     }
 
     /// What STS answers, whose sessions are the gate's.

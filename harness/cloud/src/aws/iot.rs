@@ -24,11 +24,12 @@ pub(super) mod view;
 
 pub(super) use registry::{Registry, Stranger};
 
-use super::{faults::Faults, limits::Limits, sessions::Sessions};
+use super::{limits::Limits, sessions::Sessions};
 use crate::{
     control::{Answer, Control},
     event::{What, emit},
-    fault::{Fault, Kind},
+    fault::{Fault, Kind, Special},
+    faults::Faults,
     world::World,
 };
 use broker::Broker;
@@ -192,7 +193,7 @@ impl Iot {
 
     fn begin(&self, fault: Fault) -> Answer {
         let name = fault.name();
-        if fault.kind == Kind::Cut {
+        if fault.kind == Kind::Special(Special::MqttCut) {
             emit(What::Fault { name: name.clone() });
             self.broker.cut(|_| true);
         } else {

@@ -1,7 +1,6 @@
 //! URLs that AWS hands out: whoever holds one may read the object behind it for a while, whatever its own rights are.
 
 use super::{sessions::Session, upstream::encoded};
-use crate::clock;
 use aws_credential_types::Credentials;
 use aws_sigv4::{
     http_request::{
@@ -34,7 +33,7 @@ pub(super) fn object(
         .identity(&identity)
         .region(region)
         .name("s3")
-        .time(clock::now().into())
+        .time(session.issued.into())
         .settings(settings)
         .build()
         .map_err(|error| failed(&error))?

@@ -6,11 +6,13 @@
 use super::{
     inventory::Inventory,
     iot::{Registry, Stranger},
-    sessions::Sessions,
+    sessions::{Session, Sessions},
 };
 use crate::{
     clock,
     event::{Decision, What, emit},
+    fault::{Service, Special},
+    faults::{Faults, PAGE, Strike},
     policies::CREDENTIALS_PROVIDER,
     world::World,
 };
@@ -19,6 +21,7 @@ use http_body_util::Full;
 use hyper::{Request, Response, header::HeaderName};
 use serde_json::json;
 use std::{net::IpAddr, sync::Arc};
+use time::Duration;
 
 const THING_NAME: HeaderName = HeaderName::from_static("x-amzn-iot-thingname");
 
@@ -28,6 +31,7 @@ pub(super) struct Provider {
     sessions: Arc<Sessions>,
     account: Arc<Inventory>,
     registry: Arc<Registry>,
+    faults: Arc<Faults>,
 }
 
 /// What was decided on the way to an answer.
@@ -48,8 +52,23 @@ impl Provider {
         account: Arc<Inventory>,
         registry: Arc<Registry>,
         sessions: Arc<Sessions>,
+        faults: Arc<Faults>,
     ) -> Self {
-        Self { world, sessions, account, registry }
+        Self { world, sessions, account, registry, faults }
+    }
+
+    /// Answers one request as it comes, rightly or as a fault wants it.
+    pub(super) async fn serve<B>(
+        &self,
+        request: &Request<B>,
+        peer: IpAddr,
+        certificate: Option<&[u8]>,
+    ) -> Response<Full<Bytes>> {
+        match self.faults.strike(Service::Provider, "").await {
+            Some(Strike::Status(status, body)) => Self::failing(request, status, body),
+            Some(Strike::Page) => Self::failing(request, 200, Some(PAGE.to_owned())),
+            _ => self.answer(request, peer, certificate),
+        }
     }
 
     /// Answers one request of the holder of a certificate, and writes it down.
@@ -59,14 +78,14 @@ impl Provider {
         peer: IpAddr,
         certificate: Option<&[u8]>,
     ) -> Response<Full<Bytes>> {
-        let (response, seen) = self.serve(request, peer, certificate);
+        let (response, seen) = self.answered(request, peer, certificate);
         if let Some(seen) = seen {
             emit(seen);
         }
         response
     }
 
-    fn serve<B>(
+    fn answered<B>(
         &self,
         request: &Request<B>,
         peer: IpAddr,
@@ -99,7 +118,7 @@ impl Provider {
     }
 
     /// Answers one request wrongly, as a fault wants it.
-    pub(super) fn failing<B>(request: &Request<B>, status: u16, body: Option<String>) -> Response<Full<Bytes>> {
+    fn failing<B>(request: &Request<B>, status: u16, body: Option<String>) -> Response<Full<Bytes>> {
         let message = match status {
             400 => "Unable to assume the role, or the role to assume does not exist",
             403 => "Access Denied",
@@ -158,7 +177,7 @@ impl Provider {
             let message = "The requested CredentialDurationSeconds exceeds the MaxSessionDuration set for the role";
             return Err(Refusal(400, None, message));
         }
-        let session = self.sessions.issue_device(role, holder.id(), thing, alias.seconds);
+        let session = self.sessions.issue(self.session(Session::of_device(role, holder.id(), thing, alias.seconds)));
         let credentials = json!({ "credentials": {
             "accessKeyId": session.key,
             "secretAccessKey": session.secret,
@@ -166,6 +185,16 @@ impl Provider {
             "expiration": clock::seconds(session.expires),
         }});
         Ok(credentials.to_string())
+    }
+
+    /// The session, with an end as a fault wants it.
+    fn session(&self, session: Session) -> Session {
+        /// How long ago what has expired already did.
+        const OVER: Duration = Duration::minutes(5);
+        let life = self.faults.special(Special::ProviderShort, "").and_then(|fault| fault.amount);
+        let over = self.faults.special(Special::ProviderExpired, "").map(|_| -OVER);
+        let left = over.or(life.map(Duration::seconds));
+        Session { expires: left.map_or(session.expires, |left| session.issued + left), ..session }
     }
 }
 

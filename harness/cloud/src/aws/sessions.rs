@@ -1,12 +1,15 @@
 //! Credentials that were issued, and to whom: to the device by the credentials provider, to a role session by
 //! `sts:AssumeRole`, to AWS's own services by themselves; and the access keys of users, which last.
 
-use crate::{clock, world::Operator};
+use crate::{
+    clock::{self, Clock},
+    world::Operator,
+};
 use iam::Policy;
 use rand::RngExt;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 use time::{Duration, OffsetDateTime};
 
@@ -81,23 +84,43 @@ impl Session {
             expires: issued + Duration::seconds(seconds.into()),
         }
     }
+
+    /// A session for the holder of a certificate.
+    pub(super) fn of_device(role: &str, certificate: &str, thing: Option<&str>, seconds: u32) -> Self {
+        Self::new(role, certificate, Origin::Certificate { thing: thing.map(str::to_owned) }, seconds)
+    }
 }
 
-/// All sessions by access key id.
+/// All sessions by access key id, and AWS's clock, by which they begin and end.
 #[derive(Debug, Default)]
-pub(super) struct Sessions(Mutex<HashMap<String, Session>>);
+pub(super) struct Sessions {
+    by_key: Mutex<HashMap<String, Session>>,
+    clock: Arc<Clock>,
+}
 
 impl Sessions {
+    /// Sessions by a clock.
+    pub(super) fn by(clock: Arc<Clock>) -> Self {
+        Self { by_key: Mutex::default(), clock }
+    }
+
+    /// The time by AWS's clock.
+    pub(super) fn now(&self) -> OffsetDateTime {
+        self.clock.now()
+    }
+
     /// Issues the credentials of a session.
     pub(super) fn issue(&self, session: Session) -> Session {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(session.key.clone(), session.clone());
+        let ahead = self.clock.ahead();
+        let (issued, expires) = (session.issued.saturating_add(ahead), session.expires.saturating_add(ahead));
+        let session = Session { issued, expires, ..session };
+        self.by_key.lock().unwrap_or_else(PoisonError::into_inner).insert(session.key.clone(), session.clone());
         session
     }
 
     /// Credentials for the holder of a certificate.
     pub(super) fn issue_device(&self, role: &str, certificate: &str, thing: Option<&str>, seconds: u32) -> Session {
-        let origin = Origin::Certificate { thing: thing.map(str::to_owned) };
-        self.issue(Session::new(role, certificate, origin, seconds))
+        self.issue(Session::of_device(role, certificate, thing, seconds))
     }
 
     /// The access key of a user, which lasts as long as the account.
@@ -118,7 +141,7 @@ impl Sessions {
 
     /// The session of an access key id.
     pub(super) fn find(&self, key: &str) -> Option<Session> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.by_key.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 }
 

@@ -5,26 +5,26 @@
 //! as at AWS, where the answer to a foreign certificate is an HTTP status.
 
 use super::{
-    faults::{Faults, Strike},
     gate::{Door, Gate, Peer},
     iot::Iot,
     limits::{self, Limits},
     provider::Provider,
 };
 use crate::{
-    fault::Service,
-    world::{AUTHORITY_NAME, Authority, Endpoints},
+    certificates::{Flaw, Mint},
+    clock::Clock,
+    faults::Faults,
+    world::{Authority, Endpoints},
 };
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
 use rustls::{
     DigitallySignedStruct, DistinguishedName, ProtocolVersion, ServerConfig, SignatureScheme,
     client::danger::HandshakeSignatureValid,
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, UnixTime},
+    pki_types::{CertificateDer, UnixTime},
     server::{
         Acceptor,
         danger::{ClientCertVerified, ClientCertVerifier},
@@ -36,7 +36,6 @@ use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
-use time::Duration;
 use tokio::{
     net::{TcpListener, TcpStream},
     time::timeout,
@@ -95,7 +94,8 @@ impl Front {
             _ if name == self.endpoints.credentials => Purpose::Credentials,
             _ => Purpose::Gate,
         };
-        let config = self.certificates.config(&name, purpose)?;
+        let flaw = self.faults.of_certificate(&name);
+        let config = self.certificates.config(&name, purpose, flaw)?;
         let stream = timeout(patience, start.into_stream(config)).await.map_err(slow)?;
         let stream = stream.map_err(|error| error.to_string())?;
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|der| der.to_vec());
@@ -141,10 +141,7 @@ impl Front {
                 let iot = Arc::clone(&self.iot);
                 iot.data_plane_within(&self.limits, request, peer.address, certificate).await
             }
-            Purpose::Credentials => match self.faults.strike(Service::Provider, "").await {
-                Some(Strike { status, body }) => Provider::failing(&request, status, body),
-                None => self.provider.answer(&request, peer.address, certificate.as_deref()),
-            },
+            Purpose::Credentials => self.provider.serve(&request, peer.address, certificate.as_deref()).await,
             Purpose::Gate | Purpose::Mqtt => self.gate.answer(request, peer).await,
         }
     }
@@ -155,62 +152,64 @@ const MAX_CONFIGS: usize = 256;
 
 /// Server configurations by host name, with certificates minted on first use.
 pub(super) struct Certificates {
-    issuer: Issuer<'static, KeyPair>,
+    mint: Mint,
+    clock: Arc<Clock>,
     provider: Arc<CryptoProvider>,
-    configs: Mutex<HashMap<(String, bool, bool), Arc<ServerConfig>>>,
+    configs: Mutex<HashMap<Presented, Arc<ServerConfig>>>,
+}
+
+/// What a server presents itself as.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Presented {
+    name: String,
+    asks: bool,
+    mqtt: bool,
+    flaw: Option<Flaw>,
+    /// How far AWS's clock is ahead, in seconds.
+    ahead: i64,
 }
 
 impl Certificates {
-    pub(super) fn new(authority: &Authority) -> Result<Self, String> {
-        let key = KeyPair::from_pem(&authority.key.0).map_err(|error| format!("reading the CA's key: {error}"))?;
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, AUTHORITY_NAME);
-        Ok(Self {
-            issuer: Issuer::new(params, key),
-            provider: Arc::new(ring::default_provider()),
-            configs: Mutex::default(),
-        })
+    pub(super) fn new(authority: &Authority, clock: Arc<Clock>) -> Result<Self, String> {
+        let (mint, provider) = (Mint::new(authority)?, Arc::new(ring::default_provider()));
+        Ok(Self { mint, clock, provider, configs: Mutex::default() })
     }
 
-    fn config(&self, name: &str, purpose: Purpose) -> Result<Arc<ServerConfig>, String> {
-        let asks = purpose != Purpose::Gate;
-        let key = (name.to_owned(), asks, purpose == Purpose::Mqtt);
-        if let Some(config) = self.configs.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+    fn config(&self, name: &str, purpose: Purpose, flaw: Option<Flaw>) -> Result<Arc<ServerConfig>, String> {
+        let presented = Presented {
+            name: name.to_owned(),
+            asks: purpose != Purpose::Gate,
+            mqtt: purpose == Purpose::Mqtt,
+            flaw,
+            ahead: self.clock.ahead().whole_seconds(),
+        };
+        if let Some(config) = self.configs.lock().unwrap_or_else(PoisonError::into_inner).get(&presented) {
             return Ok(Arc::clone(config));
         }
-        let (chain, private) = self.mint(name).map_err(|error| format!("minting a certificate: {error}"))?;
-        let versions = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?;
-        let clients = if asks {
-            versions.with_client_cert_verifier(Arc::new(AnyHolder(Arc::clone(&self.provider))))
-        } else {
-            versions.with_no_client_auth()
-        };
-        let mut config = clients.with_single_cert(vec![chain], private).map_err(|error| error.to_string())?;
-        let protocol = if purpose == Purpose::Mqtt { b"x-amzn-mqtt-ca".to_vec() } else { b"http/1.1".to_vec() };
-        config.alpn_protocols = vec![protocol];
-        let config = Arc::new(config);
+        let config = Arc::new(self.made(&presented)?);
         let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
         if configs.len() >= MAX_CONFIGS {
             // A client that makes names up costs the others a new certificate, and no memory.
             configs.clear();
         }
-        configs.insert(key, Arc::clone(&config));
+        configs.insert(presented, Arc::clone(&config));
         Ok(config)
     }
 
-    fn mint(&self, name: &str) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), rcgen::Error> {
-        let key = KeyPair::generate()?;
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.subject_alt_names.push(SanType::DnsName(name.try_into()?));
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.not_before = crate::clock::now() - Duration::days(1);
-        params.not_after = crate::clock::now() + Duration::days(30);
-        params.use_authority_key_identifier_extension = true;
-        let certificate = params.signed_by(&key, &self.issuer)?;
-        Ok((certificate.der().clone(), PrivateKeyDer::Pkcs8(key.serialize_der().into())))
+    fn made(&self, presented: &Presented) -> Result<ServerConfig, String> {
+        let (chain, private) = self.mint.certificate(&presented.name, presented.flaw, self.clock.now())?;
+        let versions = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?;
+        let clients = if presented.asks {
+            versions.with_client_cert_verifier(Arc::new(AnyHolder(Arc::clone(&self.provider))))
+        } else {
+            versions.with_no_client_auth()
+        };
+        let mut config = clients.with_single_cert(chain, private).map_err(|error| error.to_string())?;
+        let protocol = if presented.mqtt { b"x-amzn-mqtt-ca".to_vec() } else { b"http/1.1".to_vec() };
+        config.alpn_protocols = vec![protocol];
+        Ok(config)
     }
 }
 

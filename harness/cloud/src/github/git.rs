@@ -50,6 +50,21 @@ impl<'p> Target<'p> {
         Some(Self { owner, name: name.strip_suffix(".git").unwrap_or(name), service, tail })
     }
 
+    /// What a fault calls the operation.
+    pub(super) fn operation(self) -> &'static str {
+        if self.is_pack() { "pack" } else { "refs" }
+    }
+
+    /// Whether it comes after the references were told.
+    pub(super) fn is_pack(self) -> bool {
+        self.tail != "info/refs"
+    }
+
+    /// The owner, as asked.
+    pub(super) fn owner(self) -> &'p str {
+        self.owner
+    }
+
     /// `OWNER/NAME`, as asked.
     pub(super) fn repository(self) -> String {
         format!("{}/{}", self.owner, self.name)
@@ -77,19 +92,26 @@ pub(super) fn find<'h>(hub: &'h Hub, owner: &str, name: &str) -> Option<&'h Repo
     hub.repositories.iter().find(|it| it.name.eq_ignore_ascii_case(&wanted))
 }
 
+/// The bare repositories, and which of their references nobody sees.
+#[derive(Clone, Debug)]
+pub(super) struct Shown<'s> {
+    pub(super) repositories: &'s Path,
+    pub(super) hidden: Option<String>,
+}
+
 /// Answers a git request.
 pub(super) async fn answer(
     target: Target<'_>,
     caller: Caller<'_>,
     hub: &Hub,
-    repositories: &Path,
-    request: Request<Bytes>,
+    shown: Shown<'_>,
+    request: &Request<Bytes>,
 ) -> Reply {
     match access::admit(caller, target.find(hub), target.service) {
         Err(refusal) => refuse(refusal),
         Ok(repository) => {
             let path = format!("/{}.git/{}", repository.name, target.tail);
-            backend(&path, caller, repositories, request).await.unwrap_or_else(|error| {
+            backend(&path, caller, &shown, request).await.unwrap_or_else(|error| {
                 tracing::error!(%error, "git http-backend");
                 text(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
             })
@@ -97,7 +119,8 @@ pub(super) async fn answer(
     }
 }
 
-fn refuse(refusal: Refusal) -> Reply {
+/// GitHub's answer to who is not admitted.
+pub(super) fn refuse(refusal: Refusal) -> Reply {
     let status = StatusCode::from_u16(refusal.status()).expect("a refusal has a status of HTTP");
     // git shows a body to its user only when it is plain text.
     let mut reply = text(status, refusal.text());
@@ -109,8 +132,8 @@ fn refuse(refusal: Refusal) -> Reply {
 }
 
 /// Runs `git http-backend` for one request.
-async fn backend(path: &str, caller: Caller<'_>, root: &Path, request: Request<Bytes>) -> io::Result<Reply> {
-    let mut child = command(path, caller, root, &request).spawn()?;
+async fn backend(path: &str, caller: Caller<'_>, shown: &Shown<'_>, request: &Request<Bytes>) -> io::Result<Reply> {
+    let mut child = command(path, caller, shown, request).spawn()?;
     let stdin = child.stdin.take().expect("standard input is piped");
     // Fed and drained at once: either pipe may fill up before the other is done.
     let (fed, drained) = tokio::join!(feed(stdin, request.body()), child.wait_with_output());
@@ -122,7 +145,9 @@ async fn backend(path: &str, caller: Caller<'_>, root: &Path, request: Request<B
     parse(&output.stdout).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no header of CGI in its answer"))
 }
 
-fn command(path: &str, caller: Caller<'_>, root: &Path, request: &Request<Bytes>) -> Command {
+fn command(path: &str, caller: Caller<'_>, shown: &Shown<'_>, request: &Request<Bytes>) -> Command {
+    let hidden = shown.hidden.as_deref().map(|references| ("uploadpack.hideRefs", references));
+    let configuration: Vec<_> = CONFIGURATION.into_iter().chain(hidden).collect();
     let mut command = Command::new("git");
     command
         .arg("http-backend")
@@ -130,14 +155,14 @@ fn command(path: &str, caller: Caller<'_>, root: &Path, request: &Request<Bytes>
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .kill_on_drop(true)
-        .env("GIT_PROJECT_ROOT", root)
+        .env("GIT_PROJECT_ROOT", shown.repositories)
         .env("GIT_HTTP_EXPORT_ALL", "1")
         .env("PATH_INFO", path)
         .env("QUERY_STRING", request.uri().query().unwrap_or_default())
         .env("REQUEST_METHOD", request.method().as_str())
         .env("CONTENT_LENGTH", request.body().len().to_string())
-        .env("GIT_CONFIG_COUNT", CONFIGURATION.len().to_string());
-    for (index, (key, value)) in CONFIGURATION.iter().enumerate() {
+        .env("GIT_CONFIG_COUNT", configuration.len().to_string());
+    for (index, (key, value)) in configuration.iter().enumerate() {
         command.env(format!("GIT_CONFIG_KEY_{index}"), key).env(format!("GIT_CONFIG_VALUE_{index}"), value);
     }
     let passed = [

@@ -3,12 +3,13 @@
 //! Every file carries its SHA-256, so pip checks what it fetched. There is no upload and no search.
 
 use super::server::{Reply, page, text};
+use crate::{fault::Special, faults::Faults};
 use hyper::{Method, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 
 /// Answers a request to the index.
-pub(super) async fn answer(method: &Method, path: &str, packages: &Path) -> Reply {
+pub(super) async fn answer(method: &Method, path: &str, packages: &Path, faults: &Faults) -> Reply {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
     }
@@ -22,12 +23,12 @@ pub(super) async fn answer(method: &Method, path: &str, packages: &Path) -> Repl
     match path.strip_prefix("/simple") {
         Some("/") => page(&links(&files.iter().map(|name| project(name)).collect::<BTreeSet<_>>())),
         Some("") => redirect("/simple/"),
-        Some(rest) => of_project(rest.trim_start_matches('/'), &files, packages).await,
+        Some(rest) => of_project(rest.trim_start_matches('/'), &files, packages, faults).await,
         None => missing(),
     }
 }
 
-async fn of_project(asked: &str, files: &BTreeSet<String>, packages: &Path) -> Reply {
+async fn of_project(asked: &str, files: &BTreeSet<String>, packages: &Path, faults: &Faults) -> Reply {
     let bare = asked.strip_suffix('/').unwrap_or(asked);
     let name = normal(bare);
     let own: Vec<&String> = files.iter().filter(|file| project(file) == name).collect();
@@ -38,7 +39,8 @@ async fn of_project(asked: &str, files: &BTreeSet<String>, packages: &Path) -> R
         return redirect(&format!("/simple/{name}/"));
     }
     let mut body = String::new();
-    for file in own {
+    let sources_alone = faults.special(Special::IndexNoWheel, &name).is_some();
+    for file in own.into_iter().filter(|file| !sources_alone || !has_ending(file, ".whl")) {
         let Ok(content) = tokio::fs::read(packages.join(file)).await else { continue };
         let hash = hex::encode(Sha256::digest(&content));
         _ = writeln!(body, "<a href=\"/packages/{file}#sha256={hash}\">{file}</a><br/>");

@@ -4,11 +4,16 @@ use super::{
     Error, Shelves,
     access::Caller,
     api,
-    git::{self, Target},
+    faulty::{self, Reset, Sent},
+    git::{self, Shown, Target},
     index,
 };
 use crate::{
+    certificates::Mint,
+    clock,
     event::{self, What},
+    fault::Special,
+    faults::Faults,
     world::{self, Hub},
 };
 use bytes::Bytes;
@@ -19,11 +24,12 @@ use rustls::{
     ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::Acceptor,
 };
 use serde_json::Value;
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, error::Error as _, sync::Arc};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 /// An answer, read as a whole.
 pub(super) type Reply = Response<Full<Bytes>>;
@@ -36,14 +42,15 @@ const BODY_LIMIT: usize = 64 * 1024 * 1024;
 pub(super) struct Server {
     hub: Arc<Hub>,
     shelves: Arc<Shelves>,
-    tls: TlsAcceptor,
+    tls: Arc<ServerConfig>,
+    faults: Arc<Faults>,
 }
 
 impl Server {
     /// A server with the hub's certificate.
-    pub(super) fn new(hub: Hub, shelves: Shelves) -> Result<Self, Error> {
-        let tls = TlsAcceptor::from(Arc::new(configuration(&hub)?));
-        Ok(Self { hub: Arc::new(hub), shelves: Arc::new(shelves), tls })
+    pub(super) fn new(hub: Hub, shelves: Shelves, faults: Arc<Faults>) -> Result<Self, Error> {
+        let tls = Arc::new(usual(&hub)?);
+        Ok(Self { hub: Arc::new(hub), shelves: Arc::new(shelves), tls, faults })
     }
 
     /// Answers whoever connects; ends only by being dropped.
@@ -57,44 +64,71 @@ impl Server {
     }
 
     async fn converse(self, stream: TcpStream) {
-        let stream = match self.tls.accept(stream).await {
+        let stream = match self.shake_hands(stream).await {
             Ok(stream) => TokioIo::new(stream),
-            Err(error) => return tracing::warn!(%error, "TLS handshake"),
+            Err(error) => return tracing::warn!(error, "TLS handshake"),
         };
-        let service = service_fn(|request| async { Ok::<_, Infallible>(self.answer(request).await) });
-        let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(stream, service);
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "connection");
+        let service = service_fn(|request| self.answer(request));
+        let mut connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(stream, service);
+        let Err(error) = (&mut connection).await else { return };
+        if error.source().is_some_and(<dyn std::error::Error>::is::<Reset>) {
+            reset_when_dropped(connection.into_parts().io.into_inner().get_ref().0, true);
         }
+        tracing::debug!(%error, "connection");
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Reply {
+    /// The encrypted stream, with the certificate that the client shall see.
+    async fn shake_hands(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+        // Until it is known which host a connection is for, one that ends here ends as if nobody listened.
+        let faulty = self.faults.any();
+        reset_when_dropped(&stream, faulty);
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(|error| error.to_string())?;
+        let name = start.client_hello().server_name().unwrap_or_default().to_ascii_lowercase();
+        if name == world::INDEX_HOST && self.faults.special(Special::IndexDown, "").is_some() {
+            return Err("reset by a fault".to_owned());
+        }
+        let stream = start.into_stream(self.configuration(&name)?).await.map_err(|error| error.to_string())?;
+        if faulty {
+            reset_when_dropped(stream.get_ref().0, false);
+        }
+        Ok(stream)
+    }
+
+    fn configuration(&self, name: &str) -> Result<Arc<ServerConfig>, String> {
+        let Some(flaw) = self.faults.of_certificate(name) else { return Ok(Arc::clone(&self.tls)) };
+        let (chain, key) = Mint::new(&self.hub.authority)?.certificate(name, Some(flaw), clock::now())?;
+        Ok(Arc::new(presenting(chain, key).map_err(|error| error.to_string())?))
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Result<Sent, Reset> {
         let (head, body) = request.into_parts();
         let Ok(body) = Limited::new(body, BODY_LIMIT).collect().await else {
-            return text(StatusCode::PAYLOAD_TOO_LARGE, "Payload Too Large");
+            return Ok(faulty::whole(text(StatusCode::PAYLOAD_TOO_LARGE, "Payload Too Large")));
         };
         let request = Request::from_parts(head, body.to_bytes());
         match host(&request).as_deref() {
-            Some("github.com") => self.answer_git(request).await,
-            Some("api.github.com") => self.answer_api(&request),
-            Some(world::INDEX_HOST) => self.answer_index(&request).await,
-            _ => text(StatusCode::MISDIRECTED_REQUEST, "Misdirected Request"),
+            Some("github.com") => self.answer_git(&request).await,
+            Some("api.github.com") => Ok(faulty::whole(self.answer_api(&request))),
+            Some(world::INDEX_HOST) => self.answer_index(&request).await.map(faulty::whole),
+            _ => Ok(faulty::whole(text(StatusCode::MISDIRECTED_REQUEST, "Misdirected Request"))),
         }
     }
 
-    async fn answer_git(&self, request: Request<Bytes>) -> Reply {
-        let hub = &self.hub;
-        let uri = request.uri().clone();
-        let method = request.method().to_string();
-        let caller = Caller::of_git(authorization(&request), hub);
+    async fn answer_git(&self, request: &Request<Bytes>) -> Result<Sent, Reset> {
+        let (hub, uri) = (&self.hub, request.uri());
+        let caller = Caller::of_git(authorization(request), hub);
         let target = Target::parse(request.method(), uri.path(), uri.query());
-        let reply = match target {
-            Some(target) => git::answer(target, caller, hub, &self.shelves.repositories, request).await,
-            None => text(StatusCode::NOT_FOUND, "Not Found"),
+        let reply = match (faulty::of_git(&self.faults, target, caller).await?, target) {
+            (Some(reply), _) => reply,
+            (None, Some(target)) => {
+                let shown = Shown { repositories: &self.shelves.repositories, hidden: faulty::hidden(&self.faults) };
+                git::answer(target, caller, hub, shown, request).await
+            }
+            (None, None) => text(StatusCode::NOT_FOUND, "Not Found"),
         };
         let path = uri.path_and_query().map_or("/", |it| it.as_str());
-        self.tell(method, path, target.map(Target::repository), caller, &reply);
-        reply
+        self.tell(request.method().to_string(), path, target.map(Target::repository), caller, &reply);
+        Ok(faulty::sent(&self.faults, target, request, reply).await)
     }
 
     fn answer_api(&self, request: &Request<Bytes>) -> Reply {
@@ -106,11 +140,14 @@ impl Server {
         reply
     }
 
-    async fn answer_index(&self, request: &Request<Bytes>) -> Reply {
+    async fn answer_index(&self, request: &Request<Bytes>) -> Result<Reply, Reset> {
         let path = request.uri().path();
-        let reply = index::answer(request.method(), path, &self.shelves.packages).await;
+        let reply = match faulty::of_index(&self.faults).await? {
+            Some(reply) => reply,
+            None => index::answer(request.method(), path, &self.shelves.packages, &self.faults).await,
+        };
         event::emit(What::Index { path: self.redact(path), status: reply.status().as_u16() });
-        reply
+        Ok(reply)
     }
 
     fn tell(&self, method: String, path: &str, repository: Option<String>, caller: Caller<'_>, reply: &Reply) {
@@ -130,19 +167,31 @@ impl Server {
     }
 }
 
-fn configuration(hub: &Hub) -> Result<ServerConfig, Error> {
+/// What is presented unless a fault wants something else.
+fn usual(hub: &Hub) -> Result<ServerConfig, Error> {
     let chain = CertificateDer::pem_slice_iter(hub.certificate.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(Error::Pem)?;
     let key = PrivateKeyDer::from_pem_slice(hub.key.0.as_bytes()).map_err(Error::Pem)?;
+    presenting(chain, key).map_err(Error::Tls)
+}
+
+fn presenting(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<ServerConfig, rustls::Error> {
     let mut configuration = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(Error::Tls)?
+        .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(Error::Tls)?;
+        .with_single_cert(chain, key)?;
     configuration.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(configuration)
+}
+
+/// Whether a connection that is dropped is reset, in place of being closed.
+fn reset_when_dropped(stream: &TcpStream, reset: bool) {
+    #[expect(deprecated, reason = "what is deprecated is to linger; this ends it")]
+    let set = if reset { stream.set_zero_linger() } else { stream.set_linger(None) };
+    if let Err(error) = set {
+        tracing::warn!(%error, "a connection's end could not be chosen");
+    }
 }
 
 /// The host that a request is for, lower case, without a port.
@@ -157,8 +206,8 @@ fn authorization(request: &Request<Bytes>) -> Option<&[u8]> {
 }
 
 /// A plain text answer.
-pub(super) fn text(status: StatusCode, body: &'static str) -> Reply {
-    of_type(status, "text/plain; charset=utf-8", Bytes::from_static(body.as_bytes()))
+pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Reply {
+    of_type(status, "text/plain; charset=utf-8", body.into())
 }
 
 /// A JSON answer.
@@ -168,11 +217,12 @@ pub(super) fn json(status: StatusCode, body: &Value) -> Reply {
 
 /// A page of HTML with the given body.
 pub(super) fn page(body: &str) -> Reply {
-    of_type(
-        StatusCode::OK,
-        "text/html; charset=utf-8",
-        format!("<!DOCTYPE html>\n<html><body>\n{body}</body></html>\n").into(),
-    )
+    page_of(StatusCode::OK, format!("<!DOCTYPE html>\n<html><body>\n{body}</body></html>\n"))
+}
+
+/// A page of HTML.
+pub(super) fn page_of(status: StatusCode, html: impl Into<Bytes>) -> Reply {
+    of_type(status, "text/html; charset=utf-8", html.into())
 }
 
 fn of_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Reply {

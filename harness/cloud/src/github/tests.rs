@@ -1,16 +1,21 @@
 //! The role as real clients meet it: git, and requests made by hand, against a server on a port of this machine.
 
+mod faults;
+
 use super::{Shelves, access::Caller, server::Server};
 use crate::{
     event::Credential,
-    world::{Hub, Repository, Sensitive, Token},
+    faults::Faults,
+    world::{AUTHORITY_NAME, Authority, Hub, Repository, Sensitive, Token},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use std::{
     fs,
     net::Ipv4Addr,
     path::{Path, PathBuf},
     process::Output,
+    sync::Arc,
 };
 use tempfile::TempDir;
 use tokio::{net::TcpListener, process::Command};
@@ -37,27 +42,29 @@ const NEAR_MISSES: [&str; 8] = [
 struct Hosted {
     folder: TempDir,
     port: u16,
+    faults: Arc<Faults>,
 }
 
 impl Hosted {
     async fn raise() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let issued = rcgen::generate_simple_self_signed(
-            ["github.com", "api.github.com", crate::world::INDEX_HOST].map(str::to_owned).to_vec(),
-        )
-        .unwrap();
-        fs::write(folder.path().join("ca.pem"), issued.cert.pem()).unwrap();
+        let (authority, issuer) = authority();
+        fs::write(folder.path().join("ca.pem"), &authority.certificate).unwrap();
+        let names = ["github.com", "api.github.com", crate::world::INDEX_HOST].map(str::to_owned);
+        let (params, key) = (CertificateParams::new(names).unwrap(), KeyPair::generate().unwrap());
+        let certificate = params.signed_by(&key, &issuer).unwrap().pem();
         let packages = folder.path().join("packages");
         fs::create_dir(&packages).unwrap();
         fs::write(packages.join("flit_core-3.12.0-py3-none-any.whl"), "wheel").unwrap();
 
-        let hub = hub(issued.cert.pem(), issued.signing_key.serialize_pem());
+        let hub = hub(certificate, key.serialize_pem(), authority);
         let repositories = folder.path().join("git");
-        let hosted = Self { port: 0, folder };
+        let faults = Arc::new(Faults::default());
+        let hosted = Self { port: 0, folder, faults: Arc::clone(&faults) };
         for repository in &hub.repositories {
             hosted.fill(&repositories.join(format!("{}.git", repository.name))).await;
         }
-        let server = Server::new(hub, Shelves { repositories, packages }).unwrap();
+        let server = Server::new(hub, Shelves { repositories, packages }, faults).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move { match server.serve(listener).await {} });
@@ -123,7 +130,18 @@ impl Hosted {
     }
 }
 
-fn hub(certificate: String, key: String) -> Hub {
+/// An authority, and what issues in its name.
+fn authority() -> (Authority, Issuer<'static, KeyPair>) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, AUTHORITY_NAME);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap().pem();
+    let authority = Authority { certificate, key: Sensitive(key.serialize_pem()) };
+    (authority, Issuer::new(params, key))
+}
+
+fn hub(certificate: String, key: String, authority: Authority) -> Hub {
     let token = |value: &str, repositories: &[&str], contents| Token {
         value: Sensitive(value.to_owned()),
         login: "cm-taro".to_owned(),
@@ -145,6 +163,8 @@ fn hub(certificate: String, key: String) -> Hub {
             token(EMPTY_HANDED, &["cm-ichida/myawsname"], false),
             token("", &["cm-ichida/myawsname"], true),
         ],
+        authority,
+        faults: Vec::new(),
     }
 }
 
@@ -244,7 +264,7 @@ async fn near_misses_are_refused_even_where_no_token_is_needed() {
 #[test]
 fn credential_is_read_exactly() {
     fidelity::fidelity!("github-3", "github-4");
-    let hub = hub(String::new(), String::new());
+    let hub = hub(String::new(), String::new(), authority().0);
     let shown = |value: &str| Caller::of_git(Some(value.as_bytes()), &hub).credential();
     assert_eq!(shown(&basic(TOKEN, "")), Credential::TokenAsUser);
     assert_eq!(shown(&basic("x-access-token", TOKEN)), Credential::TokenAsPassword);

@@ -131,6 +131,7 @@ impl Environment {
             engine: engine.clone(),
             timings: Vec::new(),
             aws: standing.aws.clone(),
+            github: standing.github.clone(),
             readers,
             supervisor: Mutex::default(),
             ended,

@@ -54,7 +54,7 @@ impl Gate {
     pub(super) fn asks(&self, caller: &Caller, action: &str, resource: &str) -> Decision {
         let World { account, .. } = &*self.world;
         let owner = resource.split(':').nth(4).filter(|owner| !owner.is_empty()).unwrap_or(account);
-        let now = clock::now();
+        let now = self.sessions.now();
         let mut asked = Decision::asked(self.principal(caller), action, resource)
             .with("aws:CurrentTime", clock::seconds(now))
             .with("aws:EpochTime", now.unix_timestamp().to_string())

@@ -10,12 +10,19 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Key {
     pub(super) arn: String,
-    /// Whether it can be used.
-    pub(super) enabled: bool,
+    pub(super) state: State,
     /// Whether AWS manages it, as `aws/secretsmanager`.
     pub(super) is_of_aws: bool,
     /// The condition keys of every operation on it.
     pub(super) keys: Vec<(String, Value)>,
+}
+
+/// Whether a key can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Enabled,
+    Disabled,
+    PendingDeletion,
 }
 
 /// A service that asks KMS in a caller's name.
@@ -69,7 +76,11 @@ impl Gate {
         );
         let key = Key {
             arn: arn.to_owned(),
-            enabled: metadata["KeyState"] == "Enabled",
+            state: match metadata["KeyState"].as_str() {
+                Some("Enabled") => State::Enabled,
+                Some("PendingDeletion") => State::PendingDeletion,
+                _ => State::Disabled,
+            },
             is_of_aws: metadata["KeyManager"] == "AWS",
             keys,
         };
@@ -158,7 +169,12 @@ impl Gate {
         if let Some(clause) = &decided.clause {
             return Err(Refusal::key_of_object(&decided.decision, clause));
         }
-        if key.enabled { Ok(()) } else { Err(Refusal::disabled_key_of_object(&key.arn)) }
+        let of_s3 = |refusal: Refusal| Refusal { code: format!("KMS.{}", refusal.code), ..refusal };
+        match self.state(&key) {
+            State::Enabled => Ok(()),
+            State::Disabled => Err(of_s3(Refusal::disabled_key(&key.arn))),
+            State::PendingDeletion => Err(of_s3(Refusal::key_pending_deletion(&key.arn))),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What AWS refuses, in its own words: who is not known, what is not allowed, what is not there.
 
 mod excess;
+mod fault;
 mod kms;
 mod sts;
 
@@ -234,6 +235,12 @@ impl Refusal {
         Self::new(400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
     }
 
+    /// The answer to who wants to use a secret that is marked for deletion.
+    pub(super) fn marked_for_deletion() -> Self {
+        let message = "You can't perform this operation on the secret because it was marked for deletion.";
+        Self::new(400, "InvalidRequestException", message)
+    }
+
     /// The global host's answer to a signature for a region that the bucket is not in.
     pub(super) fn wrong_region(signed: &str, region: &str) -> Self {
         let message =
@@ -254,16 +261,5 @@ impl Refusal {
     pub(super) fn internal(protocol: Protocol) -> Self {
         let code = if protocol == Protocol::S3 { "InternalError" } else { "InternalFailure" };
         Self::new(500, code, "We encountered an internal error. Please try again.")
-    }
-
-    /// S3's usual answer with a status, where a fault wants it.
-    pub(super) fn fault(status: u16) -> Self {
-        match status {
-            400 => Self::new(status, "InvalidRequest", "Invalid Request"),
-            403 => Self::new(status, "AccessDenied", "Access Denied"),
-            404 => Self::new(status, "NoSuchKey", "The specified key does not exist."),
-            429 | 503 => Self::new(status, "SlowDown", "Please reduce your request rate."),
-            _ => Self { status, ..Self::internal(Protocol::S3) },
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Call, Gate,
-    keys::{Key, Service},
+    keys::{Key, Service, State},
     refusal::Refusal,
 };
 use crate::event::Decision;
@@ -18,6 +18,8 @@ pub(super) struct Secret {
     tags: BTreeMap<String, String>,
     /// Staging labels by the id of a version.
     versions: BTreeMap<String, Vec<String>>,
+    /// Whether it is marked for deletion.
+    pub(super) is_deleted: bool,
 }
 
 impl Secret {
@@ -36,7 +38,14 @@ impl Secret {
             versions: versions
                 .map(|versions| versions.iter().map(|(id, value)| (id.clone(), stages(value))).collect())
                 .unwrap_or_default(),
+            is_deleted: !described["DeletedDate"].is_null(),
         })
+    }
+
+    /// Its name, as the account's owner calls it.
+    pub(super) fn name(&self) -> &str {
+        let name = self.arn.splitn(7, ':').nth(6).unwrap_or_default();
+        name.rsplit_once('-').map_or(name, |(name, _)| name)
     }
 
     /// The condition keys of every operation on it.
@@ -109,10 +118,10 @@ impl Gate {
         }
         let arn = secret.map_or(operation.resource.as_str(), |secret| &secret.arn);
         self.ask_for_secret(call, &key, &usage, (arn, &version))?;
-        match (key.enabled, usage) {
-            (true, _) => Ok(()),
-            (false, Use::Read) => Err(Refusal::not_decrypted()),
-            (false, Use::Write) => Err(Refusal::not_encrypted()),
+        match (self.state(&key), usage) {
+            (State::Enabled, _) => Ok(()),
+            (_, Use::Read) => Err(Refusal::not_decrypted()),
+            (_, Use::Write) => Err(Refusal::not_encrypted()),
         }
     }
 

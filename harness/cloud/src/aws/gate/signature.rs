@@ -9,7 +9,6 @@ use super::{
     operation::{Operation, Protocol, decoded},
     refusal::Refusal,
 };
-use crate::clock;
 use aws_credential_types::Credentials;
 use aws_sigv4::{
     http_request::{
@@ -129,7 +128,7 @@ pub(super) fn verify(received: &Received, operation: &Operation, sessions: &Sess
     if !equal(&claim.token, &session.token) {
         return Err(Refusal::bad_token(protocol));
     }
-    let now = clock::now();
+    let now = sessions.now();
     if session.expires <= now {
         return Err(Refusal::expired(protocol));
     }

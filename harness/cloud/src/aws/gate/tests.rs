@@ -2,6 +2,7 @@
 
 mod callers;
 mod endpoint;
+mod faults;
 mod kms;
 mod layers;
 mod records;
@@ -12,8 +13,9 @@ mod writes;
 
 use super::{Door, Gate, Peer, Sessions};
 use crate::{
-    aws::{faults::Faults, inventory::Inventory, presign, sessions::Session, upstream::LocalStack},
+    aws::{inventory::Inventory, presign, sessions::Session, upstream::LocalStack},
     event::{ApiCall, Outcome},
+    faults::Faults,
     world::World,
 };
 use aws_credential_types::Credentials;
@@ -115,8 +117,8 @@ impl Environment {
         let mut world = world(&localstack.uri(), statements);
         change(&mut world);
         let world = Arc::new(world);
-        let sessions = Arc::new(Sessions::default());
         let faults = Arc::new(Faults::default());
+        let sessions = Arc::new(Sessions::by(faults.clock()));
         let account = Arc::new(Inventory::new(&world, LocalStack::new(&world)).unwrap());
         let localstack_here = LocalStack::new(&world);
         if let Some(operator) = &world.operator {

@@ -4,7 +4,7 @@
 //! The caller is known by its certificate alone and allowed by that certificate's IoT policies.
 
 use super::{
-    super::{faults::Strike, limits::Excess, presign},
+    super::{limits::Excess, presign},
     Iot,
     component::Component,
     registry::Holder,
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     event::{Decision, What, emit},
     fault::Service,
+    faults::{self, Strike},
     world::World,
 };
 use bytes::Bytes;
@@ -101,7 +102,12 @@ where
             return respond(Err(failure));
         }
     };
-    if let Some(Strike { status, body }) = iot.faults.strike(Service::DataPlane, call.operation).await {
+    let struck = match iot.faults.strike(Service::DataPlane, call.operation).await {
+        Some(Strike::Status(status, body)) => Some((status, body)),
+        Some(Strike::Page) => Some((200, Some(faults::PAGE.to_owned()))),
+        _ => None,
+    };
+    if let Some((status, body)) = struck {
         emit(What::DataPlane { operation: call.operation.to_owned(), subject: call.subject, status, decision: None });
         return failing(status, body);
     }

@@ -48,7 +48,8 @@ async fn ask(change: impl FnOnce(&mut World), alias: &str, thing: Option<&str>) 
 fn provider(world: World) -> Provider {
     let account = Arc::new(Inventory::new(&world, crate::aws::upstream::LocalStack::new(&world)).unwrap());
     let registry = Arc::new(Registry::new(&world, Arc::clone(&account)).unwrap());
-    Provider::new(Arc::new(world), account, registry, Arc::default())
+    let faults = Arc::new(Faults::default());
+    Provider::new(Arc::new(world), account, registry, Arc::new(Sessions::by(faults.clock())), faults)
 }
 
 async fn answered(provider: &Provider, alias: &str, thing: Option<&str>, der: Option<&[u8]>) -> (u16, Value) {
@@ -137,7 +138,7 @@ fn seen(statements: &Value, trusted: &Value) -> (u16, Option<Box<Decision>>, Vec
         "Principal": {"Service": "credentials.iot.amazonaws.com"}, "Condition": trusted}));
     let der = CertificateDer::from_pem_slice(world.thing.certificate.as_bytes()).unwrap();
     let request = Request::get("/role-aliases/Alias/credentials").body(()).unwrap();
-    let (_, seen) = provider(world).serve(&request, HERE, Some(&der));
+    let (_, seen) = provider(world).answered(&request, HERE, Some(&der));
     let Some(What::Credentials { status, decision, further, .. }) = seen else { panic!("{seen:?}") };
     (status, decision, further)
 }
@@ -179,7 +180,7 @@ fn a_resource_control_policy_keeps_the_provider_out() {
     world.rcps = vec![[("data".to_owned(), deny.to_string())].into()];
     let der = CertificateDer::from_pem_slice(world.thing.certificate.as_bytes()).unwrap();
     let request = Request::get("/role-aliases/Alias/credentials").body(()).unwrap();
-    let (response, _) = provider(world).serve(&request, HERE, Some(&der));
+    let (response, _) = provider(world).answered(&request, HERE, Some(&der));
     assert_eq!(response.status(), 400);
 }
 
@@ -223,4 +224,28 @@ async fn lite_is_answered_as_recorded() {
     assert_eq!((u64::from(status), form(&answer)), (recorded["resp_status"].as_u64().unwrap(), form(&body)));
     let values: usize = answer["credentials"].as_object().unwrap().values().map(|value| value.to_string().len()).sum();
     assert!(values < LITES_BUFFER, "{values}");
+}
+
+/// Credentials that have expired, that soon do, and as ever once the faults have ended.
+#[tokio::test]
+async fn credentials_have_expired_or_soon_do_where_a_fault_wants_it() {
+    fidelity::fidelity!("fault-13");
+    let world = world();
+    let der = CertificateDer::from_pem_slice(world.thing.certificate.as_bytes()).unwrap();
+    let provider = provider(world);
+    let left = async || {
+        let (_, answer) = answered(&provider, "Alias", None, Some(&der)).await;
+        let expires = answer["credentials"]["expiration"].as_str().unwrap().to_owned();
+        let rfc3339 = &time::format_description::well_known::Rfc3339;
+        (time::OffsetDateTime::parse(&expires, rfc3339).unwrap() - clock::now()).whole_seconds()
+    };
+    provider.faults.begin("provider.expired times=1".parse().unwrap());
+    assert!(left().await < 0);
+    provider.faults.begin("provider.short life=20".parse().unwrap());
+    assert!((15..=20).contains(&left().await));
+    provider.faults.end("provider.short");
+    assert!((3590..=3600).contains(&left().await));
+    // AWS's clock is a day ahead, and what it gives out lasts as long by that.
+    provider.faults.begin("aws.clock shift=86400".parse().unwrap());
+    assert!(left().await > 86400);
 }

@@ -59,9 +59,14 @@ impl Refusal {
         Self::new(403, "AccessDenied", hidden(principal, action, None))
     }
 
-    /// S3's answer where the object's key can't be used.
-    pub(in crate::aws::gate) fn disabled_key_of_object(arn: &str) -> Self {
-        Self::new(400, "KMS.DisabledException", format!("{arn} is disabled."))
+    /// The answer where a key is disabled; S3 puts `KMS.` before its code.
+    pub(in crate::aws::gate) fn disabled_key(arn: &str) -> Self {
+        Self::new(400, "DisabledException", format!("{arn} is disabled."))
+    }
+
+    /// The answer where a key waits for its deletion; S3 puts `KMS.` before its code.
+    pub(in crate::aws::gate) fn key_pending_deletion(arn: &str) -> Self {
+        Self::new(400, "KMSInvalidStateException", format!("{arn} is pending deletion."))
     }
 }
 

@@ -239,7 +239,7 @@ async fn credentials_are_for_things_that_the_certificate_is_attached_to() {
     let registry = Arc::new(Registry::new(&world, Arc::clone(&inventory)).unwrap());
     let world = Arc::new(world);
     let iot = Iot::new(Arc::clone(&world), Arc::clone(&registry), Arc::default(), Arc::default()).unwrap();
-    let provider = Provider::new(world, inventory, registry, Arc::default());
+    let provider = Provider::new(world, inventory, registry, Arc::default(), Arc::default());
     let (arn, certificate) = provision(&iot, "New", allow("iot:AssumeRoleWithCertificate")).await;
     let asked = async |thing: Option<&str>| {
         let request = Request::get("/role-aliases/Alias/credentials");
