@@ -146,9 +146,10 @@ impl<'a> Course<'a> {
             }
             Action::Kill(_) => self.kill(beginning).await?,
             Action::Await(condition) => self.await_condition(condition, beginning).await?,
-            Action::Fault(_) if index < self.environment.plan.scenario.opening() => {}
-            Action::Fault(fault) => self.order(&Control::Fault(fault.clone())).await?,
-            Action::FaultEnd(name) => self.order(&Control::FaultEnd(name.to_string())).await?,
+            // It was there before the device was.
+            Action::Fault(_) if self.environment.is_ours() && index < self.environment.plan.scenario.opening() => {}
+            Action::Fault(fault) => self.environment.begin(fault).await.map_err(|error| died(&error))?,
+            Action::FaultEnd(name) => self.environment.end(name).await.map_err(|error| died(&error))?,
             Action::Policy(change) => {
                 let role = self.environment.plan.scenario.aws.role.name.clone();
                 self.order(&Control::Policies(PolicyChange { role, ..change.clone() })).await?;

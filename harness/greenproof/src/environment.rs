@@ -4,7 +4,10 @@
 
 mod containers;
 pub mod device_logs;
+pub(crate) mod faults;
+pub(crate) mod hand;
 mod kept;
+mod raise;
 mod supervisor;
 
 pub use device_logs::DeviceLogs;
@@ -12,29 +15,24 @@ pub use kept::Standing;
 
 pub(crate) use containers::container;
 
+use raise::follow;
+
 use crate::{
-    core::{Core, journald},
     course::Course,
-    docker::{self, Container, Engine, ExecOutput, Lease, LocalStack, Network},
+    docker::{self, Container, Engine, Lease, LocalStack, Network},
     evidence::{
         Evidence, Restart, Timing,
         log::{self, Millis},
     },
     journal::Journal,
-    plan::{Outside, Plan},
+    plan::Plan,
     report::{Reader, Silent},
-    stage::{Error, Stage},
+    stage::Error,
 };
-use cloud::{
-    control::Control,
-    event::{Event, What},
-    fault::Role,
-};
-use futures_util::StreamExt;
+use cloud::event::{Event, What};
 use std::{
-    collections::BTreeMap,
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use supervisor::Restarts;
 use tokio::{sync::watch, task::JoinHandle};
@@ -46,9 +44,6 @@ pub const ROOT: &str = "/greengrass/v2";
 pub(crate) const TRUST_STORE: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Where the private CA is put.
 pub(crate) const CA: &str = "/etc/greenproof/ca.pem";
-
-/// How long the clouds may take to say that they are ready.
-const READY: Duration = Duration::from_secs(30);
 
 /// A raised world.
 #[derive(Debug)]
@@ -80,99 +75,6 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Raises the world of a plan. The device connects and takes its deployment as soon as the clouds are ready.
-    ///
-    /// # Errors
-    /// When Docker refuses, or a cloud does not become ready; nothing is left behind.
-    pub async fn raise(stage: &Stage, plan: Plan) -> Result<Self, Error> {
-        let environment = plan.environment.clone();
-        match Box::pin(Self::try_raise(stage, plan)).await {
-            Ok(raised) => Ok(raised),
-            Err(error) => {
-                docker::remove_environment(&stage.engine, &environment).await?;
-                Err(error)
-            }
-        }
-    }
-
-    async fn try_raise(stage: &Stage, plan: Plan) -> Result<Self, Error> {
-        let engine = stage.engine.clone();
-        let extra = Box::pin(stage.extra(&plan.scenario, &Silent)).await?;
-        let began = Instant::now();
-        let lease = Lease::take(&engine, &plan.environment)?;
-        let claims = plan.claims();
-        let (localstack, network) =
-            tokio::join!(docker::localstack(&engine, &stage.images.localstack, &claims), engine.create_network(&lease));
-        let (localstack, network) = (localstack?, network?);
-        let mut timings = vec![Timing::new("network and LocalStack", began.elapsed())];
-        let edge = if plan.outside == Outside::Nowhere { None } else { Some(engine.create_edge(&lease).await?) };
-        let began = Instant::now();
-        let packages = match &extra.wheels {
-            Some(wheels) => engine.packages(&wheels.tag, &lease).await?,
-            None => BTreeMap::new(),
-        };
-        let (aws, github, device) = (
-            containers::aws(stage, &plan, &network, &lease, &localstack, edge.as_ref()),
-            containers::github(stage, &plan, &network, &lease, packages)?,
-            containers::device(stage, &plan, &network, &lease, &extra),
-        );
-        let (aws, github, device) = tokio::join!(engine.launch(&aws), engine.launch(&github), engine.create(&device));
-        let device = device?;
-        let journal = Journal::default();
-        let (ended, aws, github) = (watch::Sender::new(None), aws?, github?);
-        if edge.is_some() {
-            engine.seal(&aws, &stage.images.device, &lease).await?;
-        }
-        let readers =
-            vec![follow(&engine, aws.clone(), &journal, &ended), follow(&engine, github.clone(), &journal, &ended)];
-        let mut raised = Self {
-            logs: DeviceLogs::of(&plan.scenario),
-            began: log::now(),
-            restarts: Restarts::default(),
-            plan,
-            journal,
-            device,
-            engine,
-            timings: Vec::new(),
-            aws,
-            github,
-            readers,
-            supervisor: Mutex::default(),
-            ended,
-            network,
-            lease: Some(lease),
-            localstack,
-            since: Millis::MIN,
-        };
-        raised.ready().await?;
-        // Only now, so that the device finds every seed and never has to ask twice.
-        raised.start_device().await?;
-        timings.push(Timing::new("containers", began.elapsed()));
-        raised.timings = timings;
-        Ok(raised)
-    }
-
-    /// Waits until both clouds are ready.
-    async fn ready(&self) -> Result<(), Error> {
-        let answer = self.journal.wait(READY, |events| {
-            let failed = events.iter().find_map(|event| match &event.what {
-                What::Failed { reason } => Some(Err(reason.clone())),
-                _ => None,
-            });
-            let ready = events.iter().filter(|event| matches!(event.what, What::Ready)).count();
-            failed.or((ready == 2).then_some(Ok(())))
-        });
-        let answer = tokio::select! {
-            answer = answer => answer,
-            what = self.died() => Some(Err(what)),
-        };
-        let waiting = || format!("waited {} s for aws and github to be ready", READY.as_secs());
-        match answer.unwrap_or_else(|| Err(waiting())) {
-            Ok(()) => Ok(()),
-            Err(reason) => Err(Error::surrounding("raising the environment", self.plan.redactor.apply(&reason), "")),
-        }
-    }
-
     async fn start_device(&self) -> Result<(), Error> {
         self.engine.start(&self.device).await?;
         self.supervise(|engine, device, logs, restarts| async move {
@@ -226,30 +128,13 @@ impl Environment {
         self.restarts.all()
     }
 
-    /// Gives an order to the clouds that it is for, and waits until it is carried out.
-    ///
-    /// # Errors
-    /// When the cloud can't be reached or refuses the order.
-    ///
-    /// # Panics
-    /// Never: an order always serialises.
-    pub async fn order(&self, order: &Control) -> Result<(), Error> {
-        let text = serde_json::to_string(order).expect("an order always serialises");
-        for role in order.roles() {
-            let cloud = match role {
-                Role::Aws => &self.aws,
-                Role::Github => &self.github,
-            };
-            let answered = self.engine.exec(&cloud.id, "", &["greenproof", "cloud", "control", &text], &[]).await?;
-            if answered.exit_code != 0 {
-                return Err(Error::surrounding("giving the cloud an order", answered.stderr.trim(), ""));
-            }
-        }
-        Ok(())
-    }
-
     pub(crate) const fn lease(&self) -> &Lease {
         self.lease.as_ref().expect("who raised an environment has its lease")
+    }
+
+    /// Whether this process raised it, rather than went on with a kept one.
+    pub(crate) const fn is_ours(&self) -> bool {
+        self.lease.is_some()
     }
 
     /// Base URL of the LocalStack that it shares with others.
@@ -287,74 +172,6 @@ impl Environment {
         events
     }
 
-    /// The log files on the device by name without `.log`, with what was rotated away before what is current.
-    pub(crate) async fn whole_logs(&self) -> BTreeMap<String, String> {
-        let core = self.plan.scenario.device.core;
-        if core == Core::Lite {
-            let journal = self.engine.exec(&self.device.id, "", &journald::WHOLE, &[]).await;
-            return journal.map(|journal| self.logs.reader().files(&journal.stdout)).unwrap_or_default();
-        }
-        let files = self.engine.read_tar(&self.device.id, &format!("{ROOT}/logs")).await.unwrap_or_default();
-        let mut files: Vec<_> = files.iter().filter_map(|(name, file)| Some((part_of(name)?, &file.bytes))).collect();
-        files.sort();
-        let mut logs: BTreeMap<String, String> = BTreeMap::new();
-        for ((name, _, _), bytes) in files {
-            logs.entry(name.to_owned()).or_default().push_str(&String::from_utf8_lossy(bytes));
-        }
-        logs
-    }
-
-    /// Runs a command on the device by hand, as the components' user in its home.
-    ///
-    /// # Errors
-    /// When it can't be started; its own failure is an exit code.
-    pub async fn by_hand(&self, command: &[&str]) -> Result<ExecOutput, Error> {
-        let core = self.plan.scenario.device.core;
-        Ok(self.engine.exec(&self.device.id, core.user(), command, &[("HOME", core.home())]).await?)
-    }
-
-    /// Runs a command on the device by hand, as root.
-    ///
-    /// # Errors
-    /// When it can't be started; its own failure is an exit code.
-    pub async fn as_root(&self, command: &[&str]) -> Result<ExecOutput, Error> {
-        Ok(self.engine.exec(&self.device.id, "", command, &[]).await?)
-    }
-
-    /// Runs a command on the device as a user; an empty name is root.
-    ///
-    /// # Errors
-    /// When it can't be started; its own failure is an exit code.
-    pub(crate) async fn run_as(&self, user: &str, command: &[&str]) -> Result<ExecOutput, Error> {
-        Ok(self.engine.exec(&self.device.id, user, command, &[]).await?)
-    }
-
-    /// Credentials of the device's role session, as the AWS CLI reads them from its environment: asked of the
-    /// credentials provider with the device's certificate, as root.
-    ///
-    /// # Errors
-    /// When the provider refuses.
-    pub async fn credentials(&self) -> Result<Vec<(String, String)>, Error> {
-        const ASK: &str = "import ssl, sys, urllib.request
-root = sys.argv[3]
-context = ssl.create_default_context(cafile=root + '/AmazonRootCA1.pem')
-context.load_cert_chain(root + '/device.pem.crt', root + '/private.pem.key')
-request = urllib.request.Request(sys.argv[1], headers={'x-amzn-iot-thingname': sys.argv[2]})
-print(urllib.request.urlopen(request, context=context).read().decode())";
-        let (url, root) = (self.plan.credentials_url(), self.plan.scenario.device.core.root());
-        let asked = self.as_root(&["python3", "-c", ASK, &url, &self.plan.thing, root]).await?;
-        let answer: serde_json::Value = serde_json::from_str(&asked.stdout)
-            .map_err(|_| Error::surrounding("asking for credentials", asked.stderr, ""))?;
-        let names = [
-            ("AWS_ACCESS_KEY_ID", "accessKeyId"),
-            ("AWS_SECRET_ACCESS_KEY", "secretAccessKey"),
-            ("AWS_SESSION_TOKEN", "sessionToken"),
-        ];
-        let value = |key: &str| answer["credentials"][key].as_str().unwrap_or_default().to_owned();
-        let region = ("AWS_DEFAULT_REGION".to_owned(), self.plan.scenario.aws.region.clone());
-        Ok(names.into_iter().map(|(name, key)| (name.to_owned(), value(key))).chain([region]).collect())
-    }
-
     /// Waits until one of the containers has ended; says which, and its last words.
     pub(crate) async fn died(&self) -> String {
         let mut ended = self.ended.subscribe();
@@ -383,52 +200,5 @@ print(urllib.request.urlopen(request, context=context).read().decode())";
             reader.abort();
         }
         Ok(docker::remove_environment(&self.engine, &self.plan.environment).await?)
-    }
-}
-
-/// Follows a cloud's output into the journal; its end is told on `end`.
-fn follow(
-    engine: &Engine,
-    container: Container,
-    journal: &Journal,
-    end: &watch::Sender<Option<Container>>,
-) -> JoinHandle<()> {
-    let (mut lines, journal, end) = (engine.follow_logs(&container), journal.clone(), end.clone());
-    tokio::spawn(async move {
-        while let Some(line) = lines.next().await {
-            match line {
-                Ok(line) => journal.take(&line),
-                Err(error) => tracing::warn!(%error, "lost the log of a container"),
-            }
-        }
-        end.send_if_modified(|ended| ended.is_none().then(|| *ended = Some(container)).is_some());
-    })
-}
-
-/// Which log a file is part of, with the hour and the number of a rotated part (`NAME_yyyy_MM_dd_HH_i.log`); the
-/// current part comes last.
-fn part_of(file: &str) -> Option<(&str, &str, u32)> {
-    const CURRENT: &str = "~";
-    let name = file.strip_suffix(".log")?;
-    let rotated = || {
-        let (rest, number) = name.rsplit_once('_')?;
-        let (log, hour) = rest.split_at_checked(rest.len().checked_sub("_yyyy_MM_dd_HH".len())?)?;
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
-        (hour.starts_with('_') && digits(hour) && !log.is_empty()).then_some((log, hour, number.parse().ok()?))
-    };
-    Some(rotated().unwrap_or((name, CURRENT, 0)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::part_of;
-
-    #[test]
-    fn parts_of_a_log_come_in_their_order() {
-        let mut parts = ["a.log", "a_2022_03_23_11_0.log", "a_2022_03_23_10_10.log", "a_2022_03_23_10_9.log"];
-        parts.sort_by_key(|file| part_of(file));
-        assert_eq!(parts, ["a_2022_03_23_10_9.log", "a_2022_03_23_10_10.log", "a_2022_03_23_11_0.log", "a.log"]);
-        assert_eq!(part_of("com.example_1.log"), Some(("com.example_1", "~", 0)));
-        assert_eq!(part_of("core.tlog"), None);
     }
 }

@@ -8,6 +8,7 @@ pub mod client;
 mod deploy;
 pub mod exports;
 pub mod status;
+pub mod trouble;
 
 pub use deploy::deploy;
 

@@ -26,6 +26,7 @@ pub mod embedded;
 pub mod environment;
 pub mod evidence;
 pub mod exit;
+pub mod fault;
 pub mod journal;
 pub mod kept;
 pub mod mint;

@@ -4,6 +4,8 @@
 mod check;
 #[path = "main/command.rs"]
 mod command;
+#[path = "main/fault.rs"]
+mod fault;
 #[path = "main/kept.rs"]
 mod kept;
 #[path = "main/policy.rs"]

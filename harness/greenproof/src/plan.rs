@@ -194,7 +194,7 @@ impl Plan {
 
     /// What goes wrong in a cloud container from the start.
     fn opening_faults(&self, role: Role) -> Vec<Fault> {
-        let opening = self.scenario.steps[..self.scenario.opening()].iter().filter_map(|step| step.action.fault());
+        let opening = self.scenario.steps[..self.scenario.opening()].iter().filter_map(|step| step.fault()?.cloud());
         opening.filter(|fault| fault.kind.roles().contains(&role)).cloned().collect()
     }
 

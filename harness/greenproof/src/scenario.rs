@@ -18,7 +18,7 @@ mod text;
 pub use account::Aws;
 pub use step::{Action, Condition, Deploy, Step};
 
-use crate::{component::Component, core::Core, docker::Own};
+use crate::{component::Component, core::Core, docker::Own, fault::Fault};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
@@ -226,6 +226,26 @@ impl Scenario {
     #[must_use]
     pub fn opening(&self) -> usize {
         self.steps.iter().take_while(|step| matches!(step.action, Action::Fault(_))).count()
+    }
+
+    /// Puts faults before everything else that happens.
+    pub fn begin_with(&mut self, faults: &[Fault]) {
+        let begins = |fault: &Fault| Step { action: Action::Fault(fault.clone()), expect: step::Expect::default() };
+        self.steps.splice(0..0, faults.iter().map(begins));
+    }
+
+    /// What the device's image has beyond ours, with what its faults need.
+    #[must_use]
+    pub fn own(&self) -> Own {
+        let mut own = self.device.own.clone();
+        let needed = self.steps.iter().filter_map(|step| step.fault()?.device()?.package());
+        for package in needed {
+            let named = |apt: &String| apt.split('=').next() == Some(package);
+            if !own.apt.iter().any(named) {
+                own.apt.push(package.to_owned());
+            }
+        }
+        own
     }
 
     /// Reads a scenario file and all that it names.

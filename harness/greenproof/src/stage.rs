@@ -165,12 +165,12 @@ impl Stage {
         let progress = |progress: Progress| {
             reader.told(&Told::Building { image: &progress.image, line: &progress.line });
         };
-        let (own, engine, mut extra) = (&scenario.device.own, &self.engine, Extra::default());
-        if *own != Own::default() {
-            extra.device = Some(Box::pin(docker::device(engine, &self.build, own, &progress)).await?);
+        let (own, engine, mut extra) = (scenario.own(), &self.engine, Extra::default());
+        if own != Own::default() {
+            extra.device = Some(Box::pin(docker::device(engine, &self.build, &own, &progress)).await?);
         }
         if let Some(requirements) = &scenario.index.requirements {
-            extra.wheels = Some(Box::pin(docker::wheels(engine, &self.build, own, requirements, &progress)).await?);
+            extra.wheels = Some(Box::pin(docker::wheels(engine, &self.build, &own, requirements, &progress)).await?);
         }
         Ok(extra)
     }
@@ -184,7 +184,7 @@ impl Stage {
             Core::Lite => self.images.lite.is_some(),
             Core::Classic => self.images.classic.is_some(),
         };
-        let own = &scenario.device.own;
+        let own = scenario.own();
         if here && core != Core::Emulated && (own.image.is_some() || !own.apt.is_empty()) {
             return Some(format!(
                 "`device.image` and `device.apt` are not for the core `{core}`: give it an image with both"

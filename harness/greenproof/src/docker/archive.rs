@@ -30,6 +30,18 @@ impl Upload {
         Self { path: path.to_owned(), bytes: None, mode, owner: (0, 0) }
     }
 
+    /// Where it is put.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The same, under the same path below a folder.
+    #[must_use]
+    pub fn below(self, folder: &str) -> Self {
+        Self { path: format!("{folder}{}", self.path), ..self }
+    }
+
     /// The same, owned by another user and group, as numbers.
     #[must_use]
     pub fn owned(self, user: u64, group: u64) -> Self {

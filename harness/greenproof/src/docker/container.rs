@@ -9,8 +9,8 @@ use bollard::{
     container::LogOutput,
     exec::{CreateExecOptions, StartExecResults},
     models::{
-        ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigCgroupnsModeEnum,
-        HostConfigLogConfig, NetworkConnectRequest, NetworkingConfig,
+        ContainerCreateBody, ContainerUpdateBody, EndpointIpamConfig, EndpointSettings, HostConfig,
+        HostConfigCgroupnsModeEnum, HostConfigLogConfig, NetworkConnectRequest, NetworkingConfig,
     },
     query_parameters::{
         CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, KillContainerOptions,
@@ -51,6 +51,14 @@ pub struct ContainerSpec {
     pub address: Option<Ipv4Addr>,
     /// Linux capabilities beyond Docker's own set, such as `NET_ADMIN`.
     pub capabilities: Vec<String>,
+    /// Folders in memory, and the options that they are mounted with.
+    pub mounts: Vec<(String, String)>,
+    /// How many bytes of memory it may take; all without.
+    pub memory: Option<u64>,
+    /// Another container whose processes it sees.
+    pub beside: Option<String>,
+    /// Whether the engine filters its system calls as little as it can.
+    pub unfiltered: bool,
     /// Whether an init system runs in it: it gets a control group namespace of its own, in-memory folders for what is
     /// gone at a boot, and no filter of system calls.
     pub boots: bool,
@@ -112,12 +120,20 @@ pub struct State {
 
 impl ContainerSpec {
     fn body(&self) -> ContainerCreateBody {
+        let volatile = VOLATILE.iter().filter(|_| self.boots).map(|&folder| (folder.to_owned(), "exec".to_owned()));
+        let tmpfs: HashMap<_, _> = volatile.chain(self.mounts.iter().cloned()).collect();
+        let unfiltered = self.boots || self.unfiltered;
+        let memory = self.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
         let host = HostConfig {
             network_mode: Some(self.network.clone()),
             cap_add: Some(self.capabilities.clone()),
             cgroupns_mode: self.boots.then_some(HostConfigCgroupnsModeEnum::PRIVATE),
-            security_opt: self.boots.then(|| UNFILTERED.map(str::to_owned).to_vec()),
-            tmpfs: self.boots.then(|| VOLATILE.map(|folder| (folder.to_owned(), "exec".to_owned())).into()),
+            security_opt: unfiltered.then(|| UNFILTERED.map(str::to_owned).to_vec()),
+            tmpfs: (!tmpfs.is_empty()).then_some(tmpfs),
+            memory,
+            // No swap besides: it would be as much again.
+            memory_swap: memory,
+            pid_mode: self.beside.as_ref().map(|container| format!("container:{container}")),
             // The engine's default driver may be one that can't be read back.
             log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: None }),
             port_bindings: self.published.map(Published::bindings),
@@ -313,6 +329,19 @@ impl Engine {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         let removed = error::gone(self.docker.remove_container(container, Some(options)).await);
         removed.map_err(Error::engine(format!("removing container `{container}`")))
+    }
+
+    /// Lets a container take so many bytes of memory and no swap; without a number, more than a machine has.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if the engine refuses.
+    pub(crate) async fn limit_memory(&self, container: &Container, bytes: Option<u64>) -> Result<(), Error> {
+        // The engine has no word for a limit that is lifted.
+        let memory = i64::try_from(bytes.unwrap_or(1 << 40)).unwrap_or(i64::MAX);
+        let limit =
+            ContainerUpdateBody { memory: Some(memory), memory_swap: Some(memory), ..ContainerUpdateBody::default() };
+        let limited = self.docker.update_container(&container.id, limit).await;
+        limited.map_err(Error::engine(format!("limiting the memory of container `{}`", container.name)))
     }
 
     /// What a container is doing.

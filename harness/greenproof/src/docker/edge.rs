@@ -6,7 +6,6 @@
 
 use super::{Container, ContainerSpec, Engine, Lease, error::Error};
 use bollard::models::PortBinding;
-use futures_util::StreamExt;
 use std::{collections::HashMap, net::Ipv4Addr};
 
 /// Lets nothing out over the edge but answers, and forwards nothing. Without the state of connections, which an
@@ -53,16 +52,7 @@ impl Engine {
             capabilities: vec!["NET_ADMIN".to_owned()],
             ..ContainerSpec::default()
         };
-        let sealer = self.launch(&spec).await?;
-        // Its output ends when it does.
-        let said: Vec<_> = self.follow_logs(&sealer).collect().await;
-        tracing::debug!(?said, "sealed the edge");
-        if self.state(&sealer.id).await?.exit_code != Some(0) {
-            let cause = self.last_lines(&sealer.id, 5).await;
-            let doing = format!("sealing the edge of container `{}`", container.name);
-            return Err(Error::Engine { doing, cause });
-        }
-        self.remove(&sealer.id).await
+        self.help(&spec, format!("sealing the edge of container `{}`", container.name)).await
     }
 
     /// The port of the host that a container's port is at; nothing while it is not published.

@@ -20,7 +20,7 @@ use bollard::query_parameters::{
 };
 use futures_util::{StreamExt, future::try_join_all};
 use nucleus::Nucleus;
-pub use own::{Held, Own, device, wheels};
+pub use own::{Held, Own, System, device, wheels};
 use std::{
     cell::Cell,
     collections::{BTreeSet, HashMap},
@@ -250,17 +250,26 @@ impl<'a> Maker<'a> {
     /// Makes an image and, but for LocalStack, the layer with the program.
     async fn make_image(&self, recipe: &Recipe) -> Result<(), Error> {
         let base = self.manifest.base(recipe);
-        let below = image_tag(recipe, base);
-        if !self.is_there(&below).await? {
-            let context = self.context(recipe)?;
-            let args = arguments(recipe, &self.options.arguments, base_tag(base));
-            Job { name: &recipe.name, tag: &below, context, args }.run(self.engine, self.progress).await?;
-        }
-        let tag = self.layer_tag(recipe);
+        self.make_system(recipe, base).await?;
+        let (below, tag) = (image_tag(recipe, base), self.layer_tag(recipe));
         if recipe.name == "localstack" || self.is_there(&tag).await? {
             return Ok(());
         }
         let (context, args) = (self.layer(LAYER)?, HashMap::from([("BASE".to_owned(), below)]));
+        Job { name: &recipe.name, tag: &tag, context, args }.run(self.engine, self.progress).await
+    }
+
+    /// Makes an image on a base, without the program, and the base.
+    async fn make_system(&self, recipe: &Recipe, base: &Base) -> Result<(), Error> {
+        let tag = image_tag(recipe, base);
+        if self.is_there(&tag).await? {
+            return Ok(());
+        }
+        if !self.is_there(&base_tag(base)).await? {
+            self.make_base(base).await?;
+        }
+        let context = self.context(recipe)?;
+        let args = arguments(recipe, &self.options.arguments, base_tag(base));
         Job { name: &recipe.name, tag: &tag, context, args }.run(self.engine, self.progress).await
     }
 
@@ -309,6 +318,10 @@ impl<'a> Maker<'a> {
         for recipe in &self.manifest.image {
             let base = self.manifest.base(recipe);
             current.extend([image_tag(recipe, base), base_tag(base)]);
+        }
+        // A device may be of any system.
+        for base in &self.manifest.base {
+            current.extend([image_tag(self.recipe("device"), base), base_tag(base)]);
         }
         current.extend(nuclei.iter().flat_map(|nucleus| Self::kept(nucleus)));
         let names: BTreeSet<&str> = current.iter().filter_map(|tag| Some(tag.split_once(':')?.0)).collect();
@@ -384,6 +397,20 @@ mod tests {
             assert_eq!(arguments.contains_key("PIP_INDEX_URL"), recipe.name != "device", "{}", recipe.name);
             assert!(arguments.contains_key("HTTP_PROXY") && arguments["BASE"] == "base");
         }
+    }
+
+    #[test]
+    fn every_system_has_a_base_and_an_image_of_its_own() {
+        fidelity::fidelity!("device-7");
+        let manifest = Manifest::load();
+        let device = manifest.image.iter().find(|recipe| recipe.name == "device").expect("there is a device");
+        let tags = [System::Bullseye, System::Bookworm, System::Trixie].map(|system| {
+            let base = manifest.base.iter().find(|base| base.name == system.name()).expect("it has a base");
+            assert_eq!((base.suite.as_str(), base.pull.contains(system.name())), (system.name(), true));
+            image_tag(device, base)
+        });
+        assert_eq!(tags.iter().collect::<BTreeSet<_>>().len(), 3);
+        assert_eq!(System::default().name(), device.base);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 mod classic;
 mod lite;
 
-use super::{CA, ROOT, TRUST_STORE};
+use super::{CA, ROOT, TRUST_STORE, faults::faulty};
 use crate::{
     core::Core,
     docker::{ContainerSpec, Entry, Lease, LocalStack, Network, Tree, Upload},
@@ -15,10 +15,6 @@ use cloud::world;
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 const INIT_CONFIG: &str = "/etc/greengrass/init-config.yaml";
-
-/// Puts Debian's PEP 668 marker back, which the device image diverts.
-const RESTORE_MARKER: &str = "for marker in $(dpkg-divert --list '*/EXTERNALLY-MANAGED' | cut -d' ' -f4); do \
-dpkg-divert --quiet --local --rename --remove \"$marker\"; done";
 
 /// The variables by which a site with TLS inspection names its bundle to the AWS CLI, Python and git.
 const TRUSTING: [&str; 3] = ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO"];
@@ -92,18 +88,19 @@ pub(super) fn github(
 
 /// The device, with the core that the scenario wants.
 pub(super) fn device(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease, extra: &Extra) -> ContainerSpec {
-    match plan.scenario.device.core {
+    let device = match plan.scenario.device.core {
         Core::Lite => lite::device(stage, plan, network, lease),
         Core::Classic => classic::device(stage, plan, network, lease),
         Core::Emulated => emulated(stage, plan, network, lease, extra),
-    }
+    };
+    faulty(device, &plan.scenario)
 }
 
 /// The emulated core. The CA variables are what a site with TLS inspection sets for the core, since the AWS CLI carries its
 /// own bundle; they reach components through the core's environment.
 fn emulated(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease, extra: &Extra) -> ContainerSpec {
     let image = extra.device.as_ref().map_or(&stage.images.device, |own| &own.tag);
-    let scenario::Device { trust_ca, clock, timing, pep668, .. } = plan.scenario.device;
+    let scenario::Device { trust_ca, clock, timing, .. } = plan.scenario.device;
     let (nameserver, speed) = (network.aws().to_string(), clock.to_string());
     let mut command = vec!["greenproof", "device", "--nameserver", &nameserver, "--gateway", &nameserver];
     command.extend(["--init-config", INIT_CONFIG, "--root", ROOT, "--speed", &speed]);
@@ -112,10 +109,6 @@ fn emulated(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease, extra:
     }
     if trust_ca {
         command.extend(["--trust", CA]);
-    }
-    let script = format!("{RESTORE_MARKER} && exec {}", command.join(" "));
-    if pep668 {
-        command = vec!["sh", "-c", &script];
     }
     ContainerSpec {
         image: image.clone(),

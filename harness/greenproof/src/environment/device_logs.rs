@@ -3,6 +3,8 @@
 //! One `tail` on the device follows them, for as long as its container runs. Whoever starts the container again starts
 //! a new one; what is known already is left out.
 
+mod whole;
+
 use super::ROOT;
 use crate::{
     core::{
@@ -132,6 +134,12 @@ impl DeviceLogs {
     pub fn text(&self, name: &str) -> String {
         let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.get(name).map(|file| file.text.clone()).unwrap_or_default()
+    }
+
+    /// Every file as far as it is known.
+    fn all(&self) -> BTreeMap<String, String> {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.iter().map(|(name, file)| (name.clone(), file.text.clone())).collect()
     }
 
     /// Tells of each change.

@@ -7,6 +7,7 @@ use greenproof::{
     core::{Core, compare},
     docker::{self, Engine},
     embedded, exit,
+    fault::Fault,
     report::{Outcome, Reader, Terminal, Told, junit},
     run as runner, scenario, stage,
 };
@@ -83,6 +84,9 @@ pub(crate) struct Run {
     /// Enforce no policy: let through what is denied, and tell all of it at the end.
     #[arg(long)]
     soft: bool,
+    /// Begin each scenario with this fault, such as `provider.403` or `disk.full path=/tmp size=4M`.
+    #[arg(long, value_name = "TEXT")]
+    fault: Vec<Fault>,
     /// Run each scenario on this core instead of its own; several are compared.
     #[arg(long, value_name = "CORE")]
     core: Vec<Core>,
@@ -237,6 +241,7 @@ async fn run_all(arguments: Run) -> Result<u8, Failure> {
     let (mut scenarios, _folder) = scenarios(&arguments.scenarios)?;
     for scenario in &mut scenarios {
         scenario.aws.soft |= arguments.soft;
+        scenario.begin_with(&arguments.fault);
     }
     let count = scenarios.len();
     let scenarios = on_cores(scenarios, &arguments.core);

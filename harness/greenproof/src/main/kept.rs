@@ -48,6 +48,8 @@ pub(crate) enum Kept {
         #[arg(long, value_name = "FACTOR", value_parser = super::command::positive)]
         patience: Option<f64>,
     },
+    /// Let something go wrong in a kept environment, or end it.
+    Fault(super::fault::Trouble),
     /// Run a command on the device, as the components' user or as root.
     Exec {
         #[command(flatten)]
@@ -84,7 +86,7 @@ pub(crate) enum Kept {
 pub(crate) struct Named {
     /// Which environment; may be left out when there is only one.
     #[arg(long, value_parser = name)]
-    name: Option<String>,
+    pub(super) name: Option<String>,
 }
 
 #[derive(Args)]
@@ -97,6 +99,9 @@ pub(crate) struct Up {
     /// The port at 127.0.0.1; without it, any that is free.
     #[arg(long)]
     port: Option<u16>,
+    /// Begin with this fault, such as `provider.403` or `disk.full path=/tmp size=4M`.
+    #[arg(long, value_name = "TEXT")]
+    fault: Vec<greenproof::fault::Fault>,
     /// Carry out the scenario's steps at once, and judge them.
     #[arg(long)]
     deploy: bool,
@@ -121,6 +126,7 @@ pub(crate) async fn kept(command: Kept) -> Result<u8, Failure> {
         Kept::Status { named, json } => status(&named, json).await,
         Kept::Env { named, json } => env(&named, json).await,
         Kept::Deploy { scenario, named, evidence, patience } => deploy(scenario, &named, &evidence, patience).await,
+        Kept::Fault(fault) => super::fault::fault(fault).await,
         Kept::Exec { named, root, command } => exec(&named, root, &command).await,
         Kept::Logs { named, follow, component } => logs(&named, follow, component.as_deref()).await,
         Kept::Down { named, all } => down(&named, all).await,
@@ -137,7 +143,8 @@ async fn raise(up: Up) -> Result<u8, Failure> {
     let reader = Terminal::new(colour());
     let files: Vec<PathBuf> = up.scenario.iter().cloned().collect();
     let (mut scenarios, _folder) = scenarios(&files)?;
-    let scenario = scenarios.remove(0);
+    let mut scenario = scenarios.remove(0);
+    scenario.begin_with(&up.fault);
     let name = match up.name {
         Some(given) => given,
         None => name(&scenario.name).map_err(|rule| {

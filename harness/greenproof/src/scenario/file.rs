@@ -16,8 +16,8 @@ use crate::{
     component::{self, Component},
     core::Core,
     docker::Own,
+    fault::Fault,
 };
-use cloud::fault;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
@@ -40,14 +40,17 @@ struct Draft {
     deployment: Option<Deploy>,
     /// What `[expect]` says of that deployment.
     seen: Seen,
+    /// What goes wrong from the beginning.
+    faults: Vec<Fault>,
 }
 
 pub(super) fn load(path: &Path) -> Result<Scenario, Error> {
     let layer = Layer::read(path)?;
-    let Draft { mut scenario, deployment, seen } = layer.draft()?;
+    let Draft { mut scenario, deployment, seen, faults } = layer.draft()?;
     if let Some(deploy) = deployment {
         scenario.steps = vec![layer.short_step(deploy, seen)?];
     }
+    scenario.begin_with(&faults);
     scenario.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     layer.check(&scenario)?;
     Ok(scenario)
@@ -68,7 +71,7 @@ impl Layer<'_> {
         let file: table::File = self.parse()?;
         let mut draft = match &file.base {
             Some(base) => Layer::read(&self.existing(base)?)?.draft()?,
-            None => Draft { scenario: Scenario::bare(), deployment: None, seen: Seen::default() },
+            None => Draft { scenario: Scenario::bare(), deployment: None, seen: Seen::default(), faults: Vec::new() },
         };
         self.apply(file, &mut draft)?;
         Ok(draft)
@@ -124,6 +127,9 @@ impl Layer<'_> {
         if let Some(tables) = file.component {
             scenario.components = tables.iter().map(|table| self.component(table)).collect::<Result<_, _>>()?;
         }
+        if let Some(faults) = &file.faults {
+            draft.faults = faults.iter().map(|fault| self.fault(fault)).collect::<Result<_, _>>()?;
+        }
         let mut expect = file.expect;
         set(&mut scenario.expect.calls, expect.call.take());
         set(&mut scenario.expect.packages, expect.package.take());
@@ -138,7 +144,7 @@ impl Layer<'_> {
         }
         if let Some(steps) = file.step {
             (draft.deployment, draft.seen) = (None, Seen::default());
-            scenario.steps = steps.into_iter().map(|step| self.step(step)).collect::<Result<_, _>>()?;
+            scenario.steps = self.steps(steps)?;
         }
         if !draft.scenario.steps.is_empty() && expect.is_of_a_step() {
             let hint = "move it into the `[step.expect]` of the step; only `call` and `package` are of the whole run";
@@ -154,6 +160,7 @@ impl Layer<'_> {
             let known = core.get_ref().parse().map_err(unknown);
             device.core = known.map_err(|message| self.error(Some(core.span()), message, hint))?;
         }
+        set(&mut device.own.system, table.system);
         self.apply_own(table.apt, table.image, &mut device.own)?;
         device.thing = table.thing.or(device.thing.take());
         set(&mut device.pep668, table.pep668);
@@ -238,9 +245,8 @@ impl Layer<'_> {
             return missing("`[deployment]`", "name at least one component and its version, or state a `[[step]]`");
         }
         for (index, step) in scenario.steps.iter().enumerate() {
-            let begins = |earlier: &Step, name: &fault::Kind| matches!(&earlier.action, Action::Fault(fault) if fault.kind == *name);
             if let Action::FaultEnd(name) = &step.action
-                && !scenario.steps[..index].iter().any(|earlier| begins(earlier, name))
+                && !scenario.steps[..index].iter().filter_map(Step::fault).any(|fault| fault.name() == *name)
             {
                 let message = format!("no earlier step begins the fault `{name}`");
                 return Err(self.error(

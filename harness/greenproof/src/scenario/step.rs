@@ -1,9 +1,9 @@
 //! What happens in a run, step by step, and what must be seen of each step.
 
 use super::{Line, text};
+use crate::fault::{Fault, Name};
 use cloud::{
     control::PolicyChange,
-    fault::{Fault, Kind},
     world::{FailureHandling, Wanted},
 };
 use std::{collections::BTreeMap, fmt};
@@ -37,10 +37,10 @@ pub enum Action {
     Kill(Victim),
     /// Waits for something to be seen.
     Await(Condition),
-    /// Makes something go wrong in the cloud, from now on or for some strikes.
+    /// Makes something go wrong, from now on or for some strikes.
     Fault(Fault),
     /// Ends a fault.
-    FaultEnd(Kind),
+    FaultEnd(Name),
     /// Puts other policies in place of those that there are.
     Policy(PolicyChange),
 }
@@ -157,6 +157,12 @@ impl Action {
 }
 
 impl Step {
+    /// The fault that the step begins.
+    #[must_use]
+    pub const fn fault(&self) -> Option<&Fault> {
+        self.action.fault()
+    }
+
     /// Every component that the step names, once or more.
     pub(super) fn named_components(&self) -> Vec<String> {
         let conditions = match &self.action {

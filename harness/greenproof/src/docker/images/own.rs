@@ -1,6 +1,6 @@
 //! What one scenario wants beyond the images that all have: its own device image, and Python packages for its index.
 
-use super::{Build, Error, Maker, Watch, digest, lock, on_base};
+use super::{Build, Error, Maker, Watch, digest, image_tag, lock, on_base};
 use crate::docker::{ContainerSpec, Engine, Entry, Lease, Upload, build::Job};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,6 +14,33 @@ pub struct Own {
     pub apt: Vec<String>,
     /// An image of the user's own to start from, instead of ours.
     pub image: Option<String>,
+    /// The Debian that ours is made on.
+    pub system: System,
+}
+
+/// A Debian, with the Python, pip, git and AWS CLI that it brings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum System {
+    /// Python 3.9, pip 20.3.
+    Bullseye,
+    /// Python 3.11, pip 23.0.
+    #[default]
+    Bookworm,
+    /// Python 3.13, pip 25.1.
+    Trixie,
+}
+
+impl System {
+    /// Debian's name of it, which is that of the base in `images.toml`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bullseye => "bullseye",
+            Self::Bookworm => "bookworm",
+            Self::Trixie => "trixie",
+        }
+    }
 }
 
 /// An image that no other process removes as outdated as long as this lives.
@@ -97,7 +124,7 @@ pub async fn wheels(
 ) -> Result<Held, Error> {
     let maker = Maker::new(engine, options, progress)?;
     // Debian packages of a scenario's own leave the device's Python as it is.
-    let below = maker.own_system(&Own { apt: Vec::new(), image: own.image.clone() }).await?;
+    let below = maker.own_system(&Own { apt: Vec::new(), ..own.clone() }).await?;
     let id = maker.id(&below).await?;
     let key = digest::key([id.as_bytes(), WHEELS.as_bytes(), requirements.as_bytes()]);
     let tag = format!("greenproof/wheels:{key}");
@@ -124,13 +151,29 @@ fn told(error: Error, begins: &str, meant: impl FnOnce(String) -> Error) -> Erro
 }
 
 impl Maker<'_> {
+    /// The device's image on another Debian, without the program; made when it is first asked for.
+    async fn other_system(&self, system: System) -> Result<String, Error> {
+        let recipe = self.recipe("device");
+        let base = self.manifest.base.iter().find(|base| base.name == system.name());
+        let base = base.expect("the manifest has a base for every system");
+        let tag = image_tag(recipe, base);
+        if !self.is_there(&tag).await? {
+            let busy = || self.say("images", "waiting for another greenproof that makes images");
+            let _building = lock::exclusive(&self.engine.build_lock(), busy).await?;
+            self.make_system(recipe, base).await?;
+        }
+        Ok(tag)
+    }
+
     /// The image that a scenario's device is made of, without the program.
     async fn own_system(&self, own: &Own) -> Result<String, Error> {
         let below = if let Some(image) = &own.image {
             self.users_own(image).await?;
             image.clone()
-        } else {
+        } else if own.system == System::default() {
             self.device_system()
+        } else {
+            self.other_system(own.system).await?
         };
         if own.apt.is_empty() {
             return Ok(below);

@@ -25,9 +25,8 @@ exec \"$0/alts/current/distro/bin/loader\"";
 pub(super) fn device(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease) -> ContainerSpec {
     let (root, device) = (Core::Classic.root(), &plan.scenario.device);
     let nameserver = network.aws().to_string();
-    let start = if device.pep668 { format!("{} && {START}", super::RESTORE_MARKER) } else { START.to_owned() };
     let mut command = surround(&nameserver, device.trust_ca);
-    command.extend(["sh", "-c", &start, root, INIT_CONFIG, Core::Classic.user(), JAR]);
+    command.extend(["sh", "-c", START, root, INIT_CONFIG, Core::Classic.user(), JAR]);
     ContainerSpec {
         image: stage.images.classic.clone().unwrap_or_default(),
         capabilities: vec!["NET_ADMIN".into()],

@@ -25,8 +25,7 @@ const BOOT: &str = "mount -t cgroup2 none /sys/fs/cgroup && chown -R ggcore:ggco
 pub(super) fn device(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease) -> ContainerSpec {
     let (root, device) = (Core::Lite.root(), &plan.scenario.device);
     let nameserver = network.aws().to_string();
-    let boot = if device.pep668 { format!("{} && {BOOT}", containers::RESTORE_MARKER) } else { BOOT.to_owned() };
-    let mut command = vec!["sh", "-c", &boot, root];
+    let mut command = vec!["sh", "-c", BOOT, root];
     command.extend(containers::surround(&nameserver, device.trust_ca));
     command.push("/lib/systemd/systemd");
     let systemd = Upload::file("/etc/systemd/system.conf.d/greenproof.conf", environment(device.trust_ca), 0o644);

@@ -1,14 +1,14 @@
 //! Steps of a scenario file, and its short form: `[deployment]` and `[expect]` are one deploy step.
 
 use super::{Layer, set, table};
-use crate::scenario::{
-    Error,
-    step::{ABSENT, Action, Condition, Deploy, Expect, LogLine, Step, Target, Victim},
-};
-use cloud::{
+use crate::{
     fault,
-    world::{FailureHandling, Wanted},
+    scenario::{
+        Error,
+        step::{ABSENT, Action, Condition, Deploy, Expect, LogLine, Step, Target, Victim},
+    },
 };
+use cloud::world::{FailureHandling, Wanted};
 use std::{collections::BTreeMap, str::FromStr};
 use toml::{Spanned, Value};
 
@@ -30,8 +30,29 @@ const STATES: [&str; 10] = [
 ];
 
 impl Layer<'_> {
+    /// Every `[[step]]`, in their order.
+    pub(super) fn steps(&self, tables: Vec<Spanned<table::Step>>) -> Result<Vec<Step>, Error> {
+        let mut opening = true;
+        let mut steps = Vec::new();
+        for table in tables {
+            let span = table.get_ref().fault.as_ref().map(Spanned::span);
+            let step = self.step(table)?;
+            match step.action.fault() {
+                None => opening = false,
+                Some(fault) if !opening => {
+                    if let Some(why) = fault.only_from_the_start() {
+                        return Err(self.error(span, why, "move the step before all steps that are no `fault`"));
+                    }
+                }
+                Some(_) => {}
+            }
+            steps.push(step);
+        }
+        Ok(steps)
+    }
+
     /// A `[[step]]`.
-    pub(super) fn step(&self, table: Spanned<table::Step>) -> Result<Step, Error> {
+    fn step(&self, table: Spanned<table::Step>) -> Result<Step, Error> {
         let span = table.span();
         let table::Step { deploy, cancel, run, user, cli, kill, awaited, fault, fault_end, policy, expect } =
             table.into_inner();
@@ -157,9 +178,10 @@ impl Layer<'_> {
     }
 
     /// A fault, or its name.
-    fn fault<T: FromStr<Err = fault::Error>>(&self, text: &Spanned<String>) -> Result<T, Error> {
-        let hint = "such as `provider.403`, `s3.GetObject.503 times=2` or `mqtt.cut`; a fault ends by its name alone";
-        text.get_ref().parse().map_err(|error: fault::Error| self.error(Some(text.span()), error.to_string(), hint))
+    pub(super) fn fault<T: FromStr<Err = fault::Error>>(&self, text: &Spanned<String>) -> Result<T, Error> {
+        text.get_ref()
+            .parse()
+            .map_err(|error: fault::Error| self.error(Some(text.span()), error.to_string(), error.hint))
     }
 
     fn condition(&self, table: Spanned<table::Condition>) -> Result<Condition, Error> {

@@ -1,6 +1,7 @@
 //! The tables of a scenario file as they are written; [`super`] makes a scenario of them.
 
 use super::super::{Call, Line, MustFail, Package, Timing};
+use crate::docker::System;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
@@ -26,6 +27,7 @@ pub(super) struct File {
     pub(super) github: GitHub,
     #[serde(default)]
     pub(super) index: Index,
+    pub(super) faults: Option<Vec<Spanned<String>>>,
     pub(super) component: Option<Vec<Component>>,
     pub(super) deployment: Option<BTreeMap<Spanned<String>, Spanned<Value>>>,
     pub(super) step: Option<Vec<Spanned<Step>>>,
@@ -41,6 +43,7 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 pub(super) struct Device {
     pub(super) core: Option<Spanned<String>>,
+    pub(super) system: Option<System>,
     pub(super) apt: Option<Vec<Spanned<String>>>,
     pub(super) image: Option<Spanned<String>>,
     pub(super) thing: Option<String>,

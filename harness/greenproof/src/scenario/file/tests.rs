@@ -133,6 +133,12 @@ fn a_bad_step_is_refused_at_its_place() {
         ("[[step]]\nfault = \"provider.99\"\n".into(), ":9:9", "`provider.99` is no fault: `99` is no status"),
         ("[[step]]\nfault = \"s3.503\"\n[[step]]\nfault_end = \"s3.503 times=1\"\n".into(), ":11:13", "is no fault"),
         (format!("{deploy}[[step]]\nfault_end = \"s3.503\"\n"), ":12:1", "no earlier step begins the fault `s3.503`"),
+        ("[[step]]\nfault = \"net.loss\"\n".into(), ":9:9", "`net.loss` is no fault: say `percent=`"),
+        (
+            format!("{deploy}[[step]]\nfault = \"disk.full path=/tmp size=1M\"\n"),
+            ":12:9",
+            "`disk.full` is there from the device's start or not at all",
+        ),
         (format!("{deploy}target = \"all\"\n"), ":11:10", "the target `all` is not known"),
         (format!("{deploy}failure = \"NONE\"\n"), ":11:11", "the failure handling `NONE` is not known"),
         (format!("{deploy}components.B = 1\n"), ":11:16", "invalid type: integer"),
@@ -150,6 +156,31 @@ fn a_bad_step_is_refused_at_its_place() {
         assert!(told.contains(&format!("case.toml{place}")) && told.contains(message), "{steps}\n{told}");
         assert!(!error.hint.is_empty());
     }
+}
+
+#[test]
+fn faults_come_before_the_steps_with_what_they_need() {
+    let text = r#"faults = ["device.clock shift=60", "s3.503"]
+[aws]
+region = "eu-west-1"
+[[component]]
+recipe_text = '''
+ComponentName: A
+ComponentVersion: 1.0.0
+'''
+[deployment]
+A = "1.0.0"
+[expect]
+deployment = "FAILED"
+"#;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("case.toml");
+    std::fs::write(&path, text).expect("a temporary file");
+    let mut scenario = load(&path).unwrap_or_else(|error| panic!("{error}"));
+    scenario.begin_with(&["net.cut".parse().expect("a fault")]);
+    let told: Vec<_> = scenario.steps.iter().map(|step| step.action.to_string()).collect();
+    assert_eq!(told, ["fault net.cut", "fault device.clock shift=60", "fault s3.503", "deploy A 1.0.0"]);
+    assert_eq!((scenario.opening(), scenario.own().apt), (3, vec!["libfaketime".to_owned()]));
 }
 
 #[test]

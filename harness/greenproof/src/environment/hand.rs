@@ -1,0 +1,116 @@
+//! What is done in a running world from outside, as its owner would: commands on the device, orders to the cloud.
+
+use super::{Environment, faults};
+use crate::{
+    docker::{Container, Engine, ExecOutput},
+    fault::{Fault, Name},
+    stage::Error,
+};
+use cloud::{control::Control, fault::Role};
+
+impl Environment {
+    /// Runs a command on the device by hand, as the components' user in its home.
+    ///
+    /// # Errors
+    /// When it can't be started; its own failure is an exit code.
+    pub async fn by_hand(&self, command: &[&str]) -> Result<ExecOutput, Error> {
+        let core = self.plan.scenario.device.core;
+        Ok(self.engine.exec(&self.device.id, core.user(), command, &[("HOME", core.home())]).await?)
+    }
+
+    /// Runs a command on the device by hand, as root.
+    ///
+    /// # Errors
+    /// When it can't be started; its own failure is an exit code.
+    pub async fn as_root(&self, command: &[&str]) -> Result<ExecOutput, Error> {
+        Ok(self.engine.exec(&self.device.id, "", command, &[]).await?)
+    }
+
+    /// Runs a command on the device as a user; an empty name is root.
+    ///
+    /// # Errors
+    /// When it can't be started; its own failure is an exit code.
+    pub(crate) async fn run_as(&self, user: &str, command: &[&str]) -> Result<ExecOutput, Error> {
+        Ok(self.engine.exec(&self.device.id, user, command, &[]).await?)
+    }
+
+    /// Credentials of the device's role session, as the AWS CLI reads them from its environment: asked of the
+    /// credentials provider with the device's certificate, as root.
+    ///
+    /// # Errors
+    /// When the provider refuses.
+    pub async fn credentials(&self) -> Result<Vec<(String, String)>, Error> {
+        const ASK: &str = "import ssl, sys, urllib.request
+root = sys.argv[3]
+context = ssl.create_default_context(cafile=root + '/AmazonRootCA1.pem')
+context.load_cert_chain(root + '/device.pem.crt', root + '/private.pem.key')
+request = urllib.request.Request(sys.argv[1], headers={'x-amzn-iot-thingname': sys.argv[2]})
+print(urllib.request.urlopen(request, context=context).read().decode())";
+        let (url, root) = (self.plan.credentials_url(), self.plan.scenario.device.core.root());
+        let asked = self.as_root(&["python3", "-c", ASK, &url, &self.plan.thing, root]).await?;
+        let answer: serde_json::Value = serde_json::from_str(&asked.stdout)
+            .map_err(|_| Error::surrounding("asking for credentials", asked.stderr, ""))?;
+        let names = [
+            ("AWS_ACCESS_KEY_ID", "accessKeyId"),
+            ("AWS_SECRET_ACCESS_KEY", "secretAccessKey"),
+            ("AWS_SESSION_TOKEN", "sessionToken"),
+        ];
+        let value = |key: &str| answer["credentials"][key].as_str().unwrap_or_default().to_owned();
+        let region = ("AWS_DEFAULT_REGION".to_owned(), self.plan.scenario.aws.region.clone());
+        Ok(names.into_iter().map(|(name, key)| (name.to_owned(), value(key))).chain([region]).collect())
+    }
+
+    /// Gives an order to the clouds that it is for, and waits until it is carried out.
+    ///
+    /// # Errors
+    /// When a cloud can't be reached or refuses the order.
+    pub async fn order(&self, order: &Control) -> Result<(), Error> {
+        self::order(&self.engine, [&self.aws, &self.github], order).await
+    }
+}
+
+impl Environment {
+    /// Lets something go wrong from now on.
+    ///
+    /// # Errors
+    /// When the cloud or the device can't do it.
+    pub(crate) async fn begin(&self, fault: &Fault) -> Result<(), Error> {
+        match fault {
+            Fault::Cloud(fault) => self.order(&Control::Fault(fault.clone())).await,
+            Fault::Device(fault) => faults::begin(&self.engine, &self.device, fault).await,
+        }
+    }
+
+    /// Ends a fault.
+    ///
+    /// # Errors
+    /// When the cloud or the device can't do it.
+    pub(crate) async fn end(&self, name: &Name) -> Result<(), Error> {
+        if name.of_device() {
+            return faults::end(&self.engine, &self.device, name).await;
+        }
+        self.order(&Control::FaultEnd(name.to_string())).await
+    }
+}
+
+/// Gives an order to the clouds that it is for, of `aws` and `github`, and waits until it is carried out.
+///
+/// # Errors
+/// When one can't be reached or refuses the order.
+///
+/// # Panics
+/// Never: an order always serialises.
+pub(crate) async fn order(engine: &Engine, [aws, github]: [&Container; 2], order: &Control) -> Result<(), Error> {
+    let text = serde_json::to_string(order).expect("an order always serialises");
+    for role in order.roles() {
+        let cloud = match role {
+            Role::Aws => aws,
+            Role::Github => github,
+        };
+        let answered = engine.exec(&cloud.id, "", &["greenproof", "cloud", "control", &text], &[]).await?;
+        if answered.exit_code != 0 {
+            return Err(Error::surrounding("giving the cloud an order", answered.stderr.trim(), ""));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! How a world comes up: network and clouds first, the device when they are ready.
+
+use super::{DeviceLogs, Environment, Restarts, containers};
+use crate::{
+    docker::{self, Container, Engine, Lease},
+    evidence::{
+        Timing,
+        log::{self, Millis},
+    },
+    journal::Journal,
+    plan::{Outside, Plan},
+    report::Silent,
+    stage::{Error, Stage},
+};
+use cloud::event::What;
+use futures_util::StreamExt;
+use std::{
+    collections::BTreeMap,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+use tokio::{sync::watch, task::JoinHandle};
+
+/// How long the clouds may take to say that they are ready.
+const READY: Duration = Duration::from_secs(30);
+
+impl Environment {
+    /// Raises the world of a plan. The device connects and takes its deployment as soon as the clouds are ready.
+    ///
+    /// # Errors
+    /// When Docker refuses, or a cloud does not become ready; nothing is left behind.
+    pub async fn raise(stage: &Stage, plan: Plan) -> Result<Self, Error> {
+        let environment = plan.environment.clone();
+        match Box::pin(Self::try_raise(stage, plan)).await {
+            Ok(raised) => Ok(raised),
+            Err(error) => {
+                docker::remove_environment(&stage.engine, &environment).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn try_raise(stage: &Stage, plan: Plan) -> Result<Self, Error> {
+        let engine = stage.engine.clone();
+        let extra = Box::pin(stage.extra(&plan.scenario, &Silent)).await?;
+        let began = Instant::now();
+        let lease = Lease::take(&engine, &plan.environment)?;
+        let claims = plan.claims();
+        let (localstack, network) =
+            tokio::join!(docker::localstack(&engine, &stage.images.localstack, &claims), engine.create_network(&lease));
+        let (localstack, network) = (localstack?, network?);
+        let mut timings = vec![Timing::new("network and LocalStack", began.elapsed())];
+        let edge = if plan.outside == Outside::Nowhere { None } else { Some(engine.create_edge(&lease).await?) };
+        let began = Instant::now();
+        let packages = match &extra.wheels {
+            Some(wheels) => engine.packages(&wheels.tag, &lease).await?,
+            None => BTreeMap::new(),
+        };
+        let (aws, github, device) = (
+            containers::aws(stage, &plan, &network, &lease, &localstack, edge.as_ref()),
+            containers::github(stage, &plan, &network, &lease, packages)?,
+            containers::device(stage, &plan, &network, &lease, &extra),
+        );
+        let (aws, github, device) = tokio::join!(engine.launch(&aws), engine.launch(&github), engine.create(&device));
+        let device = device?;
+        let journal = Journal::default();
+        let (ended, aws, github) = (watch::Sender::new(None), aws?, github?);
+        if edge.is_some() {
+            engine.seal(&aws, &stage.images.device, &lease).await?;
+        }
+        let readers =
+            vec![follow(&engine, aws.clone(), &journal, &ended), follow(&engine, github.clone(), &journal, &ended)];
+        let mut raised = Self {
+            logs: DeviceLogs::of(&plan.scenario),
+            began: log::now(),
+            restarts: Restarts::default(),
+            plan,
+            journal,
+            device,
+            engine,
+            timings: Vec::new(),
+            aws,
+            github,
+            readers,
+            supervisor: Mutex::default(),
+            ended,
+            network,
+            lease: Some(lease),
+            localstack,
+            since: Millis::MIN,
+        };
+        raised.ready().await?;
+        // Only now, so that the device finds every seed and never has to ask twice.
+        raised.start_device().await?;
+        timings.push(Timing::new("containers", began.elapsed()));
+        raised.timings = timings;
+        Ok(raised)
+    }
+
+    /// Waits until both clouds are ready.
+    pub(super) async fn ready(&self) -> Result<(), Error> {
+        let answer = self.journal.wait(READY, |events| {
+            let failed = events.iter().find_map(|event| match &event.what {
+                What::Failed { reason } => Some(Err(reason.clone())),
+                _ => None,
+            });
+            let ready = events.iter().filter(|event| matches!(event.what, What::Ready)).count();
+            failed.or((ready == 2).then_some(Ok(())))
+        });
+        let answer = tokio::select! {
+            answer = answer => answer,
+            what = self.died() => Some(Err(what)),
+        };
+        let waiting = || format!("waited {} s for aws and github to be ready", READY.as_secs());
+        match answer.unwrap_or_else(|| Err(waiting())) {
+            Ok(()) => Ok(()),
+            Err(reason) => Err(Error::surrounding("raising the environment", self.plan.redactor.apply(&reason), "")),
+        }
+    }
+}
+
+/// Follows a cloud's output into the journal; its end is told on `end`.
+pub(super) fn follow(
+    engine: &Engine,
+    container: Container,
+    journal: &Journal,
+    end: &watch::Sender<Option<Container>>,
+) -> JoinHandle<()> {
+    let (mut lines, journal, end) = (engine.follow_logs(&container), journal.clone(), end.clone());
+    tokio::spawn(async move {
+        while let Some(line) = lines.next().await {
+            match line {
+                Ok(line) => journal.take(&line),
+                Err(error) => tracing::warn!(%error, "lost the log of a container"),
+            }
+        }
+        end.send_if_modified(|ended| ended.is_none().then(|| *ended = Some(container)).is_some());
+    })
+}
