@@ -119,3 +119,51 @@ async fn script(
         _ => Err(Error::surrounding(doing, done.stderr.trim(), "")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// A device that is given two files, with the faults that a scenario begins with.
+    fn device(faults: &[&str]) -> ContainerSpec {
+        let inline = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/scenarios/inline.toml");
+        let mut scenario = Scenario::load(&inline).unwrap();
+        scenario.begin_with(&faults.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>());
+        let files = ["/greengrass/v2/key", "/etc/pip.conf"].map(|path| Upload::file(path, "", 0o600)).into();
+        faulty(ContainerSpec { command: vec!["core".to_owned()], files, ..ContainerSpec::default() }, &scenario)
+    }
+
+    fn paths(spec: &ContainerSpec) -> Vec<&str> {
+        spec.files.iter().map(Upload::path).collect()
+    }
+
+    #[test]
+    fn without_faults_the_device_has_the_script_alone() {
+        let spec = device(&["s3.503"]);
+        assert_eq!(paths(&spec), ["/greengrass/v2/key", "/etc/pip.conf", PLACE]);
+        assert_eq!((spec.mounts.len(), spec.memory), (0, None));
+        assert_eq!(spec.command, ["sh", "-c", START, "sh", "core"]);
+    }
+
+    #[test]
+    fn what_a_mount_would_hide_waits_until_the_device_fills_it() {
+        let spec =
+            device(&["disk.full path=/greengrass size=8M", "disk.full path=/tmp size=1M", "device.memory limit=1G"]);
+        let staged = "/etc/greenproof/staged/greengrass/v2/key";
+        let notes = ["/etc/greenproof/faults/device.memory", "/etc/greenproof/faults/disk.full"];
+        assert_eq!(paths(&spec), [staged, "/etc/pip.conf", PLACE, notes[0], notes[1]]);
+        let mounts = [("/greengrass", "exec,size=8388608,mode=755"), ("/tmp", "exec,size=1048576,mode=1777")];
+        assert_eq!(spec.mounts, mounts.map(|(path, options)| (path.to_owned(), options.to_owned())));
+        assert_eq!(spec.memory, Some(1 << 30));
+    }
+
+    #[test]
+    fn a_note_is_what_the_script_takes() {
+        let parameters = |text: &str| text.parse::<crate::fault::Fault>().unwrap().device().unwrap().parameters();
+        assert_eq!(parameters("net.loss percent=25"), "probability=0.25");
+        assert_eq!(parameters("net.rate bytes=2K"), "bytes=2048");
+        assert_eq!(parameters("net.cut host=GitHub.com"), "host=github.com");
+        assert_eq!(parameters("device.no-git"), "");
+    }
+}

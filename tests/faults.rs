@@ -1,0 +1,104 @@
+//! Faults from the command line: in a run, in an environment that stands, and what is left of them.
+
+use anyhow::{Context, Result};
+use assert_cmd::Command as Checked;
+use fidelity::fidelity;
+use std::process::{Command, Output};
+use tests::{fixture, program};
+
+fn greenproof(words: &[&str]) -> Result<Output> {
+    Ok(Checked::new(program()).args(words).output()?)
+}
+
+fn succeeds(words: &[&str]) -> Result<()> {
+    let output = greenproof(words)?;
+    anyhow::ensure!(output.status.success(), "{words:?}: {}", said(&output));
+    Ok(())
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+}
+
+fn docker(words: &[&str]) -> Result<String> {
+    let output = Command::new("docker").args(words).output()?;
+    anyhow::ensure!(output.status.success(), "{words:?}: {}", said(&output));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What environments have in Docker now, a name a line, and what is mounted on the host in memory.
+fn standing() -> Result<(String, usize)> {
+    let filter = ["--filter", "label=greenproof.environment", "--format"];
+    let containers = docker(&[&["ps", "--all"], &filter[..], &["{{.Names}}"]].concat())?;
+    let networks = docker(&[&["network", "ls"], &filter[..], &["{{.Name}}"]].concat())?;
+    let mounts = std::fs::read_to_string("/proc/self/mounts")?;
+    Ok((containers + &networks, mounts.lines().filter(|line| line.contains("tmpfs")).count()))
+}
+
+/// A run that begins with faults is judged as ever, and leaves nothing running or mounted.
+#[test]
+fn alone_a_run_with_faults_is_judged_and_leaves_nothing() -> Result<()> {
+    fidelity!("device-2", "device-6");
+    let folder = tempfile::tempdir()?;
+    let evidence = folder.path().to_str().context("the folder's path is UTF-8")?;
+    let scenario = fixture("scenarios/inline.toml");
+    let scenario = scenario.to_str().context("the fixture's path is UTF-8")?;
+    let before = standing()?;
+    let faults = ["--fault", "disk.full path=/tmp size=64K", "--fault", "net.rate bytes=1M"];
+    let run = greenproof(&[&["run", scenario, "--evidence", evidence], &faults[..]].concat())?;
+    assert_eq!(run.status.code(), Some(1), "{}", said(&run));
+    let log = std::fs::read_to_string(folder.path().join("inline/com.example.InlineCustomPack.log"))?;
+    assert!(log.contains("No space left on device"), "{log}");
+    assert_eq!(standing()?, before);
+    Ok(())
+}
+
+/// Asks GitHub as root, who has no token.
+const ASK: &str = "timeout 5 git ls-remote https://github.com/cm-ichida/myawsname.git";
+
+/// Faults begin and end in an environment that stands; one that needs the device's start is refused with what to do.
+#[test]
+fn alone_faults_come_and_go_in_a_kept_environment() -> Result<()> {
+    fidelity!("device-3", "device-6");
+    let scenario = fixture("scenarios/inline.toml");
+    let scenario = scenario.to_str().context("the fixture's path is UTF-8")?;
+    let before = standing()?;
+    succeeds(&[
+        "up",
+        scenario,
+        "--name",
+        "faulty",
+        "--fault",
+        "device.no-jq",
+        "--fault",
+        "disk.full path=/tmp size=1M",
+    ])?;
+    let on_device = |command: &str| greenproof(&["exec", "--name", "faulty", "--root", "--", "sh", "-c", command]);
+    let fault = |words: &[&str]| greenproof(&[&["fault", "--name", "faulty"], words].concat());
+
+    assert!(said(&on_device("jq --version")?).contains("jq: not found"));
+    assert!(said(&on_device("head -c 2M /dev/zero > /tmp/full")?).contains("No space left on device"));
+    for end in ["device.no-jq", "disk.full"] {
+        assert!(fault(&["--end", end])?.status.success());
+    }
+    assert!(on_device("jq --version && head -c 2M /dev/zero > /tmp/full")?.status.success());
+
+    assert!(said(&on_device(ASK)?).contains("could not read Username"), "GitHub answers");
+    assert!(fault(&["net.reset host=github.com"])?.status.success());
+    assert!(said(&on_device(ASK)?).contains("Connection reset by peer"));
+    assert!(fault(&["--end", "net.reset"])?.status.success());
+    assert!(fault(&["net.cut host=github.com"])?.status.success());
+    assert_eq!(on_device(ASK)?.status.code(), Some(124), "nobody answers");
+    assert!(fault(&["--end", "net.cut"])?.status.success());
+    assert!(said(&on_device(ASK)?).contains("could not read Username"), "GitHub answers again");
+
+    let late = fault(&["device.noexec path=/tmp"])?;
+    let told = said(&late);
+    assert!(late.status.code() == Some(3) && told.contains("from the device's start or not at all"), "{told}");
+    assert!(told.contains("raise the environment with `--fault`"), "{told}");
+    let unknown = fault(&["device.on-fire"])?;
+    assert!(unknown.status.code() == Some(2) && said(&unknown).contains("`device.on-fire` is no fault"));
+    succeeds(&["down", "--name", "faulty"])?;
+    assert_eq!(standing()?, before);
+    Ok(())
+}
