@@ -305,3 +305,150 @@ fn alone_what_is_exported_fits_the_client_and_the_shell() -> Result<()> {
     assert_eq!(standing()?, "");
     Ok(())
 }
+
+/// A component whose scripts tell their environment, and which then stays.
+const TELLING: &str = r#"
+base = "BASE"
+[[component]]
+recipe_text = """
+RecipeFormatVersion: '2020-01-25'
+ComponentName: com.example.Telling
+ComponentVersion: 1.0.0
+ComponentConfiguration: {DefaultConfiguration: {who: 'the device'}}
+Manifests:
+  - Platform: {os: linux}
+    Lifecycle:
+      Setenv: {GREETING: 'hello {configuration:/who}'}
+      Run: |
+        env; pwd; exec sleep 1000
+"""
+[deployment]
+"com.example.Telling" = "1.0.0"
+"aws.greengrass.TokenExchangeService" = "2.0.3"
+[expect]
+deployment = "SUCCEEDED"
+components = { "com.example.Telling" = "RUNNING" }
+call = []
+package = []
+[[expect.line]]
+component = "com.example.Telling"
+step = "Run"
+equals = "/greengrass/v2/work/com.example.Telling"
+"#;
+
+/// Variables that are about the program that runs, not about the component.
+const OF_THE_PROGRAM: [&str; 4] = ["SUDO_COMMAND", "TERM", "_", "SHLVL"];
+
+/// `NAME=VALUE` lines of an environment, without what differs from program to program, in order.
+fn variables<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let of_component = |line: &&str| {
+        line.split_once('=')
+            .is_some_and(|(name, _)| !OF_THE_PROGRAM.contains(&name) && !["PWD", "OLDPWD"].contains(&name))
+    };
+    let mut lines: Vec<_> = lines.map(str::trim).filter(of_component).map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// A person on the device has what the component's scripts have: by a command, in a shell, and as root.
+#[test]
+fn a_person_is_in_the_components_place() -> Result<()> {
+    fidelity!("kept-12", "kept-13", "kept-14");
+    let (folder, name) = (tempfile::tempdir()?, "inside");
+    let file = folder.path().join("telling.toml").display().to_string();
+    std::fs::write(&file, TELLING.replace("BASE", &fixture("scenarios/inline.toml").display().to_string()))?;
+    let raised =
+        Checked::new(program()).current_dir(&folder).args(["up", &file, "--name", name, "--deploy"]).output()?;
+    told(&raised, &["up"])?;
+    let component = "com.example.Telling";
+    let log = answered(&["logs", "--name", name, component])?;
+    let printed = log.lines().filter_map(|line| Some(line.split_once("stdout. ")?.1.rsplit_once(". {scriptName=")?.0));
+    let script = variables(printed);
+    assert!(script.contains(&"GREETING=hello the device".to_owned()), "{script:#?}");
+
+    let run = |words: &[&str]| answered(&[&["exec", "--name", name], words].concat());
+    assert_eq!(variables(run(&[component, "--", "env"])?.lines()), script);
+    assert_eq!(
+        run(&[component, "--", "sh", "-c", "pwd; id -un"])?,
+        format!("/greengrass/v2/work/{component}\nggc_user\n")
+    );
+    assert_eq!(run(&["--root", component, "--", "id", "-un"])?.trim(), "root");
+    let credentials = "curl() { python3 -c 'import os, urllib.request as r; \
+        print(r.urlopen(r.Request(os.environ[\"AWS_CONTAINER_CREDENTIALS_FULL_URI\"], \
+        headers={\"Authorization\": os.environ[\"AWS_CONTAINER_AUTHORIZATION_TOKEN\"]})).status)'; }; curl";
+    assert_eq!(run(&[component, "--", "sh", "-c", credentials])?.trim(), "200", "the token is the component's own");
+
+    a_command_is_connected(name, component)?;
+    a_shell_is_a_terminal(name, component, &script)?;
+    a_log_is_followed(name)?;
+    answered(&["down", "--name", name])?;
+    Ok(())
+}
+
+/// What it reads, prints and ends with passes; an unknown component is told.
+fn a_command_is_connected(name: &str, component: &str) -> Result<()> {
+    let mut exec = Command::new(program())
+        .args(["exec", "--name", name, component, "--", "sh", "-c", "read line; echo got $line; cat >&2; exit 7"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut input = exec.stdin.take().context("standard input is piped")?;
+    input.write_all(b"one\n")?;
+    // It is printed while the command still waits for more.
+    let mut line = String::new();
+    BufReader::new(exec.stdout.take().context("standard output is piped")?).read_line(&mut line)?;
+    assert_eq!(line, "got one\n");
+    input.write_all(b"two\n")?;
+    drop(input);
+    let ended = exec.wait_with_output()?;
+    assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(7), &b"two\n"[..]));
+    let stranger = greenproof(&["exec", "--name", name, "com.example.Nobody", "--", "true"])?;
+    let error = String::from_utf8_lossy(&stranger.stderr).into_owned();
+    assert!(stranger.status.code() == Some(2) && error.contains("it has ") && error.contains(component), "{error}");
+    Ok(())
+}
+
+/// A shell on a real terminal: the same environment, the terminal's size, and the shell's exit code.
+fn a_shell_is_a_terminal(name: &str, component: &str, script: &[String]) -> Result<()> {
+    let shell = format!("stty rows 33 cols 111; {} shell --name {name} {component}", program().display());
+    let mut typescript = Command::new("script")
+        .args(["--quiet", "--return", "--command", &shell, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut input = typescript.stdin.take().context("standard input is piped")?;
+    input.write_all(b"stty size; id -un; env; exit 9\n")?;
+    let ended = typescript.wait_with_output()?;
+    drop(input);
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert_eq!(ended.status.code(), Some(9), "{said}");
+    let lines = || said.lines().map(str::trim);
+    assert!(lines().any(|line| line.ends_with("33 111")) && lines().any(|line| line == "ggc_user"), "{said}");
+    for variable in script {
+        assert!(lines().any(|line| line.ends_with(variable.as_str())), "{variable} in {said}");
+    }
+    Ok(())
+}
+
+/// A log that is not there yet is followed, across its rotation; who ends following leaves nothing on the device.
+fn a_log_is_followed(name: &str) -> Result<()> {
+    let on_device = |script: &str| answered(&["exec", "--name", name, "--root", "--", "sh", "-c", script]);
+    let mut follow = Command::new(program())
+        .args(["logs", "--follow", "--name", name, "com.example.Later"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut lines = BufReader::new(follow.stdout.take().context("standard output is piped")?).lines();
+    let log = "/greengrass/v2/logs/com.example.Later";
+    on_device(&format!("echo first > {log}.log"))?;
+    assert_eq!(lines.next().context("it goes on")??, "first");
+    on_device(&format!("mv {log}.log {log}_old.log; echo second > {log}.log"))?;
+    assert_eq!(lines.next().context("it goes on")??, "second");
+    let interrupted = Command::new("kill").args(["-INT", &follow.id().to_string()]).status()?;
+    anyhow::ensure!(interrupted.success() && !follow.wait()?.success(), "it is ended by Ctrl-C");
+    // The engine ends it a moment after the connection.
+    let gone = "for try in $(seq 100); do pgrep -f 'tail.*Later[.]log' > /dev/null || exit 0; sleep 0.1; done; exit 1";
+    on_device(gone)?;
+    Ok(())
+}

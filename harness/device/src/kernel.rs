@@ -5,6 +5,7 @@ use crate::{
     configuration::is_built_in,
     credentials::Provider,
     fleet, http,
+    inside::Places,
     lifecycle::{self, Lifecycle},
     local::Local,
     log::{Cause, Line, Logs},
@@ -39,6 +40,7 @@ pub(crate) struct Kernel {
     pub(crate) logs: Arc<Logs>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) tokens: Tokens,
+    pub(crate) places: Places,
     /// Who the core runs as.
     pub(crate) own: Own,
     pub(crate) home: PathBuf,
@@ -82,6 +84,7 @@ impl Kernel {
             logs,
             provider,
             tokens: Tokens::default(),
+            places: Places::default(),
             own: Own::new(uid, gid),
             home,
             path,

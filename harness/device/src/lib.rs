@@ -19,6 +19,7 @@ mod exec;
 mod failure;
 mod fleet;
 mod http;
+pub mod inside;
 pub mod inspect;
 mod interpolate;
 mod ipc;
@@ -181,6 +182,7 @@ fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
     kernel.configure(&kernel.config.nucleus());
     logs.nucleus(&lifecycle_line().event("system-start").with("main", "main"));
     ipc::watch(kernel.clone())?;
+    inside::tell(kernel.clone())?;
     kernel.dump_configuration();
     tokio::spawn(fleet::Fleet::new(kernel.clone(), mqtt.clone()).run(fleet_events));
     let queue = queue::Queue::new(logs.clone());

@@ -17,6 +17,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 /// Logger of the generic component's lifecycle.
 pub(crate) const LOGGER: &str = "com.aws.greengrass.lifecyclemanager.GenericExternalService";
 
+/// The steps of a component's life, the one that lasts longest first.
+const LIFE: [&str; 4] = ["run", "startup", "install", "bootstrap"];
+
 /// A script that is ready to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
@@ -74,6 +77,16 @@ impl Script {
     }
 }
 
+impl Script {
+    /// The first step of a component's life that there is; an empty script if there is none.
+    pub(crate) fn any(service: &Service) -> Self {
+        let spec = service.spec();
+        let section = LIFE.iter().find_map(|step| tree::get(&spec.lifecycle, step));
+        let sections = [Some(&spec.lifecycle), section].into_iter().flatten().collect::<Vec<_>>();
+        Self { name: String::new(), text: String::new(), privileged: false, setenv: setenv(&sections) }
+    }
+}
+
 impl Step {
     /// Makes a script ready for the user that runs the component.
     pub(crate) fn new(kernel: &Kernel, service: &Service, script: Script, run_as: &RunAs) -> Self {
@@ -90,6 +103,13 @@ impl Step {
             environment,
         };
         Self { plan, script_name: script.name, script: script.text }
+    }
+
+    /// Whether it is a step of the component's life, not of its end.
+    pub(crate) fn is_of_its_life(&self) -> bool {
+        let mut parts = self.script_name.split(".lifecycle.").skip(1);
+        let step = parts.next().and_then(|rest| rest.split('.').next()).unwrap_or_default();
+        LIFE.iter().any(|known| step.eq_ignore_ascii_case(known))
     }
 
     /// Adds the script's name, the component and its current state to a line.

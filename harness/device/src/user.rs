@@ -33,6 +33,18 @@ pub(crate) struct Own {
 }
 
 impl RunAs {
+    /// Who runs a component: whom the deployment names, else the nucleus's configuration; the core itself if it is not root.
+    ///
+    /// # Errors
+    /// If nothing says who, or the one that is named is unknown.
+    pub(crate) fn of(named: Option<&str>, default: Option<&str>, own: &Own) -> Result<Self, Nobody> {
+        match named.or(default) {
+            Some(user) => Self::resolve(user),
+            None if own.is_root() => Err(Nobody::Unset),
+            None => Ok(own.run_as()),
+        }
+    }
+
     /// Reads `user`, `user:group` or numbers; a missing group is the user's primary one.
     ///
     /// # Errors
@@ -85,12 +97,12 @@ impl Own {
     }
 
     /// Whether the core is root.
-    pub(crate) fn is_root(&self) -> bool {
+    fn is_root(&self) -> bool {
         self.uid == "0"
     }
 
     /// The core's own user and group, which run a component of a core that isn't root.
-    pub(crate) fn run_as(&self) -> RunAs {
+    fn run_as(&self) -> RunAs {
         RunAs { user: self.name.clone(), group: self.gid.clone() }
     }
 

@@ -20,6 +20,7 @@
 //! ```
 
 mod archive;
+mod attach;
 mod bootstrap;
 mod build;
 mod container;
@@ -39,6 +40,7 @@ mod network;
 mod sweep;
 
 pub use archive::{Entry, Tree, Upload};
+pub use attach::{Attached, Errand, Printed};
 pub use container::{Container, ContainerSpec, ExecOutput, State};
 pub use edge::Published;
 pub use error::Error;

@@ -19,6 +19,10 @@ pub const NOTHING: u8 = 4;
 pub const LEAKS: u8 = 5;
 /// Our own fault, or something that is not emulated.
 pub const FAULT: u8 = 6;
+/// A command on the device can't be run.
+pub const NOT_RUN: u8 = 126;
+/// A command on the device is not there.
+pub const NOT_FOUND: u8 = 127;
 /// Interrupted, and cleaned up.
 pub const INTERRUPTED: u8 = 130;
 

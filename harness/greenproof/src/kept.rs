@@ -7,16 +7,19 @@ mod account;
 pub mod client;
 mod deploy;
 pub mod exports;
+pub mod inside;
 pub mod status;
 pub mod trouble;
 
 pub use deploy::deploy;
 
 use crate::{
+    bundle::{self, Failed},
     docker::{self, Engine, Kept},
     environment::{Environment, Standing},
     evidence::{Evidence, folder},
     plan::{Outside, Plan},
+    redact::Redactor,
     report::{Outcome, Reader, Told},
     run,
     scenario::Scenario,
@@ -25,7 +28,7 @@ use crate::{
 };
 use std::{
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// What is to stay.
@@ -62,7 +65,7 @@ pub async fn up(stage: &Stage, wish: Wish, evidence: &Path, reader: &dyn Reader)
     reader.told(&Told::Stage { stage: "environment", detail: "aws, github and device are up", took: began.elapsed() });
     let outcome = if deploy {
         let seen = run::followed(&environment, stage.patience(), reader).await;
-        Some(judged(scenario, seen, evidence, began, reader))
+        Some(judged(scenario, seen, evidence, began, (&environment.plan.redactor, stage.patience()), reader))
     } else {
         None
     };
@@ -76,11 +79,14 @@ pub(crate) fn judged(
     seen: Evidence,
     evidence: &Path,
     began: Instant,
+    (redactor, patience): (&Redactor, Duration),
     reader: &dyn Reader,
 ) -> Outcome {
     let verdict = judge(&scenario, &seen);
     let folder = evidence.join(&scenario.name);
     let folder = run::written(folder::write(&seen, &folder), folder, reader);
+    let failed = Failed { scenario: &scenario, verdict: &verdict, evidence: &seen, redactor, patience };
+    bundle::write(failed, folder.as_deref(), reader);
     let outcome = Outcome { scenario, verdict, evidence: Some(seen), folder, took: began.elapsed() };
     reader.told(&Told::Judged(&outcome));
     outcome

@@ -17,6 +17,7 @@
 //! ```
 
 pub mod bench;
+pub mod bundle;
 pub mod check;
 pub mod component;
 pub mod core;
@@ -34,6 +35,7 @@ pub mod plan;
 pub mod policy;
 pub mod redact;
 pub mod report;
+pub mod reproduce;
 pub mod run;
 pub mod scenario;
 pub mod stage;

@@ -10,6 +10,8 @@ mod fault;
 mod kept;
 #[path = "main/policy.rs"]
 mod policy;
+#[path = "main/reproduce.rs"]
+mod reproduce;
 
 use clap::Parser;
 use command::{Arguments, Command};
@@ -52,12 +54,14 @@ async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
         Command::Run(run) => Box::pin(command::run(run)).await,
         Command::Check(arguments) => check::check(&arguments),
         Command::Policy { command } => policy::policy(*command).await,
+        Command::Reproduce(arguments) => reproduce::reproduce(arguments).await,
         Command::Kept(command) => Box::pin(kept::kept(command)).await,
         Command::Sweep { all } => command::sweep(all).await,
         Command::Bench { runs } => command::bench(runs).await,
         Command::Cloud { role } => command::cloud(role).await,
         Command::Device(device) => command::device(device).await,
         Command::Surround(arguments) => command::surround(arguments).await,
+        Command::Enter(arguments) => command::enter(&arguments),
     }
 }
 

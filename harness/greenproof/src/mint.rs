@@ -43,6 +43,26 @@ pub fn secret_access_key() -> String {
     (0..40).map(|_| pick(ALPHANUMERIC, &mut random)).collect()
 }
 
+/// The text with each `{minted:SHAPE}` filled in: `A` stands for an upper-case letter, `a` for a lower-case one, `0` for
+/// a digit.
+pub(crate) fn filled(text: &str) -> String {
+    let mut parts = text.split("{minted:");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |filled, part| match part.split_once('}') {
+        Some((shape, rest)) => filled + &shape.chars().map(of_shape).collect::<String>() + rest,
+        None => filled + "{minted:" + part,
+    })
+}
+
+fn of_shape(letter: char) -> char {
+    match letter {
+        'A' => pick(&ALPHANUMERIC[10..36], &mut rand::rng()),
+        'a' => pick(&LOWER[..26], &mut rand::rng()),
+        '0' => pick(&ALPHANUMERIC[..10], &mut rand::rng()),
+        other => other,
+    }
+}
+
 fn pick(alphabet: &[u8], random: &mut ThreadRng) -> char {
     char::from(alphabet[random.random_range(0..alphabet.len())])
 }
@@ -50,4 +70,21 @@ fn pick(alphabet: &[u8], random: &mut ThreadRng) -> char {
 /// The names in the `{token:NAME}` placeholders of a text.
 pub(crate) fn placeholders(text: &str) -> impl Iterator<Item = &str> {
     text.split("{token:").skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_is_filled_anew() {
+        let shape = "x-{minted:AAAAaaaa0000}-{token:a} {minted:";
+        let (one, other) = (filled(shape), filled(shape));
+        assert_ne!(one, other);
+        let minted = &one[2..14];
+        assert!(minted[..4].bytes().all(|byte| byte.is_ascii_uppercase()), "{one}");
+        assert!(minted[4..8].bytes().all(|byte| byte.is_ascii_lowercase()), "{one}");
+        assert!(minted[8..].bytes().all(|byte| byte.is_ascii_digit()), "{one}");
+        assert!(one.ends_with("-{token:a} {minted:"), "{one}");
+    }
 }

@@ -105,7 +105,10 @@ impl Plan {
     ///
     /// # Errors
     /// When a repository can't be made, an artifact can't be read, or a certificate can't be issued.
-    pub fn of(scenario: Scenario) -> Result<Self, Error> {
+    pub fn of(mut scenario: Scenario) -> Result<Self, Error> {
+        for secret in scenario.aws.secrets.values_mut() {
+            secret.value = mint::filled(&secret.value);
+        }
         let issuer = Issuer::new().map_err(|error| Error::new("making the certificate authority", error))?;
         let identity = issuer.device().map_err(|error| Error::new("issuing the device certificate", error))?;
         let repositories = Self::repositories(&scenario)?;

@@ -1,16 +1,27 @@
 //! Keeps secrets out of everything that is stored or shown.
 //!
-//! A [`Redactor`] knows the run's secrets and replaces each, in every form that tools print it in, by `***`.
+//! A [`Redactor`] knows the run's secrets and replaces each, in every form that tools print it in, by `***`. For what
+//! leaves the machine, a [`Scrubber`] takes pieces of them away, too.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use regex::Regex;
+use serde_json::Value;
+use std::{collections::HashSet, fmt::Write};
 
 /// What stands in place of a secret.
 pub const MASK: &str = "***";
+
+/// How many characters of a secret are a piece of it.
+const PIECE: usize = 5;
+/// How long a secret is at least whose base64 is looked for within other base64, such as that of `USER:SECRET`.
+const TELLING: usize = 8;
 
 /// The secrets of one run.
 #[derive(Clone, Default)]
 pub struct Redactor {
     secrets: Vec<(String, Vec<String>)>,
+    /// What single secrets are made of, such as the texts of a JSON document.
+    parts: Vec<String>,
 }
 
 impl std::fmt::Debug for Redactor {
@@ -29,9 +40,14 @@ impl Redactor {
         if !secret.trim().is_empty() {
             let quoted = serde_json::to_string(secret).expect("a text is always JSON");
             let mut forms = vec![secret.to_owned(), STANDARD.encode(secret), quoted.trim_matches('"').to_owned()];
+            forms.push(in_url(secret));
+            if secret.len() >= TELLING {
+                forms.extend(within_base64(secret));
+            }
             // The longest form first, so that a form within another can't leave a tail behind.
             forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
             forms.dedup();
+            self.parts.extend(parts(secret));
             self.secrets.push((what.into(), forms));
             self.secrets.sort_by_key(|(_, forms)| std::cmp::Reverse(forms[0].len()));
         }
@@ -56,23 +72,188 @@ impl Redactor {
             .map(|(what, _)| what.as_str())
             .collect()
     }
+
+    /// What also takes pieces of secrets away.
+    #[must_use]
+    pub fn scrubber(&self) -> Scrubber<'_> {
+        let encoded = self.parts.iter().filter(|part| part.len() >= TELLING).flat_map(|part| within_base64(part));
+        let urls = self.parts.iter().map(|part| in_url(part));
+        let pieces = self.parts.iter().cloned().chain(encoded).chain(urls).flat_map(|part| pieces(&part)).collect();
+        Scrubber { redactor: self, spread: self.parts.iter().filter_map(|part| spread(part)).collect(), pieces }
+    }
+}
+
+/// Takes secrets and pieces of them out of what leaves the machine, wherever they stand: split over lines, with something
+/// between the letters, or in base64. It may take away more than that.
+#[derive(Debug)]
+pub struct Scrubber<'a> {
+    redactor: &'a Redactor,
+    spread: Vec<Regex>,
+    pieces: HashSet<String>,
+}
+
+impl Scrubber<'_> {
+    /// A text without secrets.
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
+        let text = self.redactor.apply(text);
+        let text = self.spread.iter().fold(text, |text, spread| spread.replace_all(&text, MASK).into_owned());
+        without(&text, &self.pieces)
+    }
+
+    /// A JSON value without secrets; it keeps its form.
+    #[must_use]
+    pub fn json(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.text(text)),
+            Value::Array(items) => items.iter().map(|item| self.json(item)).collect(),
+            Value::Object(fields) => fields.iter().map(|(name, value)| (self.text(name), self.json(value))).collect(),
+            other => other.clone(),
+        }
+    }
+}
+
+/// A text as it stands in a URL.
+fn in_url(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut url, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            _ = write!(url, "%{byte:02X}");
+        }
+        url
+    })
+}
+
+/// What the base64 of any text has that has this text in it: three, by where it begins.
+fn within_base64(text: &str) -> impl Iterator<Item = String> {
+    (0..3).map(|before| {
+        let encoded = STANDARD.encode([&vec![0; before], text.as_bytes()].concat());
+        // The letters at both ends are made of other bytes, too.
+        let whole = (before + text.len()) * 8 / 6;
+        encoded[(before * 8).div_ceil(6)..whole].to_owned()
+    })
+}
+
+/// What a secret is made of: the texts of JSON, the lines of a key, or all of it.
+fn parts(secret: &str) -> Vec<String> {
+    fn leaves(value: &Value, into: &mut Vec<String>) {
+        match value {
+            Value::String(text) => into.push(text.clone()),
+            Value::Array(items) => items.iter().for_each(|item| leaves(item, into)),
+            Value::Object(fields) => fields.values().for_each(|item| leaves(item, into)),
+            _ => {}
+        }
+    }
+    let mut parts = Vec::new();
+    match serde_json::from_str::<Value>(secret) {
+        Ok(value @ (Value::Array(_) | Value::Object(_))) => leaves(&value, &mut parts),
+        _ => parts.extend(secret.lines().filter(|line| !line.starts_with("-----")).map(|line| line.trim().to_owned())),
+    }
+    parts
+}
+
+/// Every piece of a secret that is long enough to be one.
+fn pieces(part: &str) -> Vec<String> {
+    let letters: Vec<char> = part.chars().collect();
+    let telling = |piece: &&[char]| {
+        let plain = piece.iter().filter(|letter| letter.is_alphanumeric()).count();
+        plain + 1 >= PIECE && piece.iter().all(|letter| is_of_a_token(*letter))
+    };
+    letters.windows(PIECE).filter(telling).map(|piece| piece.iter().collect()).collect()
+}
+
+fn is_of_a_token(letter: char) -> bool {
+    letter.is_alphanumeric() || "_-+/=%".contains(letter)
+}
+
+/// A text without these pieces; what follows one another is one.
+fn without(text: &str, pieces: &HashSet<String>) -> String {
+    if pieces.is_empty() {
+        return text.to_owned();
+    }
+    let letters: Vec<(usize, char)> = text.char_indices().collect();
+    let end_of = |index: usize| letters.get(index).map_or(text.len(), |(start, _)| *start);
+    let mut masked = vec![false; letters.len()];
+    for index in 0..(letters.len() + 1).saturating_sub(PIECE) {
+        if pieces.contains(&text[letters[index].0..end_of(index + PIECE)]) {
+            masked[index..index + PIECE].fill(true);
+        }
+    }
+    let mut clean = String::with_capacity(text.len());
+    for (index, (_, letter)) in letters.iter().enumerate() {
+        if !masked[index] {
+            clean.push(*letter);
+        } else if index == 0 || !masked[index - 1] {
+            clean.push_str(MASK);
+        }
+    }
+    clean
+}
+
+/// Finds a secret with up to three other characters after each of its own; none for one that is short or very long.
+fn spread(part: &str) -> Option<Regex> {
+    if !(TELLING..=1024).contains(&part.len()) {
+        return None;
+    }
+    let letters: Vec<_> = part.chars().map(|letter| regex::escape(&letter.to_string())).collect();
+    Regex::new(&letters.join(r#"[\n\r\t ,.;:'"|\\-]{0,3}"#)).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const TOKEN: &str = "ghp_0123456789abcdefghijABCDEFGHIJ456789";
+
     #[test]
     fn masks_every_form_and_names_the_secret() {
         let redactor = Redactor::default().with("token `mypat`", "ghp_abc\"1");
-        let text = "raw ghp_abc\"1, json ghp_abc\\\"1, base64 Z2hwX2FiYyIx";
-        assert_eq!(redactor.apply(text), "raw ***, json ***, base64 ***");
+        let text = "raw ghp_abc\"1, json ghp_abc\\\"1, base64 Z2hwX2FiYyIx, url ghp_abc%221";
+        assert_eq!(redactor.apply(text), "raw ***, json ***, base64 ***, url ***");
         assert_eq!(redactor.leaks("x ghp_abc\"1 y"), ["token `mypat`"]);
         assert!(redactor.leaks("ghp_abc").is_empty());
     }
 
     #[test]
+    fn base64_of_more_than_the_secret_is_a_leak() {
+        let redactor = Redactor::default().with("token", TOKEN);
+        for user in ["", "x", "ab", "x-access-token"] {
+            let header = STANDARD.encode(format!("{user}:{TOKEN}\n"));
+            assert_eq!(redactor.leaks(&header), ["token"], "{user}");
+            let rest = redactor.apply(&header);
+            assert!(rest.contains(MASK) && rest.len() < MASK.len() + STANDARD.encode(user).len() + 8, "{rest}");
+        }
+    }
+
+    #[test]
     fn an_empty_secret_masks_nothing() {
         assert_eq!(Redactor::default().with("nothing", "").apply("text"), "text");
+    }
+
+    #[test]
+    fn no_piece_of_a_secret_is_left() {
+        let json = format!("{{\"mypat\": \"{TOKEN}\", \"other\": \"Pa%ss-word 77\"}}");
+        let redactor = Redactor::default().with("secret", &json);
+        let (half, other) = TOKEN.split_at(20);
+        let spaced: String = TOKEN.chars().flat_map(|letter| [letter, ' ']).collect();
+        let text =
+            format!("first {half} line\nsecond {other} line\n{spaced}\n{}\nPa%ss-\nPa%25ss-", STANDARD.encode(half));
+        let scrubbed = redactor.scrubber().text(&text);
+        assert_eq!(scrubbed.lines().take(3).collect::<Vec<_>>(), ["first *** line", "second *** line", "*** "]);
+        for length in 6..TOKEN.len() {
+            let found = (0..TOKEN.len() - length).find(|start| scrubbed.contains(&TOKEN[*start..start + length]));
+            assert_eq!(found, None, "{scrubbed}");
+        }
+        assert!(!scrubbed.contains(&STANDARD.encode(half)[4..12]) && !scrubbed.contains("Pa%"), "{scrubbed}");
+        assert_eq!(redactor.scrubber().text("mypat and other words stay"), "mypat and other words stay");
+    }
+
+    #[test]
+    fn json_stays_json() {
+        let redactor = Redactor::default().with("number", "1234567890");
+        let value = serde_json::json!({"text": "is 1234567890", "n": [1, {"x": "12345"}]});
+        let expected = serde_json::json!({"text": "is ***", "n": [1, {"x": "***"}]});
+        assert_eq!(redactor.scrubber().json(&value), expected);
     }
 }

@@ -9,6 +9,7 @@ pub use junit::junit;
 pub use terminal::Terminal;
 
 use crate::{
+    bundle,
     evidence::{Evidence, StepSeen},
     scenario::Scenario,
     verdict::Verdict,
@@ -68,6 +69,14 @@ pub struct Outcome {
     pub folder: Option<PathBuf>,
     /// From start to verdict.
     pub took: Duration,
+}
+
+impl Outcome {
+    /// Where the bundle is that makes a failed run happen again.
+    #[must_use]
+    pub fn bundle(&self) -> Option<PathBuf> {
+        bundle::of(self.folder.as_deref()?)
+    }
 }
 
 /// A reader of what a run tells.

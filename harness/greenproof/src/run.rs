@@ -1,6 +1,7 @@
 //! Runs scenarios one after the other and tells what happens.
 
 use crate::{
+    bundle::{self, Failed},
     core::Core,
     environment::Environment,
     evidence::{Evidence, folder, log},
@@ -46,9 +47,18 @@ pub async fn run(stage: &Stage, scenario: Scenario, evidence: &Path, reader: &dy
     let verdict = judge(&scenario, &seen);
     let took = began.elapsed();
     let folder = evidence.join(&scenario.name);
+    let redactor = environment.plan.redactor.clone();
     let (written, removed) = tokio::join!(async { folder::write(&seen, &folder) }, environment.remove());
     removed?;
     let folder = self::written(written, folder, reader);
+    let failed = Failed {
+        scenario: &scenario,
+        verdict: &verdict,
+        evidence: &seen,
+        redactor: &redactor,
+        patience: stage.patience(),
+    };
+    bundle::write(failed, folder.as_deref(), reader);
     let outcome = Outcome { scenario, verdict, evidence: Some(seen), folder, took };
     reader.told(&Told::Judged(&outcome));
     Ok(outcome)

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -31,6 +32,8 @@ use std::{
 pub struct Scenario {
     /// The file's name without its extension; names the evidence folder and the JUnit case.
     pub name: String,
+    /// The files that it was read from: its own, then its base, and so on.
+    pub sources: Vec<Source>,
     /// One sentence for a reader.
     pub summary: String,
     /// Promises of `docs/FIDELITY.md` that greenproof's own tests prove by it.
@@ -51,6 +54,17 @@ pub struct Scenario {
     pub expect: Expect,
     /// For a scenario that must fail: how.
     pub must_fail: Option<MustFail>,
+}
+
+/// A file that a scenario was read from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says.
+    pub text: String,
+    /// Where in the text it names files and folders, and which: absolute paths.
+    pub named: Vec<(Range<usize>, PathBuf)>,
 }
 
 /// The core device and its quirks.

@@ -101,6 +101,12 @@ impl Options {
     pub fn patience(&self) -> Duration {
         PATIENCE.mul_f64(self.patience)
     }
+
+    /// Gives deployments no less than these seconds.
+    pub fn wait_as_long_as(&mut self, seconds: u64) {
+        let factor = Duration::from_secs(seconds).as_secs_f64() / PATIENCE.as_secs_f64();
+        self.patience = self.patience.max(factor);
+    }
 }
 
 /// A stage on which environments can be raised.

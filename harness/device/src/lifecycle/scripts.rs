@@ -230,11 +230,7 @@ impl Scripts {
             return Ok(run_as.clone());
         }
         let (config, own) = (&self.kernel.config, &self.kernel.own);
-        let resolved = match self.service.spec().user.as_deref().or(config.default_user.as_deref()) {
-            Some(user) => RunAs::resolve(user),
-            None if own.is_root() => Err(Nobody::Unset),
-            None => Ok(own.run_as()),
-        };
+        let resolved = RunAs::of(self.service.spec().user.as_deref(), config.default_user.as_deref(), own);
         let run_as = resolved.map_err(|nobody| self.tell_nobody(&nobody))?;
         self.inner().run_as = Some(run_as.clone());
         step::own_files(&self.kernel, &self.service, &run_as);
@@ -290,6 +286,7 @@ impl Scripts {
     fn start(&self, step: &Step) -> Result<Process, ()> {
         let line = self.line(Line::info(&self.service.name).event("shell-runner-start"), step);
         self.kernel.logs.component(&self.service.name, &line);
+        self.kernel.places.note(&self.service.name, step);
         let process = step.plan.spawn(step.sink(&self.kernel, &self.service)).map_err(|error| {
             let (message, reason) = step.plan.failure(&error);
             let exception = |message| Cause::new("java.io.IOException", message);

@@ -259,7 +259,7 @@ impl Engine {
     }
 
     /// The exit code of a command whose output has ended. The engine may note it a moment later.
-    async fn exit_code(&self, exec: &str) -> Result<i64, bollard::errors::Error> {
+    pub(super) async fn exit_code(&self, exec: &str) -> Result<i64, bollard::errors::Error> {
         let mut ticks = tokio::time::interval(Duration::from_millis(5));
         loop {
             ticks.tick().await;

@@ -56,7 +56,7 @@ pub async fn deploy(
     environment.begin_anew();
     let seen = Box::pin(run::followed(&environment, patience, reader)).await;
     environment.let_go();
-    Ok(judged(scenario, seen, evidence, began, reader))
+    Ok(judged(scenario, seen, evidence, began, (&environment.plan.redactor, patience), reader))
 }
 
 /// Takes the versions off the device that the scenario has by the same number, and waits until they are gone.

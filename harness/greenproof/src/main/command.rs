@@ -1,6 +1,6 @@
 //! The subcommands: arguments in, exit code out.
 
-use crate::{check::Check, kept::Kept, policy::Policy};
+use crate::{check::Check, kept::Kept, policy::Policy, reproduce::Reproduce};
 use clap::{Args, Parser, Subcommand};
 use greenproof::{
     Options, Scenario, Stage,
@@ -45,6 +45,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Box<Policy>,
     },
+    /// Make a failure happen again, and say whether it is the same one.
+    Reproduce(Reproduce),
     #[command(flatten)]
     Kept(Kept),
     /// Remove what dead runs left.
@@ -72,6 +74,21 @@ pub(crate) enum Command {
     /// Prepare a container for a core that is not ours, and become its first program (inside that container).
     #[command(hide = true)]
     Surround(Surround),
+    /// Become a program in the place of a component's scripts (inside the device's container).
+    #[command(hide = true)]
+    Enter(Enter),
+}
+
+#[derive(Args)]
+pub(crate) struct Enter {
+    #[arg(long)]
+    root: bool,
+    /// The kind of the person's terminal.
+    #[arg(long)]
+    terminal: Option<String>,
+    component: String,
+    #[arg(last = true, required = true)]
+    program: Vec<String>,
 }
 
 #[derive(Args)]
@@ -384,6 +401,20 @@ pub(crate) async fn surround(arguments: Surround) -> Result<u8, Failure> {
         ::device::become_program(&words.collect::<Vec<_>>(), &program).map_err(failed)?;
     }
     Ok(exit::PASSED)
+}
+
+pub(crate) fn enter(arguments: &Enter) -> Result<u8, Failure> {
+    use ::device::inside::{Error, Who};
+    let Enter { root, terminal, component, program } = arguments;
+    let who = if *root { Who::Root } else { Who::Component };
+    let error = ::device::inside::enter(component, who, terminal.as_deref(), program);
+    let code = match &error {
+        Error::Program(_, cause) if cause.kind() == std::io::ErrorKind::NotFound => exit::NOT_FOUND,
+        Error::Program(..) => exit::NOT_RUN,
+        Error::Unknown(_) => exit::USAGE,
+        Error::Core(_) => exit::ENVIRONMENT,
+    };
+    Err(Failure::new(code, error.to_string(), ""))
 }
 
 /// Removes what this process raised, once its runs are dropped; says what was done.

@@ -2,12 +2,17 @@
 
 use super::command::{Failure, colour, interruptible, scenarios};
 use clap::{Args, Subcommand};
-use futures_util::StreamExt;
 use greenproof::{
     Options, Stage,
     docker::Engine,
     exit,
-    kept::{self, Wish, client::Client, exports::Exports, status::Status},
+    kept::{
+        self, Wish,
+        client::Client,
+        exports::Exports,
+        inside::{self, Ended},
+        status::Status,
+    },
     report::{Reader, Terminal, Told},
 };
 use std::{
@@ -50,16 +55,22 @@ pub(crate) enum Kept {
     },
     /// Let something go wrong in a kept environment, or end it.
     Fault(super::fault::Trouble),
-    /// Run a command on the device, as the components' user or as root.
+    /// Run a command on the device, in the place of a component's scripts.
     Exec {
         #[command(flatten)]
         named: Named,
-        /// Run it as root.
-        #[arg(long)]
-        root: bool,
+        #[command(flatten)]
+        place: Place,
         /// The command and its arguments.
-        #[arg(required = true, trailing_var_arg = true)]
+        #[arg(required = true, last = true)]
         command: Vec<String>,
+    },
+    /// Open a shell on the device, in the place of a component's scripts.
+    Shell {
+        #[command(flatten)]
+        named: Named,
+        #[command(flatten)]
+        place: Place,
     },
     /// Print a log of the device: the nucleus's, or a component's.
     Logs {
@@ -87,6 +98,16 @@ pub(crate) struct Named {
     /// Which environment; may be left out when there is only one.
     #[arg(long, value_parser = name)]
     pub(super) name: Option<String>,
+}
+
+/// In whose place.
+#[derive(Args)]
+pub(crate) struct Place {
+    /// The component, whose user, folder and environment it gets; without one, the components' user.
+    component: Option<String>,
+    /// Be root.
+    #[arg(long)]
+    root: bool,
 }
 
 #[derive(Args)]
@@ -127,7 +148,8 @@ pub(crate) async fn kept(command: Kept) -> Result<u8, Failure> {
         Kept::Env { named, json } => env(&named, json).await,
         Kept::Deploy { scenario, named, evidence, patience } => deploy(scenario, &named, &evidence, patience).await,
         Kept::Fault(fault) => super::fault::fault(fault).await,
-        Kept::Exec { named, root, command } => exec(&named, root, &command).await,
+        Kept::Exec { named, place, command } => exec(&named, place, &command).await,
+        Kept::Shell { named, place } => shell(&named, place).await,
         Kept::Logs { named, follow, component } => logs(&named, follow, component.as_deref()).await,
         Kept::Down { named, all } => down(&named, all).await,
     }
@@ -216,28 +238,37 @@ async fn deploy(
     Ok(exit::code(&[Box::pin(work).await?]))
 }
 
-async fn exec(named: &Named, root: bool, command: &[String]) -> Result<u8, Failure> {
+impl From<Place> for inside::Place {
+    fn from(Place { component, root }: Place) -> Self {
+        Self { component, root }
+    }
+}
+
+async fn exec(named: &Named, place: Place, command: &[String]) -> Result<u8, Failure> {
     let engine = engine().await?;
     let standing = kept::standing(&engine, named.name.as_deref()).await?;
-    let words: Vec<_> = command.iter().map(String::as_str).collect();
-    let (user, home) = if root { ("", "/root") } else { ("ggc_user:ggc_group", "/home/ggc_user") };
-    let done = engine.exec(&standing.device.id, user, &words, &[("HOME", home)]).await?;
-    let written = std::io::stdout().lock().write_all(done.stdout.as_bytes());
-    let written = written.and_then(|()| std::io::stderr().lock().write_all(done.stderr.as_bytes()));
-    written.map_err(|error| Failure::new(exit::FAULT, format!("can't print the answer: {error}"), ""))?;
-    Ok(u8::try_from(done.exit_code).unwrap_or(exit::FAULT))
+    Ok(code(inside::exec(&engine, &standing, &place.into(), command).await?))
+}
+
+async fn shell(named: &Named, place: Place) -> Result<u8, Failure> {
+    let engine = engine().await?;
+    let standing = kept::standing(&engine, named.name.as_deref()).await?;
+    #[expect(clippy::disallowed_methods, reason = "this is the edge where configuration is read")]
+    let kind = std::env::var("TERM").unwrap_or_else(|_| "xterm".to_owned());
+    Ok(code(inside::shell(&engine, &standing, &place.into(), &kind).await?))
 }
 
 async fn logs(named: &Named, follow: bool, component: Option<&str>) -> Result<u8, Failure> {
     let engine = engine().await?;
     let standing = kept::standing(&engine, named.name.as_deref()).await?;
-    let file = format!("{}/logs/{}.log", greenproof::environment::ROOT, component.unwrap_or("greengrass"));
-    let command: &[&str] = if follow { &["tail", "--bytes=+0", "-F"] } else { &["cat"] };
-    let mut lines = engine.follow_command(&standing.device, &[command, &["--", &file]].concat()).await?;
-    while let Some(line) = lines.next().await {
-        print(&line?)?;
+    Ok(code(inside::logs(&engine, &standing, component.unwrap_or("greengrass"), follow).await?))
+}
+
+fn code(ended: Ended) -> u8 {
+    match ended {
+        Ended::Code(code) => u8::try_from(code).unwrap_or(exit::FAULT),
+        Ended::Interrupted => exit::INTERRUPTED,
     }
-    Ok(exit::PASSED)
 }
 
 async fn down(named: &Named, all: bool) -> Result<u8, Failure> {

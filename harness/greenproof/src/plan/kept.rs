@@ -4,7 +4,7 @@
 //! cloud is told of.
 
 use super::{Error, Issuer, Plan, authority::Identity, deployments, repository::Bare};
-use crate::{docker::Published, mint, redact::Redactor, scenario::Scenario};
+use crate::{core::Core, docker::Published, mint, redact::Redactor, scenario::Scenario};
 use cloud::world::{Operator, Sensitive, World};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -41,6 +41,9 @@ pub struct Record {
     pub scenario: Option<PathBuf>,
     /// When it was raised, RFC 3339.
     pub raised: String,
+    /// The nucleus that its device runs.
+    #[serde(default)]
+    pub core: Core,
     tokens: BTreeMap<String, Sensitive>,
     device_key: Sensitive,
     heads: BTreeMap<String, String>,
@@ -68,6 +71,7 @@ impl Plan {
         Record {
             scenario,
             raised: crate::evidence::log::instant(crate::evidence::log::now()),
+            core: self.scenario.device.core,
             tokens: tokens.collect(),
             device_key: Sensitive(self.identity.key.clone()),
             heads: self.repositories.iter().map(|(name, bare)| (name.clone(), bare.head.clone())).collect(),

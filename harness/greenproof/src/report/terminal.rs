@@ -81,6 +81,9 @@ impl Terminal {
         if let Some(folder) = &outcome.folder {
             line(&format!("  evidence: {}", folder.display()));
         }
+        if let Some(bundle) = outcome.bundle() {
+            line(&format!("  again: greenproof reproduce {}", bundle.display()));
+        }
     }
 
     fn finding(&self, finding: &Finding) {

@@ -9,7 +9,7 @@ mod step;
 mod table;
 
 use super::{
-    Device, Error, Expect, GitHub, Index, Scenario, Timing, Token,
+    Device, Error, Expect, GitHub, Index, Scenario, Source, Timing, Token,
     step::{Action, Deploy, Expect as Seen, Step},
 };
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     ops::Range,
     path::{Path, PathBuf},
@@ -31,6 +32,8 @@ use toml::Spanned;
 struct Layer<'a> {
     path: &'a Path,
     text: String,
+    /// What it was found to name so far, and where.
+    named: RefCell<Vec<(Range<usize>, PathBuf)>>,
 }
 
 /// A scenario whose layers are being laid: its short form is not a step yet.
@@ -63,7 +66,7 @@ impl Layer<'_> {
             message: format!("can't read the scenario: {error}"),
             hint: "name a scenario file, or none to run the reference scenario".into(),
         })?;
-        Ok(Layer { path, text })
+        Ok(Layer { path, text, named: RefCell::default() })
     }
 
     /// This file laid over its base.
@@ -74,6 +77,8 @@ impl Layer<'_> {
             None => Draft { scenario: Scenario::bare(), deployment: None, seen: Seen::default(), faults: Vec::new() },
         };
         self.apply(file, &mut draft)?;
+        let (path, text) = (self.path.to_owned(), self.text.clone());
+        draft.scenario.sources.insert(0, Source { path, text, named: self.named.take() });
         Ok(draft)
     }
 
@@ -107,13 +112,15 @@ impl Layer<'_> {
     fn existing(&self, named: &Spanned<PathBuf>) -> Result<PathBuf, Error> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let path = folder.join(named.get_ref());
-        path.canonicalize().map_err(|error| {
+        let path = path.canonicalize().map_err(|error| {
             self.error(
                 Some(named.span()),
                 format!("`{}`: {error}", named.get_ref().display()),
                 format!("paths are relative to the scenario's own folder, `{}`", folder.display()),
             )
-        })
+        })?;
+        self.named.borrow_mut().push((named.span(), path.clone()));
+        Ok(path)
     }
 
     fn apply(&self, file: table::File, draft: &mut Draft) -> Result<(), Error> {
@@ -286,6 +293,7 @@ impl Scenario {
     fn bare() -> Self {
         Self {
             name: String::new(),
+            sources: Vec::new(),
             summary: String::new(),
             fidelity: Vec::new(),
             device: Device {

@@ -57,7 +57,7 @@ fn every_conformance_case_is_valid_and_says_where_its_values_come_from() {
 
 #[test]
 fn a_place_is_counted_from_one() {
-    let layer = Layer { path: Path::new("a.toml"), text: "one\ntwo".into() };
+    let layer = Layer { path: Path::new("a.toml"), text: "one\ntwo".into(), named: RefCell::default() };
     assert_eq!(layer.error(Some(5..6), "x", "y").place, "a.toml:2:2");
     assert_eq!(layer.error(None, "x", "y").to_string(), "a.toml: x");
 }

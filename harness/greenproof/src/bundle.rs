@@ -1,0 +1,218 @@
+//! A failed run in one file: all that makes it fail again elsewhere, and nothing secret.
+//!
+//! A bundle is a gzipped tar archive: `manifest.json`, the scenario with every file that it names below `scenario/`, and
+//! the evidence below `evidence/`. Values that a scenario states for secrets are left out of it: a placeholder of the same
+//! shape stands there, which each run mints anew ([`secret`]). It does not hold images, nor the program.
+
+mod archive;
+mod pack;
+mod secret;
+pub mod signature;
+
+pub use signature::Signature;
+
+use crate::{
+    core::Core,
+    evidence::Evidence,
+    fault,
+    redact::{Redactor, Scrubber},
+    report::{Reader, Told},
+    scenario::{self, Action, Scenario},
+    verdict::Verdict,
+};
+use archive::Files;
+use serde::{Deserialize, Serialize};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tempfile::TempDir;
+
+/// The name of a bundle in the evidence folder.
+pub const NAME: &str = "bundle.tar.gz";
+
+/// The version of the format.
+const FORMAT: u32 = 1;
+
+/// What a bundle says of itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of the format.
+    pub format: u32,
+    /// The version of greenproof that wrote it.
+    pub greenproof: String,
+    /// The scenario's name.
+    pub name: String,
+    /// Its file, below `scenario/`.
+    pub scenario: String,
+    /// The nucleus that it ran on.
+    pub core: Core,
+    /// Whether no policy was enforced.
+    pub soft: bool,
+    /// The faults that were given on the command line.
+    #[serde(default)]
+    pub faults: Vec<String>,
+    /// How many seconds a deployment was given.
+    pub patience: u64,
+    /// By what the failure is known again.
+    pub signature: Signature,
+}
+
+/// A run that failed, as its bundle needs it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failed<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) verdict: &'a Verdict,
+    pub(crate) evidence: &'a Evidence,
+    /// The run's secrets.
+    pub(crate) redactor: &'a Redactor,
+    /// How long a deployment was given.
+    pub(crate) patience: Duration,
+}
+
+/// Why a bundle can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It can't be unpacked.
+    #[error("reading the bundle `{0}`: {1}")]
+    Unreadable(PathBuf, io::Error),
+    /// It says nothing of itself that is understood.
+    #[error("reading the bundle `{0}`: {1}")]
+    Manifest(PathBuf, String),
+    /// Its scenario can't be used.
+    #[error(transparent)]
+    Scenario(#[from] scenario::Error),
+}
+
+/// A bundle that was unpacked.
+#[derive(Debug)]
+pub struct Bundle {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// The scenario, as it ran.
+    pub scenario: Scenario,
+    /// Where it is; the scenario's files are gone when this is.
+    pub folder: TempDir,
+}
+
+/// Where a run's bundle is, if it has one.
+#[must_use]
+pub fn of(evidence: &Path) -> Option<PathBuf> {
+    Some(evidence.join(NAME)).filter(|path| path.is_file())
+}
+
+/// Writes the bundle of a failed run into its evidence folder; any other run has none. What hinders it is told, and is no
+/// failure of the run.
+pub(crate) fn write(run: Failed<'_>, folder: Option<&Path>, reader: &dyn Reader) {
+    let (Some(folder), Verdict::Failed { .. }) = (folder, run.verdict) else { return };
+    let written = Files::of(run, folder).and_then(|files| files.write(&folder.join(NAME)));
+    if let Err(error) = written {
+        reader.told(&Told::Note(&format!("could not write the bundle `{}`: {error}", folder.join(NAME).display())));
+    }
+}
+
+/// Writes a scenario with all that it names into a folder, which is made anew; gives its file.
+#[cfg(test)]
+pub(crate) fn write_scenario(scenario: &Scenario, folder: &Path) -> io::Result<PathBuf> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut files = Files::default();
+    let name = pack::scenario(scenario, &mut files)?;
+    files.write_out("scenario/", folder)?;
+    Ok(folder.join(name))
+}
+
+impl Files {
+    /// All that goes into the bundle.
+    fn of(run: Failed<'_>, evidence: &Path) -> io::Result<Self> {
+        let mut files = Self::default();
+        let scenario = pack::scenario(run.scenario, &mut files)?;
+        let scrubber = run.redactor.scrubber();
+        for entry in std::fs::read_dir(evidence)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_file() && name != NAME {
+                let text = std::fs::read_to_string(&path)?;
+                files.add(&format!("evidence/{name}"), scrubbed(&scrubber, &name, &text));
+            }
+        }
+        let manifest = Manifest {
+            format: FORMAT,
+            greenproof: env!("CARGO_PKG_VERSION").into(),
+            name: run.scenario.name.clone(),
+            scenario,
+            core: run.scenario.device.core,
+            soft: run.scenario.aws.soft,
+            faults: given(run.scenario),
+            patience: run.patience.as_secs(),
+            signature: Signature::of(run.verdict, run.evidence),
+        };
+        let manifest = scrubber.json(&serde_json::to_value(&manifest)?);
+        files.add("manifest.json", serde_json::to_string_pretty(&manifest)?);
+        Ok(files)
+    }
+}
+
+/// The faults that a run began with and its file does not state.
+fn given(scenario: &Scenario) -> Vec<String> {
+    let stated = scenario.sources.first().and_then(|source| Scenario::load(&source.path).ok());
+    let beyond = stated.map_or(0, |stated| scenario.steps.len().saturating_sub(stated.steps.len()));
+    let faults = scenario.steps.iter().take(beyond).filter_map(|step| match &step.action {
+        Action::Fault(fault) => Some(fault.to_string()),
+        _ => None,
+    });
+    faults.collect()
+}
+
+/// A file of the evidence without secrets; JSON stays JSON.
+fn scrubbed(scrubber: &Scrubber<'_>, name: &str, text: &str) -> String {
+    let json = |text: &str| serde_json::from_str(text).ok().map(|value| scrubber.json(&value));
+    match name.rsplit('.').next() {
+        Some("json") => json(text).map_or_else(|| scrubber.text(text), |value| format!("{value:#}")),
+        Some("jsonl") => text
+            .lines()
+            .map(|line| json(line).map_or_else(|| scrubber.text(line), |value| value.to_string()) + "\n")
+            .collect(),
+        _ => scrubber.text(text),
+    }
+}
+
+impl Bundle {
+    /// Whether a file is a bundle, by its content.
+    #[must_use]
+    pub fn is(path: &Path) -> bool {
+        archive::names(path).is_ok_and(|names| names.iter().any(|name| name == "manifest.json"))
+    }
+
+    /// Unpacks a bundle and reads its scenario.
+    ///
+    /// # Errors
+    /// When it can't be read, is of a newer format, or names files outside of itself.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let unreadable = |error| Error::Unreadable(path.to_owned(), error);
+        let wrong = |why: String| Error::Manifest(path.to_owned(), why);
+        let folder = tempfile::Builder::new().prefix("greenproof-bundle-").tempdir().map_err(unreadable)?;
+        archive::unpack(path, folder.path()).map_err(unreadable)?;
+        let text = std::fs::read_to_string(folder.path().join("manifest.json")).map_err(unreadable)?;
+        let format = serde_json::from_str::<serde_json::Value>(&text).map_err(|error| wrong(error.to_string()))?;
+        if format["format"].as_u64().is_none_or(|format| format > FORMAT.into()) {
+            return Err(wrong(format!("its format is {}, and this greenproof knows {FORMAT}", format["format"])));
+        }
+        let manifest: Manifest = serde_json::from_value(format).map_err(|error| wrong(error.to_string()))?;
+        let mut scenario = Scenario::load(&folder.path().join("scenario").join(&manifest.scenario))?;
+        let within = folder.path().canonicalize().map_err(unreadable)?;
+        let mut named = scenario.sources.iter().flat_map(|source| &source.named);
+        if let Some((_, outside)) = named.find(|(_, path)| !path.starts_with(&within)) {
+            return Err(wrong(format!("its scenario names `{}`, which is not in it", outside.display())));
+        }
+        scenario.name.clone_from(&manifest.name);
+        scenario.device.core = manifest.core;
+        scenario.aws.soft = manifest.soft;
+        let read = |fault: &String| fault.parse().map_err(|error: fault::Error| wrong(error.to_string()));
+        scenario.begin_with(&manifest.faults.iter().map(read).collect::<Result<Vec<_>, _>>()?);
+        Ok(Self { manifest, scenario, folder })
+    }
+}

@@ -1,0 +1,221 @@
+//! A scenario with all that it names, put where it needs nothing else.
+
+use super::{archive::Files, secret};
+use crate::{
+    plan::Plan,
+    redact::Redactor,
+    scenario::{Origin, Scenario, Source},
+};
+use std::{
+    collections::BTreeMap,
+    io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+/// Adds the scenario's files below `scenario/`; gives the name of the first there.
+pub(super) fn scenario(scenario: &Scenario, files: &mut Files) -> io::Result<String> {
+    let mut packing = Packing { scenario, places: BTreeMap::new(), stated: Redactor::default() };
+    for source in &scenario.sources {
+        let stated = secret::stated(&source.text).into_iter();
+        packing.stated = stated.fold(packing.stated, |stated, value| stated.with("a stated secret", &value));
+    }
+    let names: Vec<_> = scenario.sources.iter().enumerate().map(|(index, source)| name(index, source)).collect();
+    for (source, name) in scenario.sources.iter().zip(&names) {
+        packing.places.insert(canonical(&source.path), name.clone());
+    }
+    for (source, name) in scenario.sources.iter().zip(&names) {
+        let text = packing.rewritten(source, files)?;
+        files.add(&format!("scenario/{name}"), text);
+    }
+    Ok(names.into_iter().next().unwrap_or_default())
+}
+
+/// The name of a layer: its own, with a number where it is a base, since two may be called the same.
+fn name(index: usize, source: &Source) -> String {
+    let name = source.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if index == 0 { name } else { format!("base-{index}-{name}") }
+}
+
+fn canonical(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+struct Packing<'a> {
+    scenario: &'a Scenario,
+    /// What was put where, below `scenario/`.
+    places: BTreeMap<PathBuf, String>,
+    /// The values that the scenario states for secrets.
+    stated: Redactor,
+}
+
+impl Packing<'_> {
+    /// The text of a layer that names what is in the bundle, and no secret.
+    fn rewritten(&mut self, source: &Source, files: &mut Files) -> io::Result<String> {
+        let mut changes = secret::placeholders(&source.text);
+        for (range, path) in &source.named {
+            changes.insert(range.start, (range.clone(), quoted(&self.place(path, files)?)));
+        }
+        let (mut text, mut end) = (String::new(), 0);
+        for (range, instead) in changes.values() {
+            text.push_str(&source.text[end..range.start]);
+            text.push_str(instead);
+            end = range.end;
+        }
+        text.push_str(&source.text[end..]);
+        Ok(self.stated.apply(&text))
+    }
+
+    /// Where a file or folder is put.
+    fn place(&mut self, path: &Path, files: &mut Files) -> io::Result<String> {
+        if let Some(place) = self.places.get(path) {
+            return Ok(place.clone());
+        }
+        // Its name counts: that of a policy is the policy's, and that of a package says what it is.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let place = format!("files/{}/{name}", self.places.len());
+        self.add(path, &place, files)?;
+        self.places.insert(path.to_owned(), place.clone());
+        Ok(place)
+    }
+
+    fn add(&self, path: &Path, place: &str, files: &mut Files) -> io::Result<()> {
+        let origins = self.scenario.github.repositories.iter();
+        let is_checkout = |origin: &Origin| matches!(origin, Origin::Path(named) if named == path);
+        if let Some((name, _)) = origins.clone().find(|(_, repository)| is_checkout(&repository.origin)) {
+            return self.add_repository(name, place, files);
+        }
+        let wheels: Vec<_> = self.scenario.index.wheels.iter().filter(|wheel| wheel.parent() == Some(path)).collect();
+        if !wheels.is_empty() {
+            for wheel in wheels {
+                let name = wheel.file_name().unwrap_or_default().to_string_lossy();
+                self.add_file(wheel, &format!("{place}/{name}"), files)?;
+            }
+            return Ok(());
+        }
+        if path.is_dir() { self.add_folder(path, place, files) } else { self.add_file(path, place, files) }
+    }
+
+    /// What is committed of a checkout, as it is served: what is not committed may be secret, and plays no part.
+    fn add_repository(&self, name: &str, place: &str, files: &mut Files) -> io::Result<()> {
+        let made = Plan::repositories(self.scenario).map_err(io::Error::other)?;
+        let Some(bare) = made.get(name) else { return Ok(()) };
+        for entry in tar::Archive::new(bare.tar.as_slice()).entries()? {
+            let mut entry = entry?;
+            let name = entry.path()?.to_string_lossy().trim_start_matches("./").to_owned();
+            if entry.header().entry_type().is_file() {
+                let mut content = Vec::new();
+                io::Read::read_to_end(&mut entry, &mut content)?;
+                files.add(&format!("scenario/{place}/{name}"), content);
+            }
+        }
+        // Git takes a folder without it for no repository.
+        files.add_folder(&format!("scenario/{place}/refs"));
+        Ok(())
+    }
+
+    fn add_folder(&self, folder: &Path, place: &str, files: &mut Files) -> io::Result<()> {
+        files.add_folder(&format!("scenario/{place}"));
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            // A folder that becomes a commit may be a checkout itself.
+            if name == ".git" {
+                continue;
+            }
+            let place = format!("{place}/{name}");
+            if entry.file_type()?.is_dir() {
+                self.add_folder(&path, &place, files)?;
+            } else if path.is_file() {
+                self.add_file(&path, &place, files)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_file(&self, path: &Path, place: &str, files: &mut Files) -> io::Result<()> {
+        let content = std::fs::read(path)?;
+        let content = match String::from_utf8(content) {
+            Ok(text) => self.stated.apply(&text).into_bytes(),
+            Err(binary) => binary.into_bytes(),
+        };
+        let executable = path.metadata()?.permissions().mode() & 0o100 != 0;
+        files.add_as(&format!("scenario/{place}"), content, executable);
+        Ok(())
+    }
+}
+
+/// A text as TOML has it.
+pub(super) fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A scenario with a base, both in one folder.
+    fn load(folder: &Path, text: &str) -> Scenario {
+        std::fs::create_dir_all(folder.join("pkg/.git")).unwrap();
+        let files = [
+            ("pkg/setup.py", "x"),
+            ("pkg/.git/config", "token"),
+            ("trust.json", include_str!("../../../../fixtures/policies/trust.json")),
+            ("read.json", include_str!("../../../../fixtures/policies/secret-read.json")),
+            (
+                "base.toml",
+                "[aws]\nregion = 'eu-west-1'\n[aws.role]\ntrust = 'trust.json'\n[aws.secrets]\nold = 'OldSecret-123'\n",
+            ),
+            ("run.toml", text),
+        ];
+        for (name, text) in files {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        Scenario::load(&folder.join("run.toml")).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn a_scenario_is_whole_without_its_place_and_holds_no_stated_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = r#"
+base = "base.toml"   # and the secret NewSecret-4567 in a comment
+summary = "one"
+aws.secrets.new = { value = "NewSecret-4567", suffix = "AbCdEf" }
+aws.role.policies = ["read.json"]
+github.repositories."a/b".source = "pkg"
+[[component]]
+recipe_text = """
+ComponentName: A
+ComponentVersion: 1.0.0
+# NewSecret-4567
+"""
+[deployment]
+A = "1.0.0"
+[expect]
+deployment = "SUCCEEDED"
+"#;
+        let scenario = load(folder.path(), text);
+        let into = tempfile::tempdir().unwrap();
+        let file = crate::bundle::write_scenario(&scenario, &into.path().join("x")).unwrap();
+        drop(folder);
+        let again = Scenario::load(&file).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((again.summary.as_str(), again.aws.region.as_str()), ("one", "eu-west-1"));
+        assert_eq!(again.aws.role.policies.keys().collect::<Vec<_>>(), ["read"], "a policy keeps its name");
+        assert_eq!(again.aws.secrets["new"].value, "{minted:AaaAaaaaa}-{minted:0000}");
+        assert_eq!(again.aws.secrets["new"].suffix.as_deref(), Some("AbCdEf"));
+        let mut all = String::new();
+        let mut folders = vec![into.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in folder.read_dir().unwrap().flatten() {
+                assert_ne!(entry.file_name(), ".git");
+                if entry.path().is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    all += &std::fs::read_to_string(entry.path()).unwrap();
+                }
+            }
+        }
+        assert!(all.contains("setup") || all.contains('x'));
+        assert!(!all.contains("NewSecret") && !all.contains("OldSecret"), "{all}");
+    }
+}

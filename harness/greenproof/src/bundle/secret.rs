@@ -1,0 +1,218 @@
+//! The values of a scenario's secrets, which a bundle must not hold.
+//!
+//! In place of each stands its shape, `{minted:SHAPE}`: `A` for an upper-case letter, `a` for a lower-case one, `0` for a
+//! digit. A run mints letters and digits for it, so what depends on a secret's form, such as JSON that is used whole or
+//! a newline at the end, fails again. `{token:NAME}` stays, and so do the keys of JSON and what stands before a token's
+//! first underscore.
+
+use super::pack::quoted;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_json::Value;
+use std::{collections::BTreeMap, fmt, ops::Range};
+use toml::Spanned;
+
+/// The beginnings of GitHub's tokens, which say what kind each is.
+const KINDS: [&str; 6] = ["ghp", "gho", "ghu", "ghs", "ghr", "github_pat"];
+
+#[derive(Deserialize, Default)]
+struct File {
+    #[serde(default)]
+    aws: Aws,
+}
+
+#[derive(Deserialize, Default)]
+struct Aws {
+    #[serde(default)]
+    secrets: BTreeMap<String, Spanned<Secret>>,
+}
+
+/// A secret: its value alone, or a table that has it.
+#[derive(Deserialize)]
+#[serde(remote = "Self")]
+struct Secret {
+    value: Option<Spanned<String>>,
+    #[serde(skip)]
+    alone: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = Secret;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a secret")
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Secret, E> {
+                Ok(Secret { value: None, alone: Some(value.to_owned()) })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Secret, A::Error> {
+                Secret::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+/// Where the text of a scenario states the value of a secret, and the value.
+fn values(text: &str) -> Vec<(Range<usize>, String)> {
+    // What can't be read was refused when the scenario was loaded.
+    let file: File = toml::from_str(text).unwrap_or_default();
+    let value = |secret: Spanned<Secret>| {
+        let span = secret.span();
+        let Secret { value, alone } = secret.into_inner();
+        value.map(|value| (value.span(), value.into_inner())).or_else(|| Some((span, alone?)))
+    };
+    file.aws.secrets.into_values().filter_map(value).collect()
+}
+
+/// What is secret of the values that a text states and telling enough to be searched for in other places: each whole
+/// value, and each text of one that is JSON.
+pub(super) fn stated(text: &str) -> Vec<String> {
+    fn texts(value: &Value, into: &mut Vec<String>) {
+        match value {
+            Value::String(text) => into.push(text.clone()),
+            Value::Array(items) => items.iter().for_each(|item| texts(item, into)),
+            Value::Object(fields) => fields.values().for_each(|item| texts(item, into)),
+            _ => {}
+        }
+    }
+    let mut all = Vec::new();
+    for (_, value) in values(text) {
+        if let Ok(value) = serde_json::from_str(&value) {
+            texts(&value, &mut all);
+        }
+        all.push(value);
+    }
+    all.retain(|value| is_telling(value) && pieces(value).iter().any(|piece| matches!(piece, Piece::Secret(_))));
+    all
+}
+
+/// Whether a value is no word that may stand elsewhere for another reason.
+fn is_telling(value: &str) -> bool {
+    value.len() >= 16 || (value.len() >= 8 && !value.chars().all(char::is_alphabetic))
+}
+
+/// What stands in place of each value, by where it begins.
+pub(super) fn placeholders(text: &str) -> BTreeMap<usize, (Range<usize>, String)> {
+    let placeholder = |(range, value): (Range<usize>, String)| (range.start, (range, quoted(&shape(&value))));
+    values(text).into_iter().map(placeholder).collect()
+}
+
+/// The shape of a value.
+fn shape(value: &str) -> String {
+    let shaped = pieces(value).into_iter().map(|piece| match piece {
+        Piece::Plain(text) => text.to_owned(),
+        Piece::Secret(text) => {
+            let letter = |letter: char| match letter {
+                'A'..='Z' => 'A',
+                'a'..='z' => 'a',
+                _ => '0',
+            };
+            format!("{{minted:{}}}", text.chars().map(letter).collect::<String>())
+        }
+    });
+    shaped.collect()
+}
+
+#[derive(Debug, PartialEq)]
+enum Piece<'a> {
+    Plain(&'a str),
+    Secret(&'a str),
+}
+
+/// A value taken apart into what may be told and what may not: runs of letters and digits. A URL's host may be told.
+fn pieces(value: &str) -> Vec<Piece<'_>> {
+    let json = serde_json::from_str::<Value>(value).is_ok_and(|value| value.is_object() || value.is_array());
+    let mut pieces = Vec::new();
+    let (mut rest, mut host) = (value, None);
+    while let Some(first) = rest.chars().next() {
+        let at = value.len() - rest.len();
+        let run = rest.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(rest.len());
+        let length = if let Some(name) = rest.strip_prefix("{token:").and_then(|rest| rest.find('}')) {
+            "{token:".len() + name + 1
+        } else if let Some((_, end)) = host.take_if(|(start, end)| *start == at && start < end) {
+            end - at
+        } else if rest[run..].starts_with("://") {
+            host = Some(host_of(value, at + run + 3));
+            run + 3
+        } else if let Some(key) = key(rest).filter(|_| json) {
+            key
+        } else if let Some(kind) =
+            KINDS.iter().find(|kind| rest.strip_prefix(**kind).is_some_and(|rest| rest.starts_with('_')))
+        {
+            kind.len() + 1
+        } else if run > 0 {
+            pieces.push(Piece::Secret(&rest[..run]));
+            rest = &rest[run..];
+            continue;
+        } else {
+            first.len_utf8()
+        };
+        pieces.push(Piece::Plain(&rest[..length]));
+        rest = &rest[length..];
+    }
+    pieces
+}
+
+/// From where to where a URL's host stands, whose authority begins at a place.
+fn host_of(value: &str, start: usize) -> (usize, usize) {
+    let authority = &value[start..];
+    let end = authority.find(|letter: char| letter == '/' || letter == '"' || letter.is_whitespace());
+    let authority = &authority[..end.unwrap_or(authority.len())];
+    (start + authority.rfind('@').map_or(0, |at| at + 1), start + authority.len())
+}
+
+/// The length of a JSON key that a text begins with.
+fn key(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    let inner = text.strip_prefix('"')?;
+    let end = inner.find(|letter| {
+        let ends = letter == '"' && !escaped;
+        escaped = letter == '\\' && !escaped;
+        ends
+    })?;
+    let length = end + 2;
+    text[length..].trim_start().starts_with(':').then_some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shape_keeps_what_a_failure_may_depend_on() {
+        let cases = [
+            ("{token:mypat}", "{token:mypat}"),
+            ("{token:mypat}\n", "{token:mypat}\n"),
+            ("{\"mypat\":\"{token:mypat}\"}", "{\"mypat\":\"{token:mypat}\"}"),
+            ("{\"user\": \"Bob-7\", \"pin\": 42}", "{\"user\": \"{minted:Aaa}-{minted:0}\", \"pin\": {minted:00}}"),
+            ("ghp_Ab1", "ghp_{minted:Aa0}"),
+            ("user:{token:a}@host", "{minted:aaaa}:{token:a}@{minted:aaaa}"),
+            ("https://bob:{token:a}@github.com/o/r", "https://{minted:aaa}:{token:a}@github.com/{minted:a}/{minted:a}"),
+            ("http://host:80", "http://host:80"),
+            ("", ""),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(shape(value), expected);
+        }
+    }
+
+    #[test]
+    fn a_value_is_found_wherever_it_is_stated() {
+        let text = "[aws.secrets]\na = 'One2'\nb = { value = \"Three\", suffix = \"AbCdEf\" }\n[aws.secrets.c]\nvalue = '''Four'''\n";
+        let found: Vec<_> = placeholders(text).into_values().map(|(range, new)| (&text[range], new)).collect();
+        let new = |shape: &str| format!("\"{{minted:{shape}}}\"");
+        assert_eq!(found, [("'One2'", new("Aaa0")), ("\"Three\"", new("Aaaaa")), ("'''Four'''", new("Aaaa"))]);
+        assert!(stated(text).is_empty(), "what is short may stand elsewhere for another reason");
+        let text =
+            "[aws.secrets]\na = '{\"user\": \"service\", \"pat\": \"abcdefg8\"}'\nb = '{token:x}'\nc = 'onlyletters'\n";
+        assert_eq!(stated(text), ["abcdefg8", "{\"user\": \"service\", \"pat\": \"abcdefg8\"}"]);
+    }
+}
