@@ -56,6 +56,9 @@ fn alone_a_run_with_faults_is_judged_and_leaves_nothing() -> Result<()> {
 /// Asks GitHub as root, who has no token.
 const ASK: &str = "timeout 5 git ls-remote https://github.com/cm-ichida/myawsname.git";
 
+/// Takes over a megabyte from the package index.
+const FETCH: &str = "timeout 4 pip3 download --no-cache-dir --no-deps --dest /var/tmp setuptools";
+
 /// Faults begin and end in an environment that stands; one that needs the device's start is refused with what to do.
 #[test]
 fn alone_faults_come_and_go_in_a_kept_environment() -> Result<()> {
@@ -91,6 +94,18 @@ fn alone_faults_come_and_go_in_a_kept_environment() -> Result<()> {
     assert_eq!(on_device(ASK)?.status.code(), Some(124), "nobody answers");
     assert!(fault(&["--end", "net.cut"])?.status.success());
     assert!(said(&on_device(ASK)?).contains("could not read Username"), "GitHub answers again");
+
+    for slow in ["net.rate bytes=64K", "net.loss percent=100", "net.cut"] {
+        assert!(fault(&[slow])?.status.success());
+        assert_eq!(on_device(FETCH)?.status.code(), Some(124), "{slow}: it takes longer");
+        let name = slow.split(' ').next().context("a fault has a name")?;
+        assert!(fault(&["--end", name])?.status.success());
+    }
+    let fetched = on_device(FETCH)?;
+    assert!(fetched.status.success(), "{}", said(&fetched));
+    // Not every kernel has netem.
+    let delayed = fault(&["net.delay seconds=0.1"])?;
+    assert!(delayed.status.success() || said(&delayed).contains("this kernel has no netem"), "{}", said(&delayed));
 
     let late = fault(&["device.noexec path=/tmp"])?;
     let told = said(&late);
