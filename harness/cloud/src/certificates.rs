@@ -98,3 +98,33 @@ fn named(common_name: &str) -> CertificateParams {
     params.distinguished_name.push(DnType::CommonName, common_name);
     params
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock, world::Sensitive};
+    use x509_parser::prelude::{FromDer, X509Certificate};
+
+    /// The subject and issuer of a minted certificate, whether it is valid now, and how many a server sends.
+    fn minted(flaw: Option<Flaw>) -> (String, String, bool, usize) {
+        let key = KeyPair::generate().unwrap().serialize_pem();
+        let mint = Mint::new(&Authority { certificate: String::new(), key: Sensitive(key) }).unwrap();
+        let (chain, _) = mint.certificate("github.com", flaw, clock::now()).unwrap();
+        let (_, first) = X509Certificate::from_der(&chain[0]).unwrap();
+        (first.subject().to_string(), first.issuer().to_string(), first.validity().is_valid(), chain.len())
+    }
+
+    #[test]
+    fn each_flaw_is_in_the_certificate_and_nothing_else_is() {
+        fidelity::fidelity!("fault-9");
+        let seen = |subject: &str, issuer: &str, is_valid, sent| {
+            (format!("CN={subject}"), format!("CN={issuer}"), is_valid, sent)
+        };
+        assert_eq!(minted(None), seen("github.com", AUTHORITY_NAME, true, 1));
+        assert_eq!(minted(Some(Flaw::Untrusted)), seen("github.com", "github.com", true, 1));
+        assert_eq!(minted(Some(Flaw::Expired)), seen("github.com", AUTHORITY_NAME, false, 1));
+        assert_eq!(minted(Some(Flaw::NotYetValid)), seen("github.com", AUTHORITY_NAME, false, 1));
+        assert_eq!(minted(Some(Flaw::WrongName)), seen(ANOTHER_HOST, AUTHORITY_NAME, true, 1));
+        assert_eq!(minted(Some(Flaw::Intercepted)), seen("github.com", INSPECTION, true, 2));
+    }
+}

@@ -147,6 +147,16 @@ pub(crate) async fn connect(tls: &Tls) -> Result<Stream, Failure> {
     Ok(Stream(Box::new(stream)))
 }
 
+/// The certificate that a server shows, as text as far as it is text: the names in it can be read.
+pub(crate) async fn shown(tls: &Tls) -> Result<String, Failure> {
+    let name = tls.name.clone().ok_or("no server is named")?;
+    let connector = TlsConnector::from(Arc::new(tls.config()?));
+    let stream = TcpStream::connect(tls.to).await?;
+    let stream = timeout(WAIT, connector.connect(ServerName::try_from(name)?, stream)).await??;
+    let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).ok_or("it shows none")?;
+    Ok(String::from_utf8_lossy(certificate).into_owned())
+}
+
 /// Waits until the other side ends the connection, having said nothing but an alert or an error of its protocol.
 pub(crate) async fn silence(stream: &mut Stream, patience: Duration) -> Result<(), Failure> {
     let mut bytes = Vec::new();

@@ -1,6 +1,8 @@
 //! What real clients print when something goes wrong on purpose.
 
 use super::*;
+use crate::control::{Answer, Control, ask};
+use serde_json::json;
 
 impl Hosted {
     fn begin(&self, faults: &[&str]) {
@@ -120,4 +122,22 @@ async fn the_index_is_down_or_lacks_wheels_where_a_fault_wants_it() {
     assert_eq!(hosted.cloned().await.0, Some(0), "another host is as ever");
     hosted.faults.end("index.down");
     assert_eq!(get(page).await.0, 200);
+}
+
+/// As the harness asks the role in its container.
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_begin_and_end_by_order() {
+    fidelity::fidelity!("fault-14");
+    let hosted = Hosted::raise().await;
+    let socket = hosted.folder.path().join("run/control.sock");
+    super::super::take_orders(Arc::clone(&hosted.faults), &socket).unwrap();
+    let order = |value: serde_json::Value| serde_json::from_value::<Control>(value).unwrap();
+    let begun = ask(&socket, &order(json!({"fault": "git.503"}))).await.unwrap();
+    assert_eq!(begun, Answer::Faulty { name: "git.503".into() });
+    assert_eq!(hosted.cloned().await.0, Some(128));
+    let ended = ask(&socket, &order(json!({"fault_end": "git.503"}))).await.unwrap();
+    assert_eq!(ended, Answer::Sound { name: "git.503".into() });
+    assert_eq!(hosted.cloned().await.0, Some(0));
+    let refused = ask(&socket, &order(json!({"cancel": {"deployment": "d"}}))).await.unwrap_err();
+    assert_eq!(refused.to_string(), "GitHub takes no such order");
 }

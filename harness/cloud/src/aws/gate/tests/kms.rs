@@ -214,3 +214,27 @@ async fn an_encrypted_object_is_read_with_its_key() {
     let answer = here.send(put.signed(&here.session())).await;
     assert!(answer.status == 403 && answer.text.contains("kms:GenerateDataKey on resource"), "{}", answer.text);
 }
+
+/// A key that can't be used is refused by KMS itself, and behind Secrets Manager and S3, until the fault has ended.
+#[tokio::test]
+async fn a_key_is_disabled_or_waits_for_its_deletion_while_a_fault_is_on() {
+    fidelity::fidelity!("fault-12");
+    let here = encrypted(&allow("*", "*"), &account(), true).await;
+    let session = here.session();
+    let decrypt = || kms("Decrypt", &json!({"CiphertextBlob": STANDARD.encode(format!("{ID}0123456789ab"))}));
+    for (fault, code, said) in [
+        ("kms.disabled", "DisabledException", "is disabled."),
+        ("kms.pending-deletion", "KMSInvalidStateException", "is pending deletion."),
+    ] {
+        here.faults.begin(fault.parse().unwrap());
+        let error = here.send(decrypt().signed(&session)).await.error();
+        assert_eq!(error, (400, code.to_owned(), format!("{KEY} {said}")));
+        let object = here.send(s3("GET", "/a").signed(&session)).await;
+        assert!(object.status == 400 && object.text.contains(&format!("<Code>KMS.{code}</Code>")), "{}", object.text);
+        assert_eq!(here.send(get_secret("github-token").signed(&session)).await.error().1, "DecryptionFailure");
+        let describe = kms("DescribeKey", &json!({"KeyId": ID}));
+        assert_eq!(here.send(describe.signed(&session)).await.status, 200, "it can still be described");
+        here.faults.end(fault);
+        assert_eq!(here.send(decrypt().signed(&session)).await.status, 200);
+    }
+}
