@@ -2,10 +2,20 @@
 
 pub mod kills;
 
+use anyhow::Context;
 use greenproof::{
-    Environment, Evidence, Options, Plan, Scenario, Stage, Verdict, docker::ExecOutput, judge, report::Silent,
+    Environment, Evidence, Options, Plan, Scenario, Stage, Verdict,
+    docker::ExecOutput,
+    evidence,
+    explain::{self, Explainer},
+    failure::Library,
+    judge,
+    report::Silent,
 };
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 /// The program under test, as `cargo build` leaves it.
 ///
@@ -112,6 +122,47 @@ pub async fn conforms(file: &Path) -> anyhow::Result<Scenario> {
 /// # Errors
 /// When it does not, with what differs and the logs.
 pub async fn as_stated(file: &Path) -> anyhow::Result<Scenario> {
+    Ok(stated(file).await?.0)
+}
+
+/// Runs a scenario of the failure library, which must fail as it states; and what a person can bring from such a device
+/// must name its failure first.
+///
+/// # Errors
+/// When it does not, with what differs and the logs.
+pub async fn as_stated_and_explained(file: &Path) -> anyhow::Result<Scenario> {
+    let (scenario, evidence) = stated(file).await?;
+    let library = Library::embedded();
+    let path = file.strip_prefix(fixture("")).unwrap_or(file).to_string_lossy();
+    let id = library.shown_by(&path).with_context(|| format!("the library has no scenario `{path}`"))?;
+    let folder = tempfile::tempdir()?;
+    bring(&scenario, &evidence, folder.path())?;
+    let files = explain::logs(folder.path())?.into_iter();
+    let files = files.map(|file| Ok((file.display().to_string(), File::open(file)?))).collect::<anyhow::Result<_>>()?;
+    let explanation = Explainer::of(library).together("the device", files)?;
+    let first = explanation.failures.first().map_or("none", |named| &named.id);
+    let told = || format!("explain names {first} and not {id}\n{}", explain::human(library, &explanation));
+    anyhow::ensure!(first == id, "{}\n{}", told(), logs(&evidence));
+    Ok(scenario)
+}
+
+/// Puts into a folder what a person can bring from a device: its logs, its jobs, the recipes and the role's policies.
+fn bring(scenario: &Scenario, evidence: &Evidence, folder: &Path) -> anyhow::Result<()> {
+    let recipes = folder.join("recipes");
+    evidence::folder::write(evidence, folder)?;
+    for (name, text) in &scenario.aws.role.policies {
+        std::fs::create_dir_all(folder.join("policies"))?;
+        std::fs::write(folder.join("policies").join(format!("{name}.json")), text)?;
+    }
+    for (index, component) in scenario.components.iter().enumerate() {
+        std::fs::create_dir_all(&recipes)?;
+        std::fs::write(recipes.join(format!("{index}.yaml")), &component.recipe)?;
+    }
+    Ok(())
+}
+
+/// Runs a scenario, which must end as it states.
+async fn stated(file: &Path) -> anyhow::Result<(Scenario, Evidence)> {
     // What waits for nothing to happen needs little of the patience that a person has.
     const IMPATIENCE: f64 = 0.07;
     let scenario = Scenario::load(file).map_err(|error| anyhow::anyhow!("{error}\n  hint: {}", error.hint))?;
@@ -124,7 +175,7 @@ pub async fn as_stated(file: &Path) -> anyhow::Result<Scenario> {
         (Some(fails), _) => fails.differences(&verdict, &evidence),
     };
     anyhow::ensure!(differences.is_empty(), "{}\n{}", differences.join("\n"), logs(&evidence));
-    Ok(scenario)
+    Ok((scenario, evidence))
 }
 
 /// What was seen of the steps and the logs, which tell most when a trial fails.

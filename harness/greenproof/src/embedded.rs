@@ -1,43 +1,39 @@
-//! The reference scenario inside the program, so that it runs from an empty folder.
+//! The fixtures inside the program, so that it runs from an empty folder: the failure library and the reference scenario,
+//! with all that their scenarios name. `build.rs` lists them.
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-macro_rules! fixture {
-    ($path:literal) => {
-        ($path, include_str!(concat!("../../../fixtures/", $path)))
-    };
+const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/fixtures.rs"));
+
+/// The reference scenario's file.
+const REFERENCE: &str = "scenarios/private-package.toml";
+
+/// The embedded files below a folder of the fixtures: path and content, in order of path.
+pub(crate) fn files(folder: &str) -> impl Iterator<Item = (&'static str, &'static [u8])> {
+    FILES.iter().copied().filter(move |(path, _)| Path::new(path).starts_with(folder))
 }
 
-const FILES: &[(&str, &str)] = &[
-    fixture!("scenarios/private-package.toml"),
-    fixture!("components/com.example.GithubCustomPack/recipe.yaml"),
-    fixture!("components/com.example.GithubCustomPack/artifacts/GithubCustomPack/main.py"),
-    fixture!("packages/myawsname/setup.py"),
-    fixture!("packages/myawsname/README.md"),
-    fixture!("packages/myawsname/myawsname/__init__.py"),
-    fixture!("policies/trust.json"),
-    fixture!("policies/token-exchange.json"),
-    fixture!("policies/artifact-read.json"),
-    fixture!("policies/secret-read.json"),
-    fixture!("policies/iot-thing.json"),
-    fixture!("policies/iot-role-alias.json"),
-];
+/// Writes the fixtures below `folder`.
+///
+/// # Errors
+/// When a file can't be written.
+pub(crate) fn write(folder: &Path) -> io::Result<()> {
+    for (path, content) in FILES {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        std::fs::write(path, content)?;
+    }
+    Ok(())
+}
 
 /// Writes the reference scenario and what it names below `folder`; gives the scenario file's path.
 ///
 /// # Errors
 /// When a file can't be written.
-///
-/// # Panics
-/// Never: each fixture is in a folder.
 pub fn reference(folder: &Path) -> io::Result<PathBuf> {
-    for (path, text) in FILES {
-        let path = folder.join(path);
-        std::fs::create_dir_all(path.parent().expect("a fixture is in a folder"))?;
-        std::fs::write(path, text)?;
-    }
-    Ok(folder.join(FILES[0].0))
+    write(folder)?;
+    Ok(folder.join(REFERENCE))
 }

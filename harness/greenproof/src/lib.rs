@@ -27,6 +27,8 @@ pub mod embedded;
 pub mod environment;
 pub mod evidence;
 pub mod exit;
+pub mod explain;
+pub mod failure;
 pub mod fault;
 pub mod journal;
 pub mod kept;

@@ -4,6 +4,8 @@
 mod check;
 #[path = "main/command.rs"]
 mod command;
+#[path = "main/explain.rs"]
+mod explain;
 #[path = "main/fault.rs"]
 mod fault;
 #[path = "main/kept.rs"]
@@ -53,6 +55,7 @@ async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
     match arguments.command {
         Command::Run(run) => Box::pin(command::run(run)).await,
         Command::Check(arguments) => check::check(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
         Command::Policy { command } => policy::policy(*command).await,
         Command::Reproduce(arguments) => reproduce::reproduce(arguments).await,
         Command::Kept(command) => Box::pin(kept::kept(command)).await,

@@ -1,6 +1,6 @@
 //! The subcommands: arguments in, exit code out.
 
-use crate::{check::Check, kept::Kept, policy::Policy, reproduce::Reproduce};
+use crate::{check::Check, explain::Explain, kept::Kept, policy::Policy, reproduce::Reproduce};
 use clap::{Args, Parser, Subcommand};
 use greenproof::{
     Options, Scenario, Stage,
@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Say what a recipe is worth: what the classic nucleus and nucleus lite make of it, and what is bad style.
     Check(Check),
+    /// Say what a device's logs show is wrong, why, and what to do about it.
+    Explain(Explain),
     /// Validate IAM and IoT policies before their rollout.
     Policy {
         /// What to do.
