@@ -10,6 +10,8 @@ mod explain;
 mod fault;
 #[path = "main/kept.rs"]
 mod kept;
+#[path = "main/part.rs"]
+mod part;
 #[path = "main/policy.rs"]
 mod policy;
 #[path = "main/reproduce.rs"]
@@ -61,10 +63,10 @@ async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
         Command::Kept(command) => Box::pin(kept::kept(command)).await,
         Command::Sweep { all } => command::sweep(all).await,
         Command::Bench { runs } => command::bench(runs).await,
-        Command::Cloud { role } => command::cloud(role).await,
-        Command::Device(device) => command::device(device).await,
-        Command::Surround(arguments) => command::surround(arguments).await,
-        Command::Enter(arguments) => command::enter(&arguments),
+        Command::Cloud { role } => part::cloud(role).await,
+        Command::Device(device) => part::device(device).await,
+        Command::Surround(arguments) => part::surround(arguments).await,
+        Command::Enter(arguments) => part::enter(&arguments),
     }
 }
 

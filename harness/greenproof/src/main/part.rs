@@ -1,0 +1,144 @@
+//! The parts that the program plays inside containers.
+
+use super::command::Failure;
+use clap::{Args, Subcommand};
+use greenproof::exit;
+use std::{
+    io::Write,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
+
+#[derive(Subcommand)]
+pub(crate) enum Role {
+    /// Every `*.amazonaws.com` host.
+    Aws,
+    /// github.com and the package index.
+    Github,
+    /// Give an order to the part that plays AWS, in its container; prints the answer as JSON.
+    Control {
+        /// The order, such as `{"cancel": {"deployment": "ID"}}`.
+        order: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Surroundings {
+    #[arg(long)]
+    nameserver: Option<Ipv4Addr>,
+    #[arg(long)]
+    gateway: Option<Ipv4Addr>,
+    #[arg(long)]
+    trust: Option<PathBuf>,
+}
+
+impl From<Surroundings> for ::device::Surroundings {
+    fn from(Surroundings { nameserver, gateway, trust }: Surroundings) -> Self {
+        Self { nameserver, gateway, trust }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct Surround {
+    #[command(flatten)]
+    surroundings: Surroundings,
+    /// The program to become, and its arguments.
+    #[arg(last = true)]
+    program: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Device {
+    #[command(flatten)]
+    surroundings: Surroundings,
+    #[arg(long)]
+    init_config: PathBuf,
+    #[arg(long)]
+    root: PathBuf,
+    /// How many times as fast as the world the core's periods pass.
+    #[arg(long, default_value_t)]
+    speed: ::device::Speed,
+    /// Whether it waits where the nucleus does: `prompt` or `real`.
+    #[arg(long, default_value_t)]
+    timing: ::device::Timing,
+}
+
+#[derive(Args)]
+pub(crate) struct Enter {
+    #[arg(long)]
+    root: bool,
+    /// The kind of the person's terminal.
+    #[arg(long)]
+    terminal: Option<String>,
+    component: String,
+    #[arg(last = true, required = true)]
+    program: Vec<String>,
+}
+
+pub(crate) async fn cloud(role: Role) -> Result<u8, Failure> {
+    let result = match role {
+        Role::Aws => ::cloud::aws::run().await.map_err(|error| error.to_string()),
+        Role::Github => ::cloud::github::run().await.map_err(|error| error.to_string()),
+        Role::Control { order } => return control(&order).await,
+    };
+    match result {
+        Ok(()) => Ok(exit::PASSED),
+        Err(reason) => {
+            ::cloud::event::emit(::cloud::event::What::Failed { reason: reason.clone() });
+            Err(Failure::new(exit::FAULT, reason, ""))
+        }
+    }
+}
+
+async fn control(order: &str) -> Result<u8, Failure> {
+    use ::cloud::control::{Error, SOCKET, ask};
+    let order = serde_json::from_str(order).map_err(|error| {
+        Failure::new(exit::USAGE, format!("this is no order: {error}"), "an order is one JSON object")
+    })?;
+    let answer = ask(Path::new(SOCKET), &order).await.map_err(|error| {
+        let code = if matches!(error, Error::Refused(_)) { exit::USAGE } else { exit::ENVIRONMENT };
+        Failure::new(code, error.to_string(), "")
+    })?;
+    let mut out = std::io::stdout().lock();
+    let written = serde_json::to_writer(&mut out, &answer).map_err(std::io::Error::from);
+    written
+        .and_then(|()| writeln!(out))
+        .map_err(|error| Failure::new(exit::FAULT, format!("can't print the answer: {error}"), ""))?;
+    Ok(exit::PASSED)
+}
+
+pub(crate) async fn device(arguments: Device) -> Result<u8, Failure> {
+    let Device { surroundings, init_config, root, speed, timing } = arguments;
+    let options = ::device::Options { surroundings: surroundings.into(), init_config, root, speed, timing };
+    ::device::run(options).await.map_err(|error| Failure::new(exit::FAULT, error.to_string(), ""))?;
+    Ok(exit::PASSED)
+}
+
+pub(crate) async fn surround(arguments: Surround) -> Result<u8, Failure> {
+    let failed = |error: ::device::Error| {
+        let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
+        Failure::new(exit::FAULT, format!("{error}{cause}"), "")
+    };
+    let Surround { surroundings, program } = arguments;
+    if program.is_empty() {
+        ::device::surround(&surroundings.into()).await.map_err(failed)?;
+    } else {
+        let words = std::env::args().skip(1).take_while(|word| word != "--");
+        ::device::become_program(&words.collect::<Vec<_>>(), &program).map_err(failed)?;
+    }
+    Ok(exit::PASSED)
+}
+
+pub(crate) fn enter(arguments: &Enter) -> Result<u8, Failure> {
+    use ::device::inside::{Error, Who};
+    let Enter { root, terminal, component, program } = arguments;
+    let who = if *root { Who::Root } else { Who::Component };
+    let error = ::device::inside::enter(component, who, terminal.as_deref(), program);
+    let code = match &error {
+        Error::Program(_, cause) if cause.kind() == std::io::ErrorKind::NotFound => exit::NOT_FOUND,
+        Error::Program(..) => exit::NOT_RUN,
+        Error::Unknown(_) => exit::USAGE,
+        Error::Core(_) => exit::ENVIRONMENT,
+    };
+    Err(Failure::new(code, error.to_string(), ""))
+}
