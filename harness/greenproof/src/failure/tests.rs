@@ -15,6 +15,8 @@ fn the_library_has_every_failure_once_and_says_all_of_it() {
         assert!(titles.insert(&failure.title), "{} has the title of another", failure.id);
         assert_ne!(failure.signs.is_empty(), failure.silent.is_none(), "{} has a sign, or says why not", failure.id);
         assert!(failure.signs.iter().all(|sign| sign.check().is_ok()), "{}", failure.id);
+        let happens = failure.reproduction().is_some();
+        assert!(happens || failure.cannot.is_some(), "{} can be made to happen, or says why not", failure.id);
         for other in &failure.before {
             assert!(library.get(other).is_some_and(|other| other.id != failure.id), "{}: {other}", failure.id);
         }
