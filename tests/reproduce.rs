@@ -3,7 +3,10 @@
 use anyhow::{Context, Result};
 use assert_cmd::Command as Checked;
 use fidelity::fidelity;
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 use tests::{fixture, program};
 
 /// The value of a secret that a scenario states, and that its component tells in every form.
@@ -136,9 +139,76 @@ fn holds_no_secret(bundle: &Path, unpacked: &Path) -> Result<()> {
 fn what_is_no_bundle_is_refused() -> Result<()> {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("x.tar.gz"), "text")?;
-    for words in [["reproduce", "x.tar.gz"], ["reproduce", "nowhere"]] {
+    for words in [["reproduce", "x.tar.gz"], ["reproduce", "nowhere"], ["reproduce", "F999"]] {
         let (code, told) = greenproof(folder.path(), &words)?;
         assert!(code == 2 && told.contains("error: ") && told.contains("hint: "), "{words:?}: {told}");
     }
+    Ok(())
+}
+
+/// A failure of the library happens as stated, and the fix is told; one that can't happen here is refused with the reason.
+#[test]
+fn a_failure_of_the_library_is_shown() -> Result<()> {
+    fidelity!("reproduce-4");
+    let folder = tempfile::tempdir()?;
+    let (code, told) = greenproof(folder.path(), &["reproduce", "F14"])?;
+    assert_eq!(code, 0, "{told}");
+    assert!(
+        told.contains("happens as stated") && told.contains("fix:    Allow secretsmanager:GetSecretValue"),
+        "{told}"
+    );
+    let (code, told) = greenproof(folder.path(), &["reproduce", "F57"])?;
+    assert!(code == 2 && told.contains("F57 can't be made to happen here"), "{told}");
+    Ok(())
+}
+
+/// What a device showed, as files.
+fn device(name: &str) -> Result<PathBuf> {
+    Ok(fixture("devices").join(name).canonicalize()?)
+}
+
+/// Logs, configuration, recipe and policies of a device whose role may not read the secret.
+#[test]
+fn a_device_without_permission_is_built_again() -> Result<()> {
+    fidelity!("reproduce-5");
+    let folder = tempfile::tempdir()?;
+    let device = device("secret-not-permitted")?;
+    let (code, told) = greenproof(folder.path(), &["reproduce", "--no-shrink", text(&device)?])?;
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("the logs show F14") && told.contains("the same failure:"), "{told}");
+    assert!(told.contains("token-exchange.json: policy of the token exchange role"), "{told}");
+    assert!(told.contains("not brought: the certificate's IoT policies"), "{told}");
+    Ok(())
+}
+
+/// A script that fails by itself: its recipe fails here, too, with the same words, and of all that was brought the recipe
+/// alone matters.
+#[test]
+fn a_script_that_fails_by_itself_fails_here_too_and_is_made_small() -> Result<()> {
+    fidelity!("reproduce-5", "reproduce-6");
+    let folder = tempfile::tempdir()?;
+    let (code, told) = greenproof(folder.path(), &["reproduce", text(&device("script-fails")?)?])?;
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("the recipe is run as it is") && told.contains("the same failure:"), "{told}");
+    assert!(
+        told.contains("  not needed: the device's names") && told.contains("  needed: the brought recipe"),
+        "{told}"
+    );
+    assert!(told.contains("it takes: the brought recipe\n"), "{told}");
+    let file = folder.path().join("greenproof-evidence/script-fails-scenario/script-fails.toml");
+    let scenario = greenproof::Scenario::load(&file)?;
+    assert!(scenario.components.iter().any(|component| component.name == "com.example.Calibrate"));
+    assert_eq!(scenario.device.thing, None, "the device's name does not matter");
+    Ok(())
+}
+
+/// A device whose Python is externally managed.
+#[test]
+fn an_externally_managed_device_is_built_again() -> Result<()> {
+    fidelity!("reproduce-5");
+    let folder = tempfile::tempdir()?;
+    let (code, told) = greenproof(folder.path(), &["reproduce", "--no-shrink", text(&device("externally-managed")?)?])?;
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("the logs show F24") && told.contains("the same failure:"), "{told}");
     Ok(())
 }

@@ -9,6 +9,7 @@ mod pack;
 mod secret;
 pub mod signature;
 
+pub use archive::unpack;
 pub use signature::Signature;
 
 use crate::{
@@ -113,7 +114,6 @@ pub(crate) fn write(run: Failed<'_>, folder: Option<&Path>, reader: &dyn Reader)
 }
 
 /// Writes a scenario with all that it names into a folder, which is made anew; gives its file.
-#[cfg(test)]
 pub(crate) fn write_scenario(scenario: &Scenario, folder: &Path) -> io::Result<PathBuf> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -1,6 +1,20 @@
 //! Makes a failure happen again, and says whether it is the same one.
 //!
-//! [`replay`] runs a bundle's scenario and holds what happens against the bundle's [`Signature`].
+//! [`replay`] runs a bundle's scenario and holds what happens against the bundle's [`Signature`]; [`demonstrate`] shows a
+//! failure of the library; [`Trials`] builds the world of a device from what a person brings of it ([`Brought`]), and leaves
+//! out of it what its failure does not need.
+
+mod brought;
+mod conditions;
+mod library;
+mod shrink;
+
+pub use brought::{Brought, Names};
+pub use conditions::{Condition, Site};
+pub use library::{Error as LibraryError, cannot, demonstrate};
+pub use shrink::{Error as DeviceError, Reproduced, Trials};
+
+pub(crate) use brought::{explained, explains};
 
 use crate::{
     bundle::{Bundle, Signature, signature::Comparison},

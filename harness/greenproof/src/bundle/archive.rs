@@ -37,7 +37,6 @@ impl Files {
     }
 
     /// Writes what stands below a name into a folder.
-    #[cfg(test)]
     pub(crate) fn write_out(&self, below: &str, folder: &Path) -> io::Result<()> {
         for (name, content) in &self.0 {
             let Some(path) = name.strip_prefix(below).map(|name| folder.join(name)) else { continue };
@@ -97,9 +96,12 @@ pub(crate) fn names(path: &Path) -> io::Result<Vec<String>> {
     names.collect()
 }
 
-/// Unpacks the regular files and folders of an archive. It may come from anybody: a name that leads out of the folder is
-/// refused, and a link is no file.
-pub(crate) fn unpack(path: &Path, into: &Path) -> io::Result<()> {
+/// Unpacks the regular files and folders of a tar archive, gzipped or not. It may come from anybody: a name that leads out
+/// of the folder is refused, and a link is no file.
+///
+/// # Errors
+/// When it can't be read, or a file not be written.
+pub fn unpack(path: &Path, into: &Path) -> io::Result<()> {
     for entry in open(path)?.entries()? {
         let mut entry = entry?;
         let name = entry.path()?.into_owned();

@@ -9,6 +9,7 @@ use crate::{
         log::{self, Span},
     },
     redact::MASK,
+    reproduce,
     scenario::Stream,
     verdict::Verdict,
 };
@@ -132,7 +133,7 @@ impl Signature {
         let told = evidence.steps.iter().rev().find_map(|step| step.deployment.as_ref());
         Self {
             findings: Some(findings.iter().map(finding).collect()),
-            failure: None,
+            failure: reproduce::explained(&evidence.core_log, &evidence.component_logs),
             deployment: told.map(Deployed::of),
             waiting,
             components: wrong(&evidence.core_log, &evidence.component_logs, &known),
@@ -224,7 +225,7 @@ impl Comparison {
     /// said decides nothing: other versions of tools say the same thing in other words.
     #[must_use]
     pub fn of(there: &Signature, here: &Signature) -> Self {
-        let explained = there.failure.is_some() && here.failure.is_some();
+        let explained = [there, here].iter().all(|it| it.failure.as_deref().is_some_and(reproduce::explains));
         let mut rows = Vec::new();
         let mut row = |what: &str, decides, there: Option<String>, here: Option<String>| {
             if there.is_some() || here.is_some() {
@@ -244,7 +245,8 @@ impl Comparison {
         ];
         for (what, of) in facts {
             let (there, here) = both(of);
-            row(what, true, there, here);
+            let said = |text: &String| !text.is_empty();
+            row(what, true, there.filter(said), here.filter(said));
         }
         row("waits for", true, there.waiting.clone(), here.waiting.clone());
         let names: BTreeSet<_> = there.components.keys().chain(here.components.keys()).collect();
