@@ -6,6 +6,7 @@
 //! | `kills` | runs it, kills it after a while that the seed chooses, and sweeps: nothing may be left |
 //! | `conformance` | runs every conformance case, two at a time, in an order that the seed chooses |
 //! | `policies` | runs the reference scenario under every policy variant, two at a time, in an order that the seed chooses |
+//! | `failures` | makes every failure of the library happen that can happen here, and runs the reference on each Debian, two at a time |
 //! | `core-kills` | kills the core of one world in each phase of its deployments; 13 rounds are over 200 kills |
 //!
 //! The number of rounds done is kept in `target/soak/NAME-SEED`, so that a run that was stopped goes on.
@@ -19,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tests::{
-    as_stated, block_on, conformance_cases, conforms, fixture,
+    as_stated, as_stated_and_explained, block_on, conformance_cases, conforms, fixture, is_scenario,
     kills::{Phase, Table, World},
     program, random, scenario_files, stage,
 };
@@ -30,17 +31,18 @@ fn main() -> Result<()> {
     let (name, seed, rounds) = match words.as_slice() {
         [name, "--seed", seed] => (*name, seed.parse::<u64>()?, 20),
         [name, "--seed", seed, "--rounds", rounds] => (*name, seed.parse()?, rounds.parse::<u64>()?),
-        _ => bail!("usage: soak runs|kills|conformance|policies|core-kills --seed N [--rounds N]"),
+        _ => bail!("usage: soak runs|kills|conformance|policies|failures|core-kills --seed N [--rounds N]"),
     };
     let soak: fn(u64) -> Result<()> = match name {
         "runs" => |_| run(),
         "kills" => kill,
         "conformance" => |number| all(conformance_cases(), number, conforms),
         "policies" => |number| all(policy_variants(), number, as_stated),
+        "failures" => |number| all(failures(), number, fails),
         "core-kills" => kill_cores,
-        other => {
-            bail!("no soak is called `{other}`; there are `runs`, `kills`, `conformance`, `policies` and `core-kills`")
-        }
+        other => bail!(
+            "no soak is called `{other}`; there are `runs`, `kills`, `conformance`, `policies`, `failures` and `core-kills`"
+        ),
     };
     let folder = soak_folder();
     std::fs::create_dir_all(&folder)?;
@@ -92,6 +94,18 @@ fn kill(number: u64) -> Result<()> {
 fn policy_variants() -> Vec<(String, PathBuf)> {
     let files = scenario_files(&fixture("scenarios")).into_iter();
     files.filter(|(name, _)| name.starts_with("policies::") || name.starts_with("more-policies::")).collect()
+}
+
+/// The scenarios of the failure library, and those of other Debian releases, which the gate leaves out.
+fn failures() -> Vec<(String, PathBuf)> {
+    let library = scenario_files(&fixture("failures")).into_iter().filter(|(_, file)| is_scenario(file));
+    let systems = scenario_files(&fixture("scenarios")).into_iter();
+    library.chain(systems.filter(|(name, _)| name.starts_with("more-systems::"))).collect()
+}
+
+/// Runs a failure as stated and explained, and what is none as stated.
+async fn fails(file: &Path) -> Result<Scenario> {
+    if file.starts_with(fixture("failures")) { as_stated_and_explained(file).await } else { as_stated(file).await }
 }
 
 /// Runs all cases in an order that the number chooses; every case that fails is told.
