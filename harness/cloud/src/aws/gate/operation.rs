@@ -11,6 +11,7 @@ mod secrets;
 use super::{Received, Services};
 use crate::{policies::Account, world::World};
 use host::Place;
+pub(super) use kms::CRYPTOGRAPHIC;
 use rest::Routed;
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use super::{
     Found, Gate,
     keys::{Key, State},
-    operation::Operation,
+    operation::{CRYPTOGRAPHIC, Operation},
     refusal::Refusal,
     secrets::Secret,
 };
@@ -23,19 +23,8 @@ use serde_json::Value;
 const OF_DELETED: [&str; 5] =
     ["DescribeSecret", "DeleteSecret", "RestoreSecret", "ListSecretVersionIds", "GetResourcePolicy"];
 
-/// The operations of KMS that use a key.
-const USES: [&str; 10] = [
-    "Decrypt",
-    "Encrypt",
-    "GenerateDataKey",
-    "GenerateDataKeyPair",
-    "GenerateDataKeyPairWithoutPlaintext",
-    "GenerateDataKeyWithoutPlaintext",
-    "GenerateMac",
-    "ReEncrypt",
-    "Sign",
-    "Verify",
-];
+/// The operations of KMS that use a key, besides those that have an encryption context.
+const MORE_USES: [&str; 4] = ["GenerateMac", "ReEncrypt", "Sign", "Verify"];
 
 impl Gate {
     /// What a fault answers in place of anything else.
@@ -83,7 +72,8 @@ impl Gate {
 
     /// Refuses to use a key that can't be used.
     pub(super) fn usable(&self, operation: &Operation, key: &Key) -> Result<(), Refusal> {
-        if !USES.contains(&operation.name.as_str()) {
+        let uses = |names: &[&str]| names.contains(&operation.name.as_str());
+        if !uses(&CRYPTOGRAPHIC) && !uses(&MORE_USES) {
             return Ok(());
         }
         match self.state(key) {

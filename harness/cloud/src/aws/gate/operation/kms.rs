@@ -43,7 +43,7 @@ const ON_AN_ALIAS: [&str; 3] = ["CreateAlias", "DeleteAlias", "UpdateAlias"];
 const ON_NO_KEY: [&str; 3] = ["GenerateRandom", "ListAliases", "ListKeys"];
 
 /// What takes part in encryption, and so has an encryption context.
-const CRYPTOGRAPHIC: [&str; 6] = [
+pub(in crate::aws::gate) const CRYPTOGRAPHIC: [&str; 6] = [
     "Decrypt",
     "Encrypt",
     "GenerateDataKey",
