@@ -60,8 +60,7 @@ pub async fn up(stage: &Stage, wish: Wish, evidence: &Path, reader: &dyn Reader)
     };
     let plan = Plan::of(scenario.clone()).map_err(|error| Error::surrounding("planning", error, ""))?;
     let plan = plan.to_keep(port.map_or(Outside::AnyPort, Outside::Port), deploy);
-    Box::pin(stage.extra(&plan.scenario, reader)).await?;
-    let environment = Environment::raise(stage, plan).await?;
+    let environment = Environment::raise_telling(stage, plan, reader).await?;
     reader.told(&Told::Stage { stage: "environment", detail: "aws, github and device are up", took: began.elapsed() });
     let outcome = if deploy {
         let seen = run::followed(&environment, stage.patience(), reader).await;

@@ -40,8 +40,7 @@ pub async fn run(stage: &Stage, scenario: Scenario, evidence: &Path, reader: &dy
         reader.told(&Told::Note(UNPROVEN));
     }
     let plan = Plan::of(scenario.clone()).map_err(|error| Error::surrounding("planning", error, ""))?;
-    Box::pin(stage.extra(&plan.scenario, reader)).await?;
-    let environment = Box::pin(Environment::raise(stage, plan)).await?;
+    let environment = Box::pin(Environment::raise_telling(stage, plan, reader)).await?;
     reader.told(&Told::Stage { stage: "environment", detail: "aws, github and device are up", took: began.elapsed() });
     let seen = Box::pin(followed(&environment, stage.patience(), reader)).await;
     let verdict = judge(&scenario, &seen);

@@ -9,7 +9,7 @@ use crate::{
     },
     journal::Journal,
     plan::{Outside, Plan},
-    report::Silent,
+    report::{Reader, Silent},
     stage::{Error, Stage},
 };
 use cloud::event::What;
@@ -30,8 +30,16 @@ impl Environment {
     /// # Errors
     /// When Docker refuses, or a cloud does not become ready; nothing is left behind.
     pub async fn raise(stage: &Stage, plan: Plan) -> Result<Self, Error> {
+        Box::pin(Self::raise_telling(stage, plan, &Silent)).await
+    }
+
+    /// Raises the world of a plan, telling of what has to be made for it first.
+    ///
+    /// # Errors
+    /// As [`Environment::raise`].
+    pub(crate) async fn raise_telling(stage: &Stage, plan: Plan, reader: &dyn Reader) -> Result<Self, Error> {
         let environment = plan.environment.clone();
-        match Box::pin(Self::try_raise(stage, plan)).await {
+        match Box::pin(Self::try_raise(stage, plan, reader)).await {
             Ok(raised) => Ok(raised),
             Err(error) => {
                 docker::remove_environment(&stage.engine, &environment).await?;
@@ -40,9 +48,9 @@ impl Environment {
         }
     }
 
-    async fn try_raise(stage: &Stage, plan: Plan) -> Result<Self, Error> {
+    async fn try_raise(stage: &Stage, plan: Plan, reader: &dyn Reader) -> Result<Self, Error> {
         let engine = stage.engine.clone();
-        let extra = Box::pin(stage.extra(&plan.scenario, &Silent)).await?;
+        let extra = Box::pin(stage.extra(&plan.scenario, reader)).await?;
         let began = Instant::now();
         let lease = Lease::take(&engine, &plan.environment)?;
         let claims = plan.claims();
