@@ -30,6 +30,7 @@ pub mod exit;
 pub mod explain;
 pub mod failure;
 pub mod fault;
+mod gzip;
 pub mod journal;
 pub mod kept;
 pub mod mint;

@@ -9,9 +9,10 @@ mod shape;
 pub use shape::masked;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use regex::Regex;
 use serde_json::Value;
-use std::{collections::HashSet, fmt::Write};
+use std::collections::HashSet;
 
 /// What stands in place of a secret.
 pub const MASK: &str = "***";
@@ -120,14 +121,8 @@ impl Scrubber<'_> {
 
 /// A text as it stands in a URL.
 fn in_url(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut url, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            url.push(char::from(byte));
-        } else {
-            _ = write!(url, "%{byte:02X}");
-        }
-        url
-    })
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 /// What the base64 of any text has that has this text in it: three, by where it begins.

@@ -1,6 +1,7 @@
 //! The archive of a bundle: files by name, in order and without times, so that equal content is an equal file.
 
-use flate2::{Compression, GzBuilder, read::GzDecoder};
+use crate::gzip;
+use flate2::{Compression, GzBuilder};
 use std::{
     collections::BTreeMap,
     fs::{File, Permissions},
@@ -82,11 +83,8 @@ fn put(path: &Path, content: &mut dyn Read, executable: bool) -> io::Result<()> 
 
 /// The archive in a file, gzipped or not.
 fn open(path: &Path) -> io::Result<Archive<Box<dyn Read>>> {
-    let mut magic = [0; 2];
-    let length = File::open(path)?.read(&mut magic)?;
-    let file = io::BufReader::new(File::open(path)?);
-    let gzipped = length == 2 && magic == [0x1f, 0x8b];
-    Ok(Archive::new(if gzipped { Box::new(GzDecoder::new(file)) } else { Box::new(file) }))
+    let (reader, _) = gzip::unpacked(io::BufReader::new(File::open(path)?))?;
+    Ok(Archive::new(reader))
 }
 
 /// The names of the files in an archive.

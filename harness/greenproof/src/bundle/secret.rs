@@ -6,70 +6,27 @@
 //! first underscore.
 
 use super::pack::quoted;
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor, value::MapAccessDeserializer},
-};
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt, ops::Range};
-use toml::Spanned;
+use std::{collections::BTreeMap, ops::Range};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
 /// The beginnings of GitHub's tokens, which say what kind each is.
 const KINDS: [&str; 6] = ["ghp", "gho", "ghu", "ghs", "ghr", "github_pat"];
 
-#[derive(Deserialize, Default)]
-struct File {
-    #[serde(default)]
-    aws: Aws,
-}
-
-#[derive(Deserialize, Default)]
-struct Aws {
-    #[serde(default)]
-    secrets: BTreeMap<String, Spanned<Secret>>,
-}
-
-/// A secret: its value alone, or a table that has it.
-#[derive(Deserialize)]
-#[serde(remote = "Self")]
-struct Secret {
-    value: Option<Spanned<String>>,
-    #[serde(skip)]
-    alone: Option<String>,
-}
-
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Form;
-        impl<'de> Visitor<'de> for Form {
-            type Value = Secret;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a secret")
-            }
-
-            fn visit_str<E>(self, value: &str) -> Result<Secret, E> {
-                Ok(Secret { value: None, alone: Some(value.to_owned()) })
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Secret, A::Error> {
-                Secret::deserialize(MapAccessDeserializer::new(map))
-            }
-        }
-        deserializer.deserialize_any(Form)
-    }
-}
-
 /// Where the text of a scenario states the value of a secret, and the value.
 fn values(text: &str) -> Vec<(Range<usize>, String)> {
     // What can't be read was refused when the scenario was loaded.
-    let file: File = toml::from_str(text).unwrap_or_default();
-    let value = |secret: Spanned<Secret>| {
-        let span = secret.span();
-        let Secret { value, alone } = secret.into_inner();
-        value.map(|value| (value.span(), value.into_inner())).or_else(|| Some((span, alone?)))
+    let file = DeTable::parse(text).map(Spanned::into_inner).unwrap_or_default();
+    let secrets = file.get("aws").and_then(|aws| aws.get_ref().get("secrets")).and_then(|it| it.get_ref().as_table());
+    // A secret is its value alone, or a table that has it.
+    let value = |secret: &Spanned<DeValue<'_>>| {
+        let value = if secret.get_ref().is_table() { secret.get_ref().get("value")? } else { secret };
+        Some((value.span(), value.get_ref().as_str()?.to_owned()))
     };
-    file.aws.secrets.into_values().filter_map(value).collect()
+    secrets.into_iter().flat_map(DeTable::values).filter_map(value).collect()
 }
 
 /// What is secret of the values that a text states and telling enough to be searched for in other places: each whole

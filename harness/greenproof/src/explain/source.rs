@@ -1,24 +1,16 @@
 //! The bytes of a log in pieces of whole lines, whatever its size: unpacked if it was packed.
 
-use flate2::bufread::MultiGzDecoder;
-use std::io::{self, BufRead, BufReader, Read};
+use crate::gzip;
+use std::io::{self, BufReader, Read};
 
 /// How much is held at a time.
 const PIECE: usize = 256 * 1024;
 
-/// What a gzip file begins with.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-
 /// Hands out the whole lines of a log, many at a time. What is no end of a line in a piece's length is handed out in parts,
 /// of which each begins with the end of the one before, so that no text is torn.
 pub(super) fn pieces(reader: impl Read, overlap: usize, mut take: impl FnMut(Piece<'_>)) -> io::Result<()> {
-    let mut reader = BufReader::with_capacity(PIECE, reader);
-    let packed = reader.fill_buf()?.starts_with(&GZIP);
-    if packed {
-        cut(MultiGzDecoder::new(reader), true, overlap, &mut take)
-    } else {
-        cut(reader, false, overlap, &mut take)
-    }
+    let (reader, packed) = gzip::unpacked(BufReader::with_capacity(PIECE, reader))?;
+    cut(reader, packed, overlap, &mut take)
 }
 
 /// Some of a log's bytes.

@@ -6,13 +6,14 @@ use crate::{
     evidence::log::{self, Span},
     explain::Explainer,
     failure::Library,
+    gzip,
 };
-use flate2::read::GzDecoder;
 use regex::Regex;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
-    io::{self, Cursor, Read},
+    fs::File,
+    io::{self, BufReader, Cursor, Read},
     path::{Path, PathBuf},
     sync::LazyLock,
 };
@@ -73,12 +74,11 @@ impl Brought {
     pub fn of(folder: &Path) -> io::Result<Self> {
         let mut brought = Self::default();
         for file in crate::explain::logs(folder)? {
-            let bytes = std::fs::read(&file)?;
-            let bytes = if bytes.starts_with(&[0x1f, 0x8b]) { gunzipped(&bytes) } else { bytes };
+            let bytes = content(&file)?;
             let name = file.strip_prefix(folder).unwrap_or(&file).display().to_string();
-            let kind =
-                std::str::from_utf8(&bytes).ok().and_then(kind_of).or_else(|| is_log(&bytes).then_some(Kind::Log));
-            let told = brought.take(kind, file, &String::from_utf8_lossy(&bytes));
+            let kind = std::str::from_utf8(&bytes).ok().and_then(kind_of);
+            let text = String::from_utf8_lossy(&bytes);
+            let told = brought.take(kind.or_else(|| is_log(&text).then_some(Kind::Log)), file, &text);
             brought.told.push((name, told));
         }
         brought.names.of_logs(std::iter::once(&brought.core_log).chain(brought.logs.values()));
@@ -206,11 +206,15 @@ fn of_log(core_log: &str) -> Option<Deployed> {
     })
 }
 
-fn gunzipped(bytes: &[u8]) -> Vec<u8> {
-    let mut text = Vec::new();
-    // What is there of a file that was cut counts.
-    _ = GzDecoder::new(bytes).read_to_end(&mut text);
-    text
+/// What a file holds, packed or not.
+fn content(file: &Path) -> io::Result<Vec<u8>> {
+    let (mut reader, packed) = gzip::unpacked(BufReader::new(File::open(file)?))?;
+    let mut bytes = Vec::new();
+    match reader.read_to_end(&mut bytes) {
+        // What is there of a packed file that was cut counts.
+        Err(error) if !packed => Err(error),
+        _ => Ok(bytes),
+    }
 }
 
 /// What a text is, unless it is a log.
@@ -290,8 +294,8 @@ fn is_entry(line: &str) -> bool {
     log::time_of(line).is_some()
 }
 
-fn is_log(bytes: &[u8]) -> bool {
-    String::from_utf8_lossy(bytes).lines().take(200).any(is_entry)
+fn is_log(text: &str) -> bool {
+    text.lines().take(200).any(is_entry)
 }
 
 /// The component whose log this is: the one that its scripts' lines name; nothing for the nucleus's.

@@ -184,7 +184,7 @@ impl<'a> Site<'a> {
             file["aws"]["secrets"] = json!(secrets);
         }
         let mut repositories = BTreeMap::new();
-        for name in found(&all, r"github\.com[/:]([\w.-]+/[\w.-]+?)(?:\.git|[@#\s\x22']|$)") {
+        for name in repository_names(&all) {
             if !under.github.repositories.contains_key(&name) {
                 repositories.insert(name.clone(), json!({ "source": self.package(&name)? }));
             }
@@ -274,8 +274,7 @@ impl<'a> Site<'a> {
             self.notes.extend(
                 absent.map(|name| format!("the artifact `{name}` was not brought: an empty one stands for it")),
             );
-            let repositories = found(text, r"github\.com[/:]([\w.-]+/[\w.-]+?)(?:\.git|[@#\s\x22']|$)");
-            for repository in repositories.iter().filter(|name| !there.contains_key(*name)) {
+            for repository in repository_names(text).iter().filter(|name| !there.contains_key(*name)) {
                 self.notes
                     .push(format!("the repository `{repository}` was not brought: an empty package stands for it"));
             }
@@ -325,6 +324,11 @@ fn of_base(scenario: &Scenario) -> BTreeMap<String, Value> {
 fn artifact_names(recipe: &str) -> BTreeSet<String> {
     let uris = found(recipe, r#"(?i)\buri["']?\s*:\s*["']?((?:s3://|greengrass:)[^\s"',}]+)"#);
     uris.iter().filter_map(|uri| uri.rsplit(['/', ':']).next()).map(str::to_owned).collect()
+}
+
+/// The repositories that a recipe fetches from GitHub, `OWNER/NAME`.
+fn repository_names(recipe: &str) -> BTreeSet<String> {
+    found(recipe, r"github\.com[/:]([\w.-]+/[\w.-]+?)(?:\.git|[@#\s\x22']|$)")
 }
 
 /// What the first group of a pattern finds in a text.
