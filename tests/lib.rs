@@ -172,7 +172,7 @@ async fn stated(file: &Path) -> anyhow::Result<(Scenario, Evidence)> {
     let differences = match (&scenario.must_fail, &verdict) {
         (None, Verdict::Passed) => Vec::new(),
         (None, other) => vec![format!("{other:#?}")],
-        (Some(fails), _) => fails.differences(&verdict, &evidence),
+        (Some(fails), _) => fails.differences(&scenario, &verdict, &evidence),
     };
     anyhow::ensure!(differences.is_empty(), "{}\n{}", differences.join("\n"), logs(&evidence));
     Ok((scenario, evidence))

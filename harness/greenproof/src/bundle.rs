@@ -18,7 +18,7 @@ use crate::{
     fault,
     redact::{Redactor, Scrubber},
     report::{Reader, Told},
-    scenario::{self, Action, Scenario},
+    scenario::{self, Action, Leaks, Scenario},
     verdict::Verdict,
 };
 use archive::Files;
@@ -51,6 +51,9 @@ pub struct Manifest {
     pub core: Core,
     /// Whether no policy was enforced.
     pub soft: bool,
+    /// Which leaks were allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaks: Option<Leaks>,
     /// The faults that were given on the command line.
     #[serde(default)]
     pub faults: Vec<String>,
@@ -146,6 +149,7 @@ impl Files {
             scenario,
             core: run.scenario.device.core,
             soft: run.scenario.aws.soft,
+            leaks: run.scenario.leaks.clone(),
             faults: given(run.scenario),
             patience: run.patience.as_secs(),
             signature: Signature::of(run.verdict, run.evidence),
@@ -211,6 +215,7 @@ impl Bundle {
         scenario.name.clone_from(&manifest.name);
         scenario.device.core = manifest.core;
         scenario.aws.soft = manifest.soft;
+        scenario.leaks = manifest.leaks.clone().or(scenario.leaks);
         let read = |fault: &String| fault.parse().map_err(|error: fault::Error| wrong(error.to_string()));
         scenario.begin_with(&manifest.faults.iter().map(read).collect::<Result<Vec<_>, _>>()?);
         Ok(Self { manifest, scenario, folder })

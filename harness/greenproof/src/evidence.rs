@@ -3,10 +3,12 @@
 //! Everything in an [`Evidence`] is redacted. It is plain data: it can be stored, read back and judged again.
 
 pub mod folder;
+mod leak;
 pub mod log;
 pub mod progress;
 pub mod recovery;
 
+pub use leak::{Leak, Processes, Search, leaks};
 pub use progress::Progress;
 
 use crate::{core::Core, redact::Redactor};
@@ -50,6 +52,9 @@ pub struct Evidence {
     pub heads: BTreeMap<String, String>,
     /// Secrets found where they must not be.
     pub leaks: Vec<Leak>,
+    /// How the search for them went; absent where only the logs were searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
     /// How long each stage took, in order.
     pub timings: Vec<Timing>,
 }
@@ -161,17 +166,6 @@ pub struct Installed {
     pub commit: Option<String>,
 }
 
-/// A secret in a place where it must not be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Leak {
-    /// Which secret, such as ``token `mypat` ``.
-    pub secret: String,
-    /// Where: a log's name and line number.
-    pub place: String,
-    /// The line, redacted.
-    pub line: String,
-}
-
 /// How long a stage took.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Timing {
@@ -225,21 +219,6 @@ pub fn reported_states(events: &[Event]) -> BTreeMap<String, String> {
 pub fn reported_present(events: &[Event]) -> Vec<String> {
     let states = reported_states(events).into_iter();
     states.filter(|(_, state)| state != "UNINSTALLED").map(|(name, _)| name).collect()
-}
-
-/// The secrets in a log, a line each.
-#[must_use]
-pub fn leaks(redactor: &Redactor, place: &str, text: &str) -> Vec<Leak> {
-    text.lines()
-        .enumerate()
-        .flat_map(|(index, line)| {
-            redactor.leaks(line).into_iter().map(move |secret| Leak {
-                secret: secret.to_owned(),
-                place: format!("{place}:{}", index + 1),
-                line: redactor.apply(line),
-            })
-        })
-        .collect()
 }
 
 /// Events without secrets.

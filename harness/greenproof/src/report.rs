@@ -3,6 +3,7 @@
 //! Nobody else prints. [`Terminal`] writes for a person, [`junit()`] for a CI server.
 
 mod junit;
+mod leaks;
 mod terminal;
 
 pub use junit::junit;

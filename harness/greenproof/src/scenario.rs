@@ -12,10 +12,12 @@
 
 pub mod account;
 mod file;
+pub mod leaks;
 pub mod step;
 mod text;
 
 pub use account::Aws;
+pub use leaks::Leaks;
 pub use step::{Action, Condition, Deploy, Step};
 
 use crate::{component::Component, core::Core, docker::Own, fault::Fault};
@@ -52,6 +54,8 @@ pub struct Scenario {
     pub steps: Vec<Step>,
     /// What must be seen of the whole run.
     pub expect: Expect,
+    /// Which leaks it allows; when absent, only the logs are searched.
+    pub leaks: Option<Leaks>,
     /// For a scenario that must fail: how.
     pub must_fail: Option<MustFail>,
 }
@@ -232,6 +236,9 @@ pub struct MustFail {
     /// Texts that the findings or the job's status details must hold.
     #[serde(default)]
     pub says: Vec<String>,
+    /// The leaks, exactly: each must be found, and each that is a finding must be one of these.
+    #[serde(default)]
+    pub leaks: Vec<leaks::Pattern>,
 }
 
 impl Scenario {

@@ -3,6 +3,7 @@
 //! Every finding is reported, not the first; each says what was expected and what was seen instead.
 
 mod index;
+pub mod leak;
 mod soft;
 mod step;
 
@@ -131,11 +132,7 @@ pub fn judge(scenario: &Scenario, evidence: &Evidence) -> Verdict {
     if scenario.aws.soft {
         findings.extend(soft::let_through(evidence));
     }
-    findings.extend(evidence.leaks.iter().map(|leak| Finding {
-        kind: Kind::Leak,
-        expected: format!("{} stays out of logs", leak.secret),
-        seen: format!("{}: {}", leak.place, leak.line),
-    }));
+    findings.extend(leak::findings(scenario, evidence));
     if findings.is_empty() { Verdict::Passed } else { Verdict::Failed { findings } }
 }
 
@@ -288,7 +285,7 @@ fn outside(evidence: &Evidence) -> Vec<Finding> {
 impl MustFail {
     /// Whether a run failed for exactly the stated reasons; every difference is told.
     #[must_use]
-    pub fn differences(&self, verdict: &Verdict, evidence: &Evidence) -> Vec<String> {
+    pub fn differences(&self, scenario: &Scenario, verdict: &Verdict, evidence: &Evidence) -> Vec<String> {
         let Verdict::Failed { findings } = verdict else {
             return vec![format!("must fail, but the verdict is {verdict:?}")];
         };
@@ -315,6 +312,7 @@ impl MustFail {
                 differences.push(format!("no finding says `{text}`; they say: {told:#?}"));
             }
         }
+        differences.extend(leak::differences(&self.leaks, scenario, evidence));
         differences
     }
 }

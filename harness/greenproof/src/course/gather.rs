@@ -45,6 +45,7 @@ pub(super) async fn gather(
         packages,
         heads: plan.repositories.iter().map(|(name, bare)| (name.clone(), bare.head.clone())).collect(),
         leaks,
+        search: None,
         timings,
     }
 }

@@ -15,6 +15,7 @@ use std::{io, path::Path};
 /// | `job.json` | the document of each deployment and each status that the device reported |
 /// | `api-calls.jsonl` | calls to AWS with the decision, a CloudTrail-shaped record a line |
 /// | `dns.jsonl`, `git.jsonl` | names asked, requests to the git server |
+/// | `leaks.json` | secrets found where others can read them, and how the search went |
 /// | `packages.json`, `timings.json` | Python packages, stage durations |
 ///
 /// # Errors
@@ -34,6 +35,7 @@ pub fn write(evidence: &Evidence, folder: &Path) -> io::Result<()> {
     file("api-calls.jsonl", lines(evidence, |what| matches!(what, What::Api(_))))?;
     file("dns.jsonl", lines(evidence, |what| matches!(what, What::Dns { .. } | What::RawAddress { .. })))?;
     file("git.jsonl", lines(evidence, |what| matches!(what, What::Git { .. } | What::Index { .. })))?;
+    file("leaks.json", pretty(&json!({ "leaks": evidence.leaks, "search": evidence.search })))?;
     file("packages.json", pretty(&serde_json::to_value(&evidence.packages)?))?;
     file("timings.json", pretty(&serde_json::to_value(&evidence.timings)?))
 }

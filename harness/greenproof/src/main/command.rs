@@ -16,7 +16,9 @@ use greenproof::{
     embedded, exit,
     fault::Fault,
     report::{Outcome, Reader, Terminal, Told, junit},
-    run as runner, scenario, stage,
+    run as runner,
+    scenario::{self, Leaks},
+    stage,
 };
 use std::{path::PathBuf, sync::Arc};
 use tempfile::TempDir;
@@ -93,6 +95,10 @@ pub(crate) struct Run {
     /// Enforce no policy: let through what is denied, and tell all of it at the end.
     #[arg(long)]
     soft: bool,
+    /// Which leaks to allow, instead of what each scenario says: `none`, not even for a moment, or `none-after`, none that
+    /// stay.
+    #[arg(long, value_name = "WHICH")]
+    leaks: Option<Leaks>,
     /// Begin each scenario with this fault, such as `provider.403` or `disk.full path=/tmp size=4M`.
     #[arg(long, value_name = "TEXT")]
     fault: Vec<Fault>,
@@ -196,6 +202,7 @@ async fn run_all(arguments: Run) -> Result<u8, Failure> {
     let (mut scenarios, _folder) = scenarios(&arguments.scenarios)?;
     for scenario in &mut scenarios {
         scenario.aws.soft |= arguments.soft;
+        scenario.leaks = arguments.leaks.clone().or(scenario.leaks.take());
         scenario.begin_with(&arguments.fault);
     }
     let count = scenarios.len();

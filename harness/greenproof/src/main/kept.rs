@@ -14,6 +14,7 @@ use greenproof::{
         status::Status,
     },
     report::{Reader, Terminal, Told},
+    scenario::Leaks,
 };
 use std::{
     io::Write,
@@ -126,6 +127,10 @@ pub(crate) struct Up {
     /// Carry out the scenario's steps at once, and judge them.
     #[arg(long)]
     deploy: bool,
+    /// Which leaks to allow, instead of what the scenario says: `none`, not even for a moment, or `none-after`, none that
+    /// stay.
+    #[arg(long, value_name = "WHICH")]
+    leaks: Option<Leaks>,
     /// Install host tools that are missing (debootstrap) instead of naming them.
     #[arg(long)]
     install_missing: bool,
@@ -166,6 +171,7 @@ async fn raise(up: Up) -> Result<u8, Failure> {
     let files: Vec<PathBuf> = up.scenario.iter().cloned().collect();
     let (mut scenarios, _folder) = scenarios(&files)?;
     let mut scenario = scenarios.remove(0);
+    scenario.leaks = up.leaks.or(scenario.leaks.take());
     scenario.begin_with(&up.fault);
     let name = match up.name {
         Some(given) => given,

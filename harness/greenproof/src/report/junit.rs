@@ -14,7 +14,8 @@ pub fn junit(outcomes: &[Outcome]) -> Result<String, quick_junit::SerializeError
         let mut case = TestCase::new(outcome.scenario.name.clone(), status(&outcome.verdict));
         case.set_classname("greenproof.scenario").set_time(outcome.took);
         if let Some(evidence) = &outcome.evidence {
-            case.set_system_out(evidence.component_logs.values().map(String::as_str).collect::<String>());
+            let logs: String = evidence.component_logs.values().map(String::as_str).collect();
+            case.set_system_out(logs + &super::leaks::lines(outcome).join("\n"));
         }
         suite.add_test_case(case);
     }

@@ -78,6 +78,9 @@ impl Terminal {
                 line("  this is greenproof's fault or its environment's; it says nothing about the component");
             }
         }
+        for told in super::leaks::lines(outcome) {
+            line(&format!("  {told}"));
+        }
         if let Some(folder) = &outcome.folder {
             line(&format!("  evidence: {}", folder.display()));
         }

@@ -64,7 +64,7 @@ pub async fn demonstrate(
     let stated = scenario.must_fail.clone();
     let outcome = Box::pin(run::run(stage, scenario, evidence, reader)).await?;
     let differences = match (&stated, &outcome.evidence) {
-        (Some(stated), Some(seen)) => stated.differences(&outcome.verdict, seen),
+        (Some(stated), Some(seen)) => stated.differences(&outcome.scenario, &outcome.verdict, seen),
         (None, _) if matches!(outcome.verdict, Verdict::Passed) => Vec::new(),
         _ => vec![format!("it must come out as stated, but the verdict is {:?}", outcome.verdict)],
     };

@@ -140,6 +140,7 @@ impl Layer<'_> {
         let mut expect = file.expect;
         set(&mut scenario.expect.calls, expect.call.take());
         set(&mut scenario.expect.packages, expect.package.take());
+        scenario.leaks = file.leaks.or(scenario.leaks.take());
         scenario.must_fail = file.must_fail;
         if let Some(components) = file.deployment {
             if file.step.is_some() {
@@ -313,6 +314,7 @@ impl Scenario {
             components: Vec::new(),
             steps: Vec::new(),
             expect: Expect::default(),
+            leaks: None,
             must_fail: None,
         }
     }

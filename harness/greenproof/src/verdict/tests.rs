@@ -4,12 +4,12 @@ use super::*;
 use crate::evidence::Leak;
 use std::path::Path;
 
-fn scenario() -> Scenario {
+pub(super) fn scenario() -> Scenario {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/scenarios/private-package.toml");
     Scenario::load(&path).expect("the reference is valid")
 }
 
-fn recorded() -> Evidence {
+pub(super) fn recorded() -> Evidence {
     let text = include_str!("../../../../fixtures/evidence/private-package.json");
     serde_json::from_str(text).expect("the recorded evidence is of this version")
 }
@@ -64,7 +64,7 @@ fn each_other_fact_is_found_when_it_changes() {
         (|e| drop(e.heads.insert("cm-ichida/myawsname".into(), "0".repeat(40))), Kind::Package),
         (
             |e| {
-                let leak = Leak { secret: "x".into(), place: "a.log:1".into(), line: "***".into() };
+                let leak = Leak { secret: "x".into(), place: "a.log:1".into(), line: "***".into(), ..Leak::default() };
                 e.leaks.push(leak);
             },
             Kind::Leak,

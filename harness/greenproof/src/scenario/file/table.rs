@@ -1,6 +1,6 @@
 //! The tables of a scenario file as they are written; [`super`] makes a scenario of them.
 
-use super::super::{Call, Line, MustFail, Package, Timing};
+use super::super::{Call, Leaks, Line, MustFail, Package, Timing};
 use crate::docker::System;
 use serde::{
     Deserialize, Deserializer,
@@ -33,6 +33,7 @@ pub(super) struct File {
     pub(super) step: Option<Vec<Spanned<Step>>>,
     #[serde(default)]
     pub(super) expect: Expect,
+    pub(super) leaks: Option<Leaks>,
     pub(super) must_fail: Option<MustFail>,
     /// What the failure library says of it; no part of the scenario.
     #[serde(rename = "failure")]
