@@ -28,6 +28,7 @@ use crate::{
     control::SOCKET,
     event::{What, emit},
     faults::Faults,
+    minted::Seed,
     world::{self, ENDPOINT_PORT, PROXY_PORT, World},
 };
 use dns::Zone;
@@ -117,7 +118,8 @@ fn front(
     limits: Limits,
 ) -> Result<Arc<Front>, String> {
     let faults = Arc::new(Faults::default());
-    let sessions = Arc::new(Sessions::by(faults.clock()));
+    let seed = world.seed.as_ref().map_or_else(Seed::unknown, |seed| Seed::of(&seed.0));
+    let sessions = Arc::new(Sessions::by(faults.clock(), seed));
     if let Some(operator) = &world.operator {
         sessions.know_user(operator);
     }

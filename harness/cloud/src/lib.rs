@@ -3,7 +3,7 @@
 //! One program in two roles, each in its own container on the environment's private network:
 //! [`aws`] is every `*.amazonaws.com` host, [`github`] is the internet side (git over HTTPS and the package index).
 //! Both are told what exists by [`world`] and say what they saw as [`event`]s; both take orders while they run
-//! ([`control`]): `aws` to deploy and to cancel, each to let things go wrong ([`fault`]). Neither knows the harness or the core: the
+//! ([`control`]): `aws` to deploy and to cancel, each to let things go wrong ([`fault`]). What they hand out is [`minted`] ahead. Neither knows the harness or the core: the
 //! wire is the only interface. [`policies`] decides a recorded call again.
 
 pub mod aws;
@@ -15,5 +15,6 @@ pub mod fault;
 mod faults;
 pub mod fleet;
 pub mod github;
+pub mod minted;
 pub mod policies;
 pub mod world;

@@ -97,6 +97,9 @@ pub struct World {
     /// What goes wrong from the start.
     #[serde(default)]
     pub faults: Vec<Fault>,
+    /// The seed of the credentials that it hands out ([`crate::minted`]); without one nobody knows them ahead.
+    #[serde(default)]
+    pub seed: Option<Sensitive>,
 }
 
 /// A certificate authority with its key, both PEM.

@@ -28,6 +28,13 @@ pub fn token() -> String {
     format!("ghp_{body}")
 }
 
+/// What the credentials of sessions come from: 64 letters and digits.
+#[must_use]
+pub fn seed() -> String {
+    let mut random = rand::rng();
+    (0..64).map(|_| pick(ALPHANUMERIC, &mut random)).collect()
+}
+
 /// The id of a long-term access key: `AKIA` and 16 letters and digits of base 32.
 #[must_use]
 pub fn access_key_id() -> String {

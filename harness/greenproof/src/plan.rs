@@ -6,10 +6,12 @@
 mod account;
 mod artifact;
 mod authority;
+mod hidden;
 mod kept;
 mod repository;
 
 pub use authority::Identity;
+pub use hidden::{Hidden, Life};
 pub use kept::{Outside, Record};
 
 use crate::{
@@ -79,6 +81,8 @@ pub struct Plan {
     issuer: Issuer,
     endpoints: Endpoints,
     tokens: BTreeMap<String, String>,
+    /// What the credentials of sessions come from.
+    seed: Option<Sensitive>,
     buckets: Vec<Bucket>,
     /// Where the host finds the account's endpoint.
     pub outside: Outside,
@@ -135,6 +139,7 @@ impl Plan {
             issuer,
             endpoints,
             tokens,
+            seed: Some(Sensitive(mint::seed())),
             keys,
             operator: None,
             buckets,
@@ -187,6 +192,7 @@ impl Plan {
             // What comes first waits for the device; what comes later is ordered when it is its turn.
             deployments: self.deployments.get(&opening).filter(|_| self.waiting).cloned().into_iter().collect(),
             faults: self.opening_faults(Role::Aws),
+            seed: self.seed.clone(),
         }
     }
 
@@ -329,24 +335,6 @@ impl Plan {
             Place::S3 { .. } => None,
         });
         kept.collect()
-    }
-
-    fn secrets(&self) -> Redactor {
-        let redactor = Redactor::default()
-            .with("the device's private key", &self.identity.key)
-            .with("the private CA's key", &self.issuer.key());
-        let redactor = self
-            .tokens
-            .iter()
-            .fold(redactor, |redactor, (name, token)| redactor.with(format!("token `{name}`"), token));
-        let redactor = match &self.operator {
-            Some(operator) => redactor.with("the operator's secret key", &operator.secret_access_key.0),
-            None => redactor,
-        };
-        let secrets = account::secrets(&self.scenario.aws, &self.tokens);
-        secrets
-            .iter()
-            .fold(redactor, |redactor, secret| redactor.with(format!("secret `{}`", secret.name), &secret.value.0))
     }
 }
 

@@ -4,6 +4,7 @@
 //! leaves the machine, a [`Scrubber`] takes pieces of them away, too.
 //! [`masked`] knows none, and goes by their shape.
 
+mod search;
 mod shape;
 
 pub use shape::masked;
@@ -11,8 +12,9 @@ pub use shape::masked;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use regex::Regex;
+use search::Search;
 use serde_json::Value;
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::OnceLock};
 
 /// What stands in place of a secret.
 pub const MASK: &str = "***";
@@ -28,6 +30,8 @@ pub struct Redactor {
     secrets: Vec<(String, Vec<String>)>,
     /// What single secrets are made of, such as the texts of a JSON document.
     parts: Vec<String>,
+    /// All forms at once, made when they are first looked for.
+    search: OnceLock<Search>,
 }
 
 impl std::fmt::Debug for Redactor {
@@ -42,7 +46,21 @@ impl Redactor {
     /// # Panics
     /// Never: a text is always JSON.
     #[must_use]
-    pub fn with(mut self, what: impl Into<String>, secret: &str) -> Self {
+    pub fn with(self, what: impl Into<String>, secret: &str) -> Self {
+        let mut with = self.with_whole(what, secret);
+        if !secret.trim().is_empty() {
+            with.parts.extend(parts(secret));
+        }
+        with
+    }
+
+    /// Adds a secret of which pieces tell nothing.
+    ///
+    /// # Panics
+    /// Never: a text is always JSON.
+    #[must_use]
+    pub fn with_whole(mut self, what: impl Into<String>, secret: &str) -> Self {
+        self.search = OnceLock::new();
         if !secret.trim().is_empty() {
             let quoted = serde_json::to_string(secret).expect("a text is always JSON");
             let mut forms = vec![secret.to_owned(), STANDARD.encode(secret), quoted.trim_matches('"').to_owned()];
@@ -53,7 +71,6 @@ impl Redactor {
             // The longest form first, so that a form within another can't leave a tail behind.
             forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
             forms.dedup();
-            self.parts.extend(parts(secret));
             self.secrets.push((what.into(), forms));
             self.secrets.sort_by_key(|(_, forms)| std::cmp::Reverse(forms[0].len()));
         }
@@ -63,20 +80,24 @@ impl Redactor {
     /// The text without secrets.
     #[must_use]
     pub fn apply(&self, text: &str) -> String {
-        self.secrets
-            .iter()
-            .flat_map(|(_, forms)| forms)
-            .fold(text.to_owned(), |text, form| text.replace(form.as_str(), MASK))
+        let mut clean = String::with_capacity(text.len());
+        let mut end = 0;
+        for masked in self.search().spans(text) {
+            clean.push_str(&text[end..masked.start]);
+            clean.push_str(MASK);
+            end = masked.end;
+        }
+        clean + &text[end..]
+    }
+
+    fn search(&self) -> &Search {
+        self.search.get_or_init(|| Search::of(self.secrets.iter().map(|(_, forms)| forms.as_slice())))
     }
 
     /// The secrets that a text holds, by the name that they were added with.
     #[must_use]
     pub fn leaks(&self, text: &str) -> Vec<&str> {
-        self.secrets
-            .iter()
-            .filter(|(_, forms)| forms.iter().any(|form| text.contains(form.as_str())))
-            .map(|(what, _)| what.as_str())
-            .collect()
+        self.search().found(text).into_iter().map(|index| self.secrets[index].0.as_str()).collect()
     }
 
     /// What also takes pieces of secrets away.

@@ -3,13 +3,16 @@
 
 use crate::{
     clock::{self, Clock},
+    minted::{Seed, SessionKeys},
     world::Operator,
 };
 use iam::Policy;
-use rand::RngExt;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use time::{Duration, OffsetDateTime};
 
@@ -30,7 +33,7 @@ pub(super) struct Session {
     pub(super) transitive: BTreeSet<String>,
     /// Its source identity, which sessions have too that it makes in turn.
     pub(super) source_identity: Option<String>,
-    /// The access key id.
+    /// The access key id; empty until it is issued, as the other two.
     pub(super) key: String,
     /// The secret access key.
     pub(super) secret: String,
@@ -77,9 +80,9 @@ impl Session {
             tags: BTreeMap::new(),
             transitive: BTreeSet::new(),
             source_identity: None,
-            key: format!("ASIA{}", random(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16)),
-            secret: random(BASE64, 40),
-            token: format!("IQoJb3JpZ2luX2Vj{}", random(BASE64, 400)),
+            key: String::new(),
+            secret: String::new(),
+            token: String::new(),
             issued,
             expires: issued + Duration::seconds(seconds.into()),
         }
@@ -92,16 +95,25 @@ impl Session {
 }
 
 /// All sessions by access key id, and AWS's clock, by which they begin and end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sessions {
     by_key: Mutex<HashMap<String, Session>>,
     clock: Arc<Clock>,
+    seed: Seed,
+    /// How many had their keys minted.
+    minted: AtomicU64,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self::by(Arc::default(), Seed::unknown())
+    }
 }
 
 impl Sessions {
-    /// Sessions by a clock.
-    pub(super) fn by(clock: Arc<Clock>) -> Self {
-        Self { by_key: Mutex::default(), clock }
+    /// Sessions by a clock, with keys from a seed.
+    pub(super) fn by(clock: Arc<Clock>, seed: Seed) -> Self {
+        Self { by_key: Mutex::default(), clock, seed, minted: AtomicU64::default() }
     }
 
     /// The time by AWS's clock.
@@ -109,8 +121,12 @@ impl Sessions {
         self.clock.now()
     }
 
-    /// Issues the credentials of a session.
-    pub(super) fn issue(&self, session: Session) -> Session {
+    /// Issues the credentials of a session: new keys, unless it has some.
+    pub(super) fn issue(&self, mut session: Session) -> Session {
+        if session.key.is_empty() {
+            let SessionKeys { id, secret, token } = self.seed.session(self.minted.fetch_add(1, Ordering::Relaxed));
+            (session.key, session.secret, session.token) = (id, secret.0, token.0);
+        }
         let ahead = self.clock.ahead();
         let (issued, expires) = (session.issued.saturating_add(ahead), session.expires.saturating_add(ahead));
         let session = Session { issued, expires, ..session };
@@ -147,10 +163,3 @@ impl Sessions {
 
 /// A hundred years in seconds.
 const LASTING: u32 = 100 * 365 * 24 * 3600;
-
-const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-fn random(alphabet: &[u8], length: usize) -> String {
-    let mut random = rand::rng();
-    (0..length).map(|_| char::from(alphabet[random.random_range(0..alphabet.len())])).collect()
-}

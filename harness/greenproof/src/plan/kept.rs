@@ -101,6 +101,7 @@ impl Plan {
             issuer,
             endpoints: world.endpoints.clone(),
             tokens: record.tokens.iter().map(|(name, token)| (name.clone(), token.0.clone())).collect(),
+            seed: world.seed.clone(),
             keys: world.keys.clone(),
             buckets: world.buckets.clone(),
             operator: world.operator.clone(),

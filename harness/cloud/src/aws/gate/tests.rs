@@ -16,6 +16,7 @@ use crate::{
     aws::{inventory::Inventory, presign, sessions::Session, upstream::LocalStack},
     event::{ApiCall, Outcome},
     faults::Faults,
+    minted::Seed,
     world::World,
 };
 use aws_credential_types::Credentials;
@@ -118,7 +119,7 @@ impl Environment {
         change(&mut world);
         let world = Arc::new(world);
         let faults = Arc::new(Faults::default());
-        let sessions = Arc::new(Sessions::by(faults.clock()));
+        let sessions = Arc::new(Sessions::by(faults.clock(), Seed::unknown()));
         let account = Arc::new(Inventory::new(&world, LocalStack::new(&world)).unwrap());
         let localstack_here = LocalStack::new(&world);
         if let Some(operator) = &world.operator {
