@@ -8,7 +8,7 @@ use crate::{
 use std::{fmt, ops::Range};
 
 /// What stands in place of a secret.
-const MASK: &str = "***";
+pub(crate) const MASK: &str = "***";
 /// How many bytes of what passed are kept.
 const KEPT: usize = 4096;
 /// How many bytes are shown before and after a secret.
@@ -51,11 +51,14 @@ impl Context {
             let both = self.kept.iter().chain(bytes).skip(range.start);
             both.take(range.len()).copied().collect()
         };
-        around(finder, &part(start.saturating_sub(SHOWN)..start), &part(end..end.saturating_add(SHOWN)))
+        let (before, after) = (part(start.saturating_sub(SHOWN)..start), part(end..end.saturating_add(SHOWN)));
+        around(&before, &after, &|bytes| masked(finder, bytes))
     }
 }
 
-fn around(finder: &Finder, before: &[u8], after: &[u8]) -> String {
+/// What is shown of the bytes before and after a secret.
+pub(crate) fn around(before: &[u8], after: &[u8], masked: &dyn Fn(&[u8]) -> String) -> String {
+    let (before, after) = (&before[before.len().saturating_sub(SHOWN)..], &after[..after.len().min(SHOWN)]);
     let line_end = |byte: &u8| matches!(byte, b'\n' | b'\r' | 0);
     let cut = before.iter().rposition(line_end);
     let mut left = &before[cut.map_or(0, |at| at + 1)..];
@@ -71,7 +74,7 @@ fn around(finder: &Finder, before: &[u8], after: &[u8]) -> String {
     // What touches the secret is of it, or of what it is encoded with.
     let left_end = left.iter().rposition(|byte| !of_a_word(*byte)).map_or(0, |at| at + 1);
     let right_start = right.iter().position(|byte| !of_a_word(*byte)).unwrap_or(right.len());
-    let [left, right] = [&left[..left_end], &right[right_start..]].map(|part| masked(finder, part));
+    let [left, right] = [&left[..left_end], &right[right_start..]].map(masked);
     format!("{left}{MASK}{right}")
 }
 
@@ -100,7 +103,7 @@ pub(crate) fn masked(finder: &Finder, bytes: &[u8]) -> String {
 }
 
 /// A text that can be shown, without words that look like a secret.
-fn words(bytes: &[u8]) -> String {
+pub(crate) fn words(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut clean = String::with_capacity(text.len());
     for word in text.split_inclusive(|letter: char| !letter.is_ascii() || !of_a_word(letter as u8)) {

@@ -1,6 +1,6 @@
 //! What was found, where, and who can read it there. It shows no secret, so it may be stored and sent.
 
-use crate::form::Encoding;
+use crate::{advice, form::Encoding};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -85,6 +85,12 @@ impl fmt::Display for Place {
 }
 
 impl Place {
+    /// What to do about a secret there.
+    #[must_use]
+    pub fn close(&self) -> String {
+        advice::close(self)
+    }
+
     /// The same place without what differs each time: two hits there are one leak.
     #[must_use]
     pub fn spot(&self) -> String {

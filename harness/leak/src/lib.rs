@@ -17,6 +17,7 @@
 //!     (22, true, "Cloning https://x:***@github.com/o/r"));
 //! ```
 
+mod advice;
 mod canary;
 mod chain;
 mod excerpt;
@@ -26,12 +27,18 @@ mod found;
 mod frame;
 mod key;
 mod normal;
+mod open;
 mod readers;
+mod search;
 mod stream;
+mod survey;
 
 pub use canary::{Canary, Kind, SHORTEST};
 pub use finder::Finder;
 pub use form::Encoding;
 pub use found::{Found, Place};
+pub use open::{Limits, Told, open};
 pub use readers::{Access, Names, Readers};
+pub use search::{Search, Searching};
 pub use stream::{Hit, Stream};
+pub use survey::{Survey, Surveyed};
