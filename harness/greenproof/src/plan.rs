@@ -27,8 +27,8 @@ use authority::Issuer;
 use cloud::{
     fault::{Fault, Role},
     world::{
-        self, Authority, Bucket, Deployment, Endpoints, Hub, Key, Operator, RoleAlias, Sensitive, Target, Thing, Token,
-        Wanted, World,
+        self, Authority, Bucket, Deployment, Endpoints, Hub, Key, Operator, Sensitive, Target, Thing, Token, Wanted,
+        World,
     },
 };
 use serde_json::Value;
@@ -129,7 +129,7 @@ impl Plan {
         let mut plan = Self {
             environment,
             account,
-            deployments: deployments(&scenario, &thing),
+            deployments: deployments(&scenario, &thing, &tokens),
             thing,
             ca: issuer.certificate(),
             certificate_id: identity.id(),
@@ -163,7 +163,6 @@ impl Plan {
     pub fn world(&self, localstack: &str, at: Addresses) -> World {
         let aws = &self.scenario.aws;
         let opening = self.scenario.opening();
-        let alias = RoleAlias { role: aws.role.name.clone(), duration_seconds: aws.alias.duration };
         World {
             environment: self.environment.clone(),
             account: self.account.clone(),
@@ -179,7 +178,7 @@ impl Plan {
                 certificate: self.identity.certificate.clone(),
                 policies: aws.thing_policies.clone(),
             },
-            role_aliases: aws.alias.exists.then(|| (aws.alias.name.clone(), alias)).into_iter().collect(),
+            role_aliases: account::role_aliases(aws),
             roles: account::roles(aws),
             keys: self.keys.clone(),
             soft: aws.soft,
@@ -350,9 +349,11 @@ pub fn group_of(thing: &str) -> String {
 }
 
 /// The deployments that the steps create; the first one brings the command line, if the device has it.
-fn deployments(scenario: &Scenario, thing: &str) -> BTreeMap<usize, Deployment> {
+fn deployments(scenario: &Scenario, thing: &str, tokens: &BTreeMap<String, String>) -> BTreeMap<usize, Deployment> {
     let deploys = |(index, step): (usize, &Step)| step.action.deploy().map(|deploy| (index, deployment(deploy, thing)));
     let mut deployments: BTreeMap<_, _> = scenario.steps.iter().enumerate().filter_map(deploys).collect();
+    let wanted = deployments.values_mut().flat_map(|deployment| deployment.components.values_mut());
+    wanted.filter_map(|wanted| wanted.merge.as_mut()).for_each(|it| account::configuration_with_tokens(it, tokens));
     if scenario.device.cli
         && let Some(mut first) = deployments.first_entry()
     {

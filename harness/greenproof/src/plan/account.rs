@@ -1,8 +1,17 @@
 //! What the account holds, with nothing left open: ids, suffixes and the values of secrets.
 
 use crate::scenario::account::{Aws, Role};
-use cloud::world::{self, Key, Secret, Sensitive};
+use cloud::world::{self, Key, RoleAlias, Secret, Sensitive};
+use serde_json::Value;
 use std::collections::BTreeMap;
+
+/// Every role alias by its name.
+pub(super) fn role_aliases(aws: &Aws) -> BTreeMap<String, RoleAlias> {
+    let alias = |role: &str, duration_seconds| RoleAlias { role: role.to_owned(), duration_seconds };
+    let own = aws.alias.exists.then(|| (aws.alias.name.clone(), alias(&aws.role.name, aws.alias.duration)));
+    let further = aws.further_aliases.iter().map(|(name, role)| (name.clone(), alias(role, 3600)));
+    further.chain(own).collect()
+}
 
 /// Every role by name.
 pub(super) fn roles(aws: &Aws) -> BTreeMap<String, world::Role> {
@@ -43,16 +52,26 @@ fn default_key_policy(account: &str) -> String {
     policy.to_string()
 }
 
+/// A text in which `{token:NAME}` stands for a minted token.
+pub(super) fn with_tokens(text: &str, tokens: &BTreeMap<String, String>) -> String {
+    tokens.iter().fold(text.to_owned(), |text, (token, minted)| text.replace(&format!("{{token:{token}}}"), minted))
+}
+
+/// A configuration in whose texts `{token:NAME}` stands for a minted token.
+pub(super) fn configuration_with_tokens(configuration: &mut Value, tokens: &BTreeMap<String, String>) {
+    match configuration {
+        Value::String(text) => *text = with_tokens(text, tokens),
+        Value::Array(items) => items.iter_mut().for_each(|item| configuration_with_tokens(item, tokens)),
+        Value::Object(fields) => fields.values_mut().for_each(|item| configuration_with_tokens(item, tokens)),
+        _ => {}
+    }
+}
+
 /// The secrets with their values; `{token:NAME}` in one stands for a minted token.
 pub(super) fn secrets(aws: &Aws, tokens: &BTreeMap<String, String>) -> Vec<Secret> {
-    let value = |value: &str| {
-        tokens
-            .iter()
-            .fold(value.to_owned(), |value, (token, minted)| value.replace(&format!("{{token:{token}}}"), minted))
-    };
     let secret = |(name, stated): (&String, &crate::scenario::account::Secret)| Secret {
         name: name.clone(),
-        value: Sensitive(value(&stated.value)),
+        value: Sensitive(with_tokens(&stated.value, tokens)),
         suffix: stated.suffix.clone(),
         key: stated.key.clone(),
         policy: stated.policy.clone(),

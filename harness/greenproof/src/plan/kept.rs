@@ -87,11 +87,13 @@ impl Plan {
         let issuer = Issuer::of(&world.authority.certificate, &world.authority.key.0)
             .map_err(|error| Error::new("reading the certificate authority", error))?;
         let identity = Identity { certificate: world.thing.certificate.clone(), key: record.device_key.0.clone() };
+        let tokens: BTreeMap<_, _> =
+            record.tokens.iter().map(|(name, token)| (name.clone(), token.0.clone())).collect();
         let bare = |head: &String| Bare { head: head.clone(), tar: Vec::new() };
         let mut plan = Self {
             environment: world.environment.clone(),
             account: world.account.clone(),
-            deployments: deployments(&scenario, &world.thing.name),
+            deployments: deployments(&scenario, &world.thing.name, &tokens),
             thing: world.thing.name.clone(),
             ca: world.authority.certificate.clone(),
             certificate_id: identity.id(),
@@ -100,7 +102,7 @@ impl Plan {
             redactor: Redactor::default(),
             issuer,
             endpoints: world.endpoints.clone(),
-            tokens: record.tokens.iter().map(|(name, token)| (name.clone(), token.0.clone())).collect(),
+            tokens,
             seed: world.seed.clone(),
             keys: world.keys.clone(),
             buckets: world.buckets.clone(),

@@ -21,6 +21,8 @@ pub struct Aws {
     pub alias: Alias,
     /// Further roles.
     pub roles: Vec<Role>,
+    /// The role aliases that lead to further roles: names of roles by those of aliases.
+    pub further_aliases: BTreeMap<String, String>,
     /// Texts of the IoT policies attached to the certificate, by name.
     pub thing_policies: BTreeMap<String, String>,
     /// Service control policies by name, level by level, root first; empty without an organisation.

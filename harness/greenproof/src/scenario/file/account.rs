@@ -28,6 +28,7 @@ pub(super) fn bare() -> Aws {
         role: bare_role("GreengrassV2TokenExchangeRole"),
         alias: Alias { name: "GreengrassV2TokenExchangeRoleAlias".into(), exists: true, duration: 3600 },
         roles: Vec::new(),
+        further_aliases: BTreeMap::new(),
         thing_policies: BTreeMap::new(),
         scps: Vec::new(),
         rcps: Vec::new(),
@@ -61,6 +62,8 @@ impl Layer<'_> {
         set(&mut aws.soft, table.soft);
         self.apply_token_exchange(table.role, aws)?;
         if let Some(roles) = table.roles {
+            let aliases = roles.iter().filter_map(|(name, role)| Some((role.alias.clone()?, name.get_ref().clone())));
+            aws.further_aliases = aliases.collect();
             aws.roles = roles.into_iter().map(|(name, role)| self.role(&name, &role)).collect::<Result<_, _>>()?;
         }
         set(&mut aws.thing_policies, table.thing_policies.map(|all| self.policies(&all, Kind::Iot)).transpose()?);
@@ -97,7 +100,10 @@ impl Layer<'_> {
         if let Some(name) = name {
             aws.role.name = self.role_name(&name)?;
         }
-        self.apply_role(&table::Role { path, trust, policies, boundary, tags, max_session }, &mut aws.role)?;
+        self.apply_role(
+            &table::Role { path, trust, policies, boundary, tags, max_session, alias: None },
+            &mut aws.role,
+        )?;
         set(&mut aws.alias.name, alias);
         set(&mut aws.alias.exists, alias_exists);
         if let Some(duration) = duration {
@@ -280,6 +286,16 @@ impl Layer<'_> {
         let ids: Vec<_> = aws.keys.values().filter_map(|key| key.id.as_deref()).collect();
         if ids.iter().collect::<BTreeSet<_>>().len() < ids.len() {
             return Err(self.error(self.find("[aws.keys"), "two keys have the same id", "give each its own"));
+        }
+        let deployed = scenario.steps.iter().filter_map(|step| step.action.deploy()).flat_map(|it| &it.components);
+        for (name, wanted) in deployed {
+            let merged = wanted.merge.as_ref().map(ToString::to_string).unwrap_or_default();
+            if let Some(token) =
+                crate::mint::placeholders(&merged).find(|token| !scenario.github.tokens.contains_key(*token))
+            {
+                let message = format!("the configuration of `{name}` names the token `{token}`, which does not exist");
+                return Err(self.error(self.find(name), message, "add it under `[github.tokens]`"));
+            }
         }
         for (name, secret) in &aws.secrets {
             if let Some(token) =

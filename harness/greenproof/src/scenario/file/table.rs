@@ -99,6 +99,7 @@ pub(super) struct Role {
     pub(super) boundary: Option<Spanned<PathBuf>>,
     pub(super) tags: Option<BTreeMap<Spanned<String>, String>>,
     pub(super) max_session: Option<Spanned<u32>>,
+    pub(super) alias: Option<String>,
 }
 
 #[derive(Deserialize)]

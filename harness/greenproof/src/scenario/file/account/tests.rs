@@ -43,6 +43,13 @@ fn world(scenario: Scenario) -> World {
 }
 
 #[test]
+fn a_further_role_has_an_alias_of_its_own() {
+    let text = "aws.region = 'eu-west-1'\n[aws.roles.Other]\ntrust = 'trust.json'\nalias = 'OtherAlias'";
+    let world = world(with(text).unwrap_or_else(|error| panic!("{error}\n{}", error.hint)));
+    assert_eq!((world.role_aliases["OtherAlias"].role.as_str(), world.role_aliases.len()), ("Other", 2));
+}
+
+#[test]
 fn a_whole_account_comes_into_the_world_as_it_is_written() {
     let scenario = with(
         r#"
