@@ -34,6 +34,10 @@ bench: build
 bench-gate:
     cargo bench --package cloud --bench gate > target/gate.jsonl
 
+# How long a disk of 2 GiB takes to be searched for secrets, and with what memory.
+bench-leak:
+    cargo bench --profile dev --workspace --bench disk
+
 # What takes longer than a gate may: `just soak runs --seed 1`, `just soak kills --seed 1 --rounds 100`,
 # `just soak conformance --seed 1 --rounds 5`, `just soak policies --seed 1 --rounds 1`, `just soak failures --seed 1 --rounds 1`.
 soak *ARGUMENTS: build

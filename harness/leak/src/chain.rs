@@ -1,15 +1,13 @@
-//! One reading of a stream: the automaton's state, where in the source it is, and what is still being compared.
+//! One reading of a stream: the bytes that are compared, where in the source they stand, and what is still being compared.
 
 use crate::{
+    anchors::STRIDE,
     finder::Finder,
     form::{Encoding, Form},
     normal::{Edit, Sink},
 };
-use aho_corasick::{Anchored, automaton::Automaton, automaton::StateID};
 use std::collections::VecDeque;
 
-/// How many places where something was taken away are remembered.
-const EDITS: usize = 256;
 /// How many hits are remembered, so that a later part of the same secret is no hit of its own.
 const RECENT: usize = 16;
 
@@ -47,11 +45,11 @@ impl Within {
     }
 }
 
+/// Something was taken away: before which byte that is left, and how much and how many lines until then.
 #[derive(Clone, Copy, Debug)]
 struct Gone {
-    /// Before which byte that is left.
     before: u64,
-    count: u64,
+    total: u64,
     lines: u64,
     edit: Edit,
 }
@@ -67,15 +65,15 @@ struct Pending {
 }
 
 /// A reading of a stream.
-#[derive(Debug)]
 pub(crate) struct Chain<'a> {
     finder: &'a Finder,
-    state: StateID,
-    /// How many bytes are left and taken.
-    left: u64,
-    /// How many bytes are gone.
+    /// Bytes that are left, and the number of the first.
+    text: Vec<u8>,
+    first: u64,
+    /// Up to where in them was searched.
+    at: usize,
+    /// How much is gone, and how many lines ended.
     gone: u64,
-    /// How many line ends were seen.
     lines: u64,
     edits: VecDeque<Gone>,
     pending: Vec<Pending>,
@@ -85,12 +83,20 @@ pub(crate) struct Chain<'a> {
     pub(crate) found: Vec<Match>,
 }
 
+/// Says nothing of the bytes.
+impl std::fmt::Debug for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Chain({} bytes)", self.position())
+    }
+}
+
 impl<'a> Chain<'a> {
     pub(crate) fn new(finder: &'a Finder) -> Self {
         Self {
             finder,
-            state: finder.start(),
-            left: 0,
+            text: Vec::new(),
+            first: 0,
+            at: 0,
             gone: 0,
             lines: 0,
             edits: VecDeque::new(),
@@ -103,12 +109,24 @@ impl<'a> Chain<'a> {
     /// What comes has nothing to do with what was.
     pub(crate) fn cut(&mut self) {
         self.finish();
-        self.state = self.finder.start();
+        self.first += self.text.len() as u64;
+        self.text.clear();
+        self.at = 0;
         self.edits.clear();
+        self.edits.push_back(Gone { before: self.first, total: self.gone, lines: self.lines, edit: Edit::Frame });
+    }
+
+    /// Lines pass that are not read, after a cut.
+    pub(crate) fn skip(&mut self, bytes: u64, lines: u64) {
+        self.gone += bytes;
+        self.lines += lines;
+        self.edits.clear();
+        self.edits.push_back(Gone { before: self.first, total: self.gone, lines: self.lines, edit: Edit::Frame });
     }
 
     /// There is no more: what is still being compared is all that there is of it.
     pub(crate) fn finish(&mut self) {
+        self.search(true);
         for pending in std::mem::take(&mut self.pending) {
             self.settle(pending);
         }
@@ -116,40 +134,85 @@ impl<'a> Chain<'a> {
 
     /// Where in the source the next byte is.
     pub(crate) fn position(&self) -> u64 {
-        self.left + self.gone
+        self.first + self.text.len() as u64 + self.gone
+    }
+
+    /// Up to where in the source all was searched.
+    pub(crate) fn searched(&self) -> u64 {
+        if self.at.saturating_sub(STRIDE) >= self.text.len() {
+            return self.position();
+        }
+        self.place(self.first + self.at.saturating_sub(STRIDE) as u64).0
+    }
+
+    /// Whether what begins here in the source is still being compared.
+    pub(crate) fn compares(&self, start: u64) -> bool {
+        self.pending.iter().any(|pending| pending.found.start == start)
+    }
+
+    /// Searches what has come, but for what has to be seen with what follows.
+    pub(crate) fn search(&mut self, last: bool) {
+        let finder = self.finder;
+        let anchors = finder.anchors();
+        let mut text = std::mem::take(&mut self.text);
+        let room = if last { 4 } else { anchors.longest() + STRIDE };
+        let end = (text.len() + 1).saturating_sub(room);
+        loop {
+            self.at = anchors.next(&text, self.at, end);
+            if self.at >= end {
+                break;
+            }
+            for start in self.at.saturating_sub(STRIDE - 1)..=self.at {
+                for index in anchors.at(&text, start) {
+                    self.anchored(index, &text, start);
+                }
+            }
+            self.at += STRIDE;
+        }
+        // What an anchor may begin with stays.
+        let passed = self.at.saturating_sub(STRIDE).min(text.len());
+        text.drain(..passed);
+        self.text = text;
+        self.first += passed as u64;
+        self.at -= passed;
+        let old = self.edits.partition_point(|gone| gone.before <= self.first);
+        self.edits.drain(..old.saturating_sub(1));
     }
 
     /// Where in the source a byte that is left stands, and in which line.
     fn place(&self, byte: u64) -> (u64, u64) {
-        let later = self.edits.iter().rev().take_while(|gone| gone.before > byte);
-        let (gone, lines) = later.fold((0, 0), |(count, lines), gone| (count + gone.count, lines + gone.lines));
-        (byte + self.gone - gone, self.lines - lines + 1)
+        let before = self.edits.partition_point(|gone| gone.before <= byte);
+        let gone = before.checked_sub(1).and_then(|last| self.edits.get(last));
+        gone.map_or((byte, 1), |gone| (byte + gone.total, gone.lines + 1))
     }
 
-    /// An anchor ends at this byte of a run that begins at `self.left`.
-    fn anchored(&mut self, index: usize, run: &[u8], end: usize) {
+    /// What was taken away between two bytes that are left.
+    fn edits(&self, from: u64, to: u64) -> impl Iterator<Item = Edit> {
+        let first = self.edits.partition_point(|gone| gone.before <= from);
+        self.edits.range(first..).take_while(move |gone| gone.before < to).map(|gone| gone.edit)
+    }
+
+    /// An anchor stands in what has come.
+    fn anchored(&mut self, index: usize, text: &[u8], start: usize) {
         let finder = self.finder;
-        let anchor = &finder.anchors()[index];
+        let anchor = finder.anchors().get(index);
         let form = &finder.forms()[anchor.form];
-        let last = self.left + end as u64;
-        let from = last - anchor.bytes.len() as u64;
+        let from = self.first + start as u64;
         let known = self.recent.iter().any(|(canary, end)| *canary == form.canary && from < *end)
             || self.pending.iter().any(|pending| finder.forms()[pending.found.form].canary == form.canary);
         if known {
             return;
         }
-        let (start, line) = self.place(from);
-        let mut within = Within { safe: anchor.bytes.iter().any(|byte| b"-_".contains(byte)), ..Within::default() };
-        self.edits.iter().rev().take_while(|gone| gone.before > from).for_each(|gone| within.add(gone.edit));
-        let found = Match { form: anchor.form, start, end: 0, line, whole: false, within };
-        let next = if anchor.first { anchor.bytes.len() } else { form.bytes.len() };
-        let mut pending = Pending { found, next, from };
-        if anchor.first && pending.goes_on(form, &run[end..]) {
+        let (source, line) = self.place(from);
+        let within = Within { safe: anchor.bytes.iter().any(|byte| b"-_".contains(byte)), ..Within::default() };
+        let found = Match { form: anchor.form, start: source, end: 0, line, whole: false, within };
+        let mut pending = Pending { found, next: anchor.bytes.len(), from };
+        if !anchor.first {
+            self.done(pending, from + anchor.bytes.len() as u64);
+        } else if pending.goes_on(form, &text[start + anchor.bytes.len()..]) {
             self.pending.push(pending);
         } else {
-            let length = pending.length(anchor.bytes.len(), anchor.first);
-            pending.found.whole = anchor.first && pending.next == form.bytes.len();
-            self.done(pending, from + length);
+            self.settle(pending);
         }
     }
 
@@ -161,7 +224,8 @@ impl<'a> Chain<'a> {
 
     fn done(&mut self, pending: Pending, end: u64) {
         let canary = self.finder.forms()[pending.found.form].canary;
-        let mut found = pending.found;
+        let Pending { mut found, from, .. } = pending;
+        self.edits(from, end).for_each(|edit| found.within.add(edit));
         found.end = self.place(end - 1).0 + 1;
         self.found.push(found);
         if self.recent.len() == RECENT {
@@ -181,24 +245,19 @@ impl Pending {
         self.next += common;
         common == bytes.len() && self.next < form.bytes.len()
     }
-
-    fn length(&self, anchor: usize, first: bool) -> u64 {
-        (if first { self.next } else { anchor }) as u64
-    }
 }
 
 impl Sink for Chain<'_> {
     fn plain(&mut self, bytes: &[u8]) {
         for mut pending in std::mem::take(&mut self.pending) {
-            // What was taken away before these bytes is within, if the first of them is the secret's.
-            let finder = self.finder;
-            let form = &finder.forms()[pending.found.form];
+            let form = &self.finder.forms()[pending.found.form];
             let before = pending.next;
             let goes_on = pending.goes_on(form, bytes);
             if pending.next > before {
-                let since = pending.from + before as u64;
-                let edits = self.edits.iter().rev().take_while(|gone| gone.before >= since);
-                edits.for_each(|gone| pending.found.within.add(gone.edit));
+                // What is no longer remembered at the end of a long secret is noted as it passes.
+                let here = self.first + self.text.len() as u64;
+                let within = &mut pending.found.within;
+                self.edits(pending.from, here + 1).for_each(|edit| within.add(edit));
             }
             if goes_on {
                 self.pending.push(pending);
@@ -206,48 +265,16 @@ impl Sink for Chain<'_> {
                 self.settle(pending);
             }
         }
-        let automaton = self.finder.automaton();
-        let mut state = self.state;
-        for (index, byte) in bytes.iter().enumerate() {
-            state = automaton.next_state(Anchored::No, state, *byte);
-            if automaton.is_special(state) && automaton.is_match(state) {
-                for which in 0..automaton.match_len(state) {
-                    self.anchored(automaton.match_pattern(state, which).as_usize(), bytes, index + 1);
-                }
-            }
-        }
-        self.state = state;
-        self.left += bytes.len() as u64;
+        self.text.extend_from_slice(bytes);
     }
 
     fn gone(&mut self, count: u32, lines: u32, edit: Edit) {
-        let (count, lines) = (u64::from(count), u64::from(lines));
-        self.gone += count;
-        self.lines += lines;
+        self.gone += u64::from(count);
+        self.lines += u64::from(lines);
+        let now = Gone { before: self.first + self.text.len() as u64, total: self.gone, lines: self.lines, edit };
         match self.edits.back_mut() {
-            Some(last) if last.before == self.left && last.edit == edit => {
-                last.count += count;
-                last.lines += lines;
-            }
-            _ => {
-                if self.edits.len() == EDITS {
-                    self.edits.pop_front();
-                }
-                self.edits.push_back(Gone { before: self.left, count, lines, edit });
-            }
+            Some(last) if last.before == now.before && last.edit == edit => *last = now,
+            _ => self.edits.push_back(now),
         }
-    }
-}
-
-impl Chain<'_> {
-    /// Lines pass that are not read, and end what was.
-    pub(crate) fn skip(&mut self, bytes: u64, lines: u64) {
-        self.gone += bytes;
-        self.lines += lines;
-    }
-
-    /// Whether what begins here in the source is still being compared.
-    pub(crate) fn compares(&self, start: u64) -> bool {
-        self.pending.iter().any(|pending| pending.found.start == start)
     }
 }

@@ -1,15 +1,11 @@
-//! What is searched, and the one automaton that searches it.
+//! What is searched.
 
 use crate::{
+    anchors::{Anchors, FIRST},
     canary::{Canary, TELLING},
     excerpt,
-    form::{Anchor, Form, Forms},
+    form::{Form, Forms},
     stream::{Hit, Stream},
-};
-use aho_corasick::{
-    Anchored, MatchKind,
-    automaton::{Automaton, StateID},
-    dfa::DFA,
 };
 use std::fmt;
 
@@ -21,8 +17,7 @@ pub struct Finder {
     canaries: Vec<Canary>,
     unsearched: Vec<usize>,
     forms: Vec<Form>,
-    anchors: Vec<Anchor>,
-    automaton: DFA,
+    anchors: Anchors,
 }
 
 /// Says nothing of the secrets.
@@ -34,9 +29,6 @@ impl fmt::Debug for Finder {
 
 impl Finder {
     /// A finder of these secrets. Of two with the same text the first gives the name.
-    ///
-    /// # Panics
-    /// When the secrets are so many that their forms take more than 2 GiB.
     #[must_use]
     pub fn new(canaries: Vec<Canary>) -> Self {
         let (mut forms, mut unsearched) = (Forms::default(), Vec::new());
@@ -47,14 +39,9 @@ impl Finder {
                 unsearched.push(index);
             }
         }
-        let Forms { forms, anchors } = forms;
-        // INVARIANT: the order of the anchors is that of the automaton's patterns.
-        let automaton = DFA::builder()
-            .match_kind(MatchKind::Standard)
-            .prefilter(false)
-            .build(anchors.iter().map(|anchor| &anchor.bytes))
-            .expect("the forms fit into an automaton");
-        Self { canaries, unsearched, forms, anchors, automaton }
+        let Forms { forms, mut anchors } = forms;
+        anchors.retain(|anchor| anchor.bytes.len() >= FIRST);
+        Self { canaries, unsearched, forms, anchors: Anchors::new(anchors) }
     }
 
     /// What is searched, in the order of [`Hit::canary`].
@@ -94,16 +81,8 @@ impl Finder {
         &self.forms
     }
 
-    pub(crate) fn anchors(&self) -> &[Anchor] {
+    pub(crate) const fn anchors(&self) -> &Anchors {
         &self.anchors
-    }
-
-    pub(crate) const fn automaton(&self) -> &DFA {
-        &self.automaton
-    }
-
-    pub(crate) fn start(&self) -> StateID {
-        self.automaton.start_state(Anchored::No).expect("it is built to search anywhere")
     }
 }
 

@@ -86,7 +86,7 @@ impl Form {
     }
 }
 
-/// What is searched with one automaton for all: a part of a form.
+/// What is searched for all forms at once: a part of one.
 #[derive(Debug)]
 pub(crate) struct Anchor {
     pub(crate) bytes: Vec<u8>,

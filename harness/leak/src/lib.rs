@@ -18,6 +18,7 @@
 //! ```
 
 mod advice;
+mod anchors;
 mod canary;
 mod chain;
 mod excerpt;

@@ -29,6 +29,7 @@ pub(crate) trait Sink {
 enum After {
     #[default]
     Plain,
+    Return,
     Line,
     Slash,
     Percent,
@@ -39,16 +40,6 @@ enum After {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Normal(After);
 
-/// Bytes that are not plain.
-const SPECIAL: [bool; 256] = {
-    let mut special = [false; 256];
-    special[b'\n' as usize] = true;
-    special[b'\r' as usize] = true;
-    special[b'\\' as usize] = true;
-    special[b'%' as usize] = true;
-    special
-};
-
 impl Normal {
     /// Takes the next bytes.
     pub(crate) fn feed(&mut self, bytes: &[u8], sink: &mut impl Sink) {
@@ -56,6 +47,7 @@ impl Normal {
         while let Some(&first) = rest.first() {
             let taken = match self.0 {
                 After::Plain => self.plain(rest, sink),
+                After::Return => self.after_return(first, sink),
                 After::Line => self.after_line(first, sink),
                 After::Slash => self.after_slash(first, sink),
                 After::Percent => self.after_percent(first, sink),
@@ -71,17 +63,36 @@ impl Normal {
     }
 
     fn plain(&mut self, bytes: &[u8], sink: &mut impl Sink) -> usize {
-        let end = bytes.iter().position(|byte| SPECIAL[usize::from(*byte)]).unwrap_or(bytes.len());
-        if end > 0 {
-            sink.plain(&bytes[..end]);
+        let end = memchr::memchr3(b'\n', b'\\', b'%', bytes).unwrap_or(bytes.len());
+        let special = bytes.get(end).copied();
+        let before = &bytes[..end];
+        let returned = before.ends_with(b"\r") && matches!(special, None | Some(b'\n'));
+        let kept = &before[..end - usize::from(returned)];
+        if !kept.is_empty() {
+            sink.plain(kept);
         }
-        let Some(&special) = bytes.get(end) else { return end };
-        if special == b'%' {
-            self.0 = After::Percent;
+        match special {
+            None if returned => self.0 = After::Return,
+            None => {}
+            Some(b'%') => self.0 = After::Percent,
+            Some(special) => {
+                if returned {
+                    sink.gone(1, 0, Edit::Line);
+                }
+                self.take_away(special, 1, sink);
+            }
+        }
+        end + usize::from(special.is_some())
+    }
+
+    fn after_return(&mut self, first: u8, sink: &mut impl Sink) -> usize {
+        self.0 = After::Plain;
+        if first == b'\n' {
+            sink.gone(1, 0, Edit::Line);
         } else {
-            self.take_away(special, 1, sink);
+            sink.plain(b"\r");
         }
-        end + 1
+        0
     }
 
     /// A line end or a backslash, which took so many bytes of the source.
@@ -133,7 +144,7 @@ impl Normal {
             return 0;
         }
         let byte = digit(high) << 4 | digit(low);
-        if SPECIAL[usize::from(byte)] && byte != b'%' {
+        if matches!(byte, b'\n' | b'\r' | b'\\') {
             self.take_away(byte, 3, sink);
             return 1;
         }
@@ -151,6 +162,7 @@ impl Normal {
         match std::mem::take(&mut self.0) {
             After::Percent => sink.plain(b"%"),
             After::Digit(high) => sink.plain(&[b'%', high]),
+            After::Return => sink.plain(b"\r"),
             After::Plain | After::Line | After::Slash => {}
         }
     }
@@ -197,7 +209,7 @@ mod tests {
             ("100% of %4 %g %", "100% of %4 %g %"),
             ("%0a  x%5cny", "xy"),
             ("%%41", "%A"),
-            ("a b\tc", "a b\tc"),
+            ("a b\tc\rd", "a b\tc\rd"),
         ] {
             assert_eq!(of(text), expected, "{text}");
             assert_eq!(of(&of(text)), of(expected), "{text}");

@@ -12,6 +12,9 @@ use crate::{
 /// How long a log's line may be whose words are joined with those of the next.
 const LINE: usize = 64 * 1024;
 
+/// How many bytes are taken at once.
+const PIECE: usize = 64 * 1024;
+
 /// A secret, or the beginning of one, in what was searched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -60,10 +63,13 @@ impl<'a> Stream<'a> {
 
     /// Searches the next bytes.
     pub fn feed(&mut self, bytes: &[u8], hit: &mut impl FnMut(Hit)) {
-        self.normal.feed(bytes, &mut self.chain);
-        self.framed.feed(bytes);
-        self.tell(bytes, false, hit);
-        self.context.passed(bytes);
+        for piece in bytes.chunks(PIECE) {
+            self.normal.feed(piece, &mut self.chain);
+            self.chain.search(false);
+            self.framed.feed(piece);
+            self.tell(piece, false, hit);
+            self.context.passed(piece);
+        }
     }
 
     /// There are no more bytes.
@@ -157,6 +163,7 @@ impl<'a> Framed<'a> {
                 self.line_end(1);
             }
         }
+        self.chain.search(false);
     }
 
     fn finish(&mut self) {
@@ -191,7 +198,7 @@ impl<'a> Framed<'a> {
 
     /// Whether the beginning of a secret may turn out to go on.
     fn may_join(&self, found: &Match) -> bool {
-        let read = self.chain.position() + self.passed.0;
+        let read = self.chain.searched() + self.passed.0;
         (found.start >= read && !self.other) || self.chain.compares(found.start)
     }
 }
