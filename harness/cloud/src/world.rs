@@ -59,8 +59,10 @@ pub struct World {
     pub localstack: String,
     /// Address of the `aws` container on the environment's network.
     pub aws: Ipv4Addr,
-    /// Address of the `github` container on the environment's network.
-    pub github: Ipv4Addr,
+    /// Address of the `github` container on the environment's network; absent where GitHub and the package index can't be
+    /// reached.
+    #[serde(default)]
+    pub github: Option<Ipv4Addr>,
     /// The private certificate authority of the environment.
     pub authority: Authority,
     /// The account's IoT endpoints.

@@ -62,7 +62,8 @@ pub struct Environment {
     pub(crate) engine: Engine,
     timings: Vec<Timing>,
     aws: Container,
-    github: Container,
+    /// Absent where the device does not reach it.
+    github: Option<Container>,
     readers: Vec<JoinHandle<()>>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
     ended: watch::Sender<Option<Container>>,

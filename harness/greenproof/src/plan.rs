@@ -169,7 +169,7 @@ impl Plan {
             region: aws.region.clone(),
             localstack: localstack.into(),
             aws: at.aws,
-            github: at.github,
+            github: self.scenario.github.reachable.then_some(at.github),
             authority: self.authority(),
             endpoints: self.endpoints.clone(),
             thing: Thing {

@@ -106,12 +106,20 @@ pub enum Timing {
 }
 
 /// What GitHub holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct GitHub {
+    /// Whether the device reaches it, and the package index; without, their names don't exist.
+    pub reachable: bool,
     /// Repositories by `OWNER/NAME`.
     pub repositories: BTreeMap<String, Repository>,
     /// Personal access tokens by the name that `{token:NAME}` uses.
     pub tokens: BTreeMap<String, Token>,
+}
+
+impl Default for GitHub {
+    fn default() -> Self {
+        Self { reachable: true, repositories: BTreeMap::new(), tokens: BTreeMap::new() }
+    }
 }
 
 /// What the package index has besides the tools that builds need.

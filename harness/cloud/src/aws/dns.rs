@@ -28,7 +28,7 @@ use tokio::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Zone {
     aws: Ipv4Addr,
-    github: Ipv4Addr,
+    github: Option<Ipv4Addr>,
 }
 
 /// Who answers questions.
@@ -72,14 +72,14 @@ impl Zone {
     /// A zone of this machine alone.
     #[cfg(test)]
     pub(super) const fn local() -> Self {
-        Self { aws: Ipv4Addr::LOCALHOST, github: Ipv4Addr::LOCALHOST }
+        Self { aws: Ipv4Addr::LOCALHOST, github: Some(Ipv4Addr::LOCALHOST) }
     }
 
     /// The address of a name, lower case and without the final dot.
     pub(super) fn resolve(self, name: &str) -> Option<Ipv4Addr> {
         match name {
             "localhost" => Some(Ipv4Addr::LOCALHOST),
-            "github.com" | "api.github.com" | INDEX_HOST => Some(self.github),
+            "github.com" | "api.github.com" | INDEX_HOST => self.github,
             _ if name.ends_with(".amazonaws.com") => Some(self.aws),
             _ => None,
         }
@@ -138,7 +138,7 @@ mod tests {
     use hickory_proto::{op::Query, rr::Name};
 
     fn resolver(faults: &[&str]) -> Resolver {
-        let zone = Zone { aws: Ipv4Addr::new(10, 0, 0, 2), github: Ipv4Addr::new(10, 0, 0, 3) };
+        let zone = Zone { aws: Ipv4Addr::new(10, 0, 0, 2), github: Some(Ipv4Addr::new(10, 0, 0, 3)) };
         let on = Arc::new(Faults::default());
         for fault in faults {
             on.begin(fault.parse().unwrap());

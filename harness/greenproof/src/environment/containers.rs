@@ -3,7 +3,7 @@
 mod classic;
 mod lite;
 
-use super::{CA, ROOT, TRUST_STORE, faults::faulty};
+use super::{CA, ROOT, TRUST_STORE, faults::faulty, hand::unreachable};
 use crate::{
     core::Core,
     docker::{ContainerSpec, Entry, Lease, LocalStack, Network, Tree, Upload},
@@ -63,9 +63,12 @@ pub(super) fn github(
     network: &Network,
     lease: &Lease,
     packages: BTreeMap<String, Entry>,
-) -> Result<ContainerSpec, Error> {
+) -> Result<Option<ContainerSpec>, Error> {
     let at = Addresses { aws: network.aws(), github: network.github() };
     let hub = plan.hub(at).map_err(|error| Error::surrounding("planning", error, ""))?;
+    if !plan.scenario.github.reachable {
+        return if hub.faults.is_empty() { Ok(None) } else { Err(unreachable()) };
+    }
     let hub = serde_json::to_vec(&hub).expect("a hub always serialises");
     let mut files = vec![Upload::file(world::PATH, hub, 0o600)];
     let own = plan.packages().map_err(|error| Error::surrounding("planning", error, ""))?;
@@ -78,12 +81,12 @@ pub(super) fn github(
         files.push(Upload::folder(&path, 0o755));
         trees.push(Tree { path, tar: bare.tar.clone().into() });
     }
-    Ok(ContainerSpec {
+    Ok(Some(ContainerSpec {
         image: stage.images.cloud.clone(),
         files,
         trees,
         ..container(network, lease, "github", at.github, &["greenproof", "cloud", "github"])
-    })
+    }))
 }
 
 /// The device, with the core that the scenario wants.

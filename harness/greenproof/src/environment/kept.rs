@@ -29,7 +29,7 @@ pub struct Standing {
     /// The port at 127.0.0.1 that its account's owner works through; absent once it does not run.
     pub port: Option<u16>,
     pub(crate) aws: Container,
-    pub(crate) github: Container,
+    pub(crate) github: Option<Container>,
 }
 
 impl Standing {
@@ -42,11 +42,13 @@ impl Standing {
         let gone = |what: &str| Error::surrounding(&format!("looking at `{}`", kept.name), what, hint.clone());
         let mut containers = engine.containers_of(&kept.id).await?;
         let mut part = |role: &str| containers.remove(role).ok_or_else(|| gone(&format!("its `{role}` is gone")));
-        let (aws, github, device) = (part("aws")?, part("github")?, part("device")?);
+        let (aws, device) = (part("aws")?, part("device")?);
         let (world, record) = tokio::join!(file(engine, &aws, world::PATH), file(engine, &aws, RECORD));
         let other = |error: &dyn std::fmt::Display| gone(&format!("another version of greenproof raised it: {error}"));
+        let world: World = serde_json::from_slice(&world?).map_err(|error| other(&error))?;
+        let github = world.github.map(|_| part("github")).transpose()?;
         Ok(Self {
-            world: serde_json::from_slice(&world?).map_err(|error| other(&error))?,
+            world,
             record: serde_json::from_slice(&record?).map_err(|error| other(&error))?,
             port: engine.published(&aws, world::ENDPOINT_PORT).await?,
             kept: kept.clone(),
@@ -90,10 +92,11 @@ impl Environment {
     /// # Errors
     /// When the engine refuses.
     pub(crate) async fn put_repositories(&self, standing: &Standing) -> Result<(), Error> {
+        let Some(github) = &standing.github else { return Ok(()) };
         for (name, bare) in &self.plan.repositories {
             let path = format!("{}/{name}.git", world::REPOSITORIES);
-            self.engine.put(&standing.github, &[Upload::folder(&path, 0o755)]).await?;
-            self.engine.upload(&standing.github.id, &path, bare.tar.clone().into()).await?;
+            self.engine.put(github, &[Upload::folder(&path, 0o755)]).await?;
+            self.engine.upload(&github.id, &path, bare.tar.clone().into()).await?;
         }
         Ok(())
     }
@@ -112,8 +115,8 @@ impl Environment {
     /// When its clouds no longer run.
     pub async fn attach(engine: &Engine, standing: &Standing, plan: Plan) -> Result<Self, Error> {
         let (journal, ended) = (Journal::default(), watch::Sender::new(None));
-        let clouds = [&standing.aws, &standing.github];
-        let readers = clouds.map(|cloud| follow(engine, cloud.clone(), &journal, &ended)).into();
+        let clouds = [&standing.aws].into_iter().chain(&standing.github);
+        let readers = clouds.map(|cloud| follow(engine, cloud.clone(), &journal, &ended)).collect();
         let aws = standing.world.aws;
         let now = log::now();
         let environment = Self {

@@ -13,7 +13,7 @@ use crate::{
     stage::{Error, Stage},
 };
 use cloud::event::What;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, future::OptionFuture};
 use std::{
     collections::BTreeMap,
     sync::Mutex,
@@ -69,15 +69,17 @@ impl Environment {
             containers::github(stage, &plan, &network, &lease, packages)?,
             containers::device(stage, &plan, &network, &lease, &extra),
         );
-        let (aws, github, device) = tokio::join!(engine.launch(&aws), engine.launch(&github), engine.create(&device));
+        let github =
+            async { OptionFuture::from(github.as_ref().map(|github| engine.launch(github))).await.transpose() };
+        let (aws, github, device) = tokio::join!(engine.launch(&aws), github, engine.create(&device));
         let device = device?;
         let journal = Journal::default();
         let (ended, aws, github) = (watch::Sender::new(None), aws?, github?);
         if edge.is_some() {
             engine.seal(&aws, &stage.images.device, &lease).await?;
         }
-        let readers =
-            vec![follow(&engine, aws.clone(), &journal, &ended), follow(&engine, github.clone(), &journal, &ended)];
+        let clouds = [&aws].into_iter().chain(&github);
+        let readers = clouds.map(|cloud| follow(&engine, cloud.clone(), &journal, &ended)).collect();
         let mut raised = Self {
             logs: DeviceLogs::of(&plan.scenario),
             began: log::now(),
@@ -105,21 +107,22 @@ impl Environment {
         Ok(raised)
     }
 
-    /// Waits until both clouds are ready.
+    /// Waits until the clouds are ready.
     pub(super) async fn ready(&self) -> Result<(), Error> {
+        let clouds = 1 + usize::from(self.github.is_some());
         let answer = self.journal.wait(READY, |events| {
             let failed = events.iter().find_map(|event| match &event.what {
                 What::Failed { reason } => Some(Err(reason.clone())),
                 _ => None,
             });
             let ready = events.iter().filter(|event| matches!(event.what, What::Ready)).count();
-            failed.or((ready == 2).then_some(Ok(())))
+            failed.or((ready == clouds).then_some(Ok(())))
         });
         let answer = tokio::select! {
             answer = answer => answer,
             what = self.died() => Some(Err(what)),
         };
-        let waiting = || format!("waited {} s for aws and github to be ready", READY.as_secs());
+        let waiting = || format!("waited {} s for the clouds to be ready", READY.as_secs());
         match answer.unwrap_or_else(|| Err(waiting())) {
             Ok(()) => Ok(()),
             Err(reason) => Err(Error::surrounding("raising the environment", self.plan.redactor.apply(&reason), "")),

@@ -62,7 +62,8 @@ impl Status {
     pub async fn of(engine: &Engine, standing: &Standing) -> Result<Self, Error> {
         let Standing { world, record, kept, aws, github, device, .. } = standing;
         let mut ended = BTreeMap::new();
-        for (role, container) in [("aws", aws), ("github", github), ("device", device)] {
+        let github = github.iter().map(|github| ("github", github));
+        for (role, container) in [("aws", aws), ("device", device)].into_iter().chain(github) {
             let State { running, exit_code, .. } = engine.state(&container.id).await?;
             if !running {
                 ended.insert(role.to_owned(), exit_code);

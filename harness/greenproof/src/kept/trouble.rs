@@ -15,7 +15,7 @@ use cloud::control::Control;
 pub async fn begin(engine: &Engine, standing: &Standing, fault: &Fault) -> Result<(), Error> {
     match fault {
         Fault::Cloud(fault) => {
-            hand::order(engine, [&standing.aws, &standing.github], &Control::Fault(fault.clone())).await
+            hand::order(engine, (&standing.aws, standing.github.as_ref()), &Control::Fault(fault.clone())).await
         }
         Fault::Device(fault) => faults::begin(engine, &standing.device, fault).await,
     }
@@ -29,5 +29,5 @@ pub async fn end(engine: &Engine, standing: &Standing, name: &Name) -> Result<()
     if name.of_device() {
         return faults::end(engine, &standing.device, name).await;
     }
-    hand::order(engine, [&standing.aws, &standing.github], &Control::FaultEnd(name.to_string())).await
+    hand::order(engine, (&standing.aws, standing.github.as_ref()), &Control::FaultEnd(name.to_string())).await
 }

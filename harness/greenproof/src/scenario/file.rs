@@ -18,6 +18,7 @@ use crate::{
     docker::Own,
     fault::Fault,
 };
+use cloud::fault::Role;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
@@ -188,6 +189,7 @@ impl Layer<'_> {
     }
 
     fn apply_github(&self, table: table::GitHub, github: &mut GitHub) -> Result<(), Error> {
+        set(&mut github.reachable, table.reachable);
         if let Some(repositories) = table.repositories {
             github.repositories = repositories
                 .into_iter()
@@ -264,6 +266,7 @@ impl Layer<'_> {
                 ));
             }
         }
+        self.check_reach(scenario)?;
         if scenario.aws.region.is_empty() {
             return missing("`aws.region`", "state the region that the recipe and the policies name");
         }
@@ -276,6 +279,26 @@ impl Layer<'_> {
             }
         }
         self.check_account(scenario)
+    }
+
+    /// Who can't be reached has nothing to give, and nothing that goes wrong.
+    fn check_reach(&self, scenario: &Scenario) -> Result<(), Error> {
+        let (github, index) = (&scenario.github, &scenario.index);
+        if github.reachable {
+            return Ok(());
+        }
+        let mut faults = scenario.steps.iter().filter_map(|step| step.fault()?.cloud());
+        let what = if !github.repositories.is_empty() || !github.tokens.is_empty() {
+            "repositories or tokens"
+        } else if index.requirements.is_some() || !index.wheels.is_empty() {
+            "packages in the index"
+        } else if faults.any(|fault| fault.kind.roles() == [Role::Github]) {
+            "a fault of GitHub or of the index"
+        } else {
+            return Ok(());
+        };
+        let message = format!("GitHub can't be reached, and yet the scenario has {what}");
+        Err(self.error(self.find("reachable"), message, "leave `github.reachable` out, or what needs it"))
     }
 
     /// The first place in this file where a text stands.

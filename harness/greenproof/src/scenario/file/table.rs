@@ -156,6 +156,7 @@ pub(super) struct Bucket {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GitHub {
+    pub(super) reachable: Option<bool>,
     pub(super) repositories: Option<BTreeMap<Spanned<String>, Repository>>,
     pub(super) tokens: Option<BTreeMap<String, Token>>,
 }

@@ -214,3 +214,16 @@ fault_end = "mqtt.refuse"
     let faults: Vec<_> = world.faults.iter().map(ToString::to_string).collect();
     assert_eq!((faults, world.deployments.len()), (vec!["provider.403 times=2".into(), "mqtt.refuse".into()], 1));
 }
+
+#[test]
+fn what_is_out_of_reach_has_nothing_to_give() {
+    let with = |what: &str| {
+        with_steps(&format!("[github]\nreachable = false\n{what}\n[[step]]\n[step.deploy]\ncomponents.A = \"1.0.0\"\n"))
+    };
+    assert!(!with("").unwrap_or_else(|error| panic!("{error}")).github.reachable);
+    let error = with("tokens.mypat = { login = \"x\" }").expect_err("a token of nobody").to_string();
+    assert!(error.contains("and yet the scenario has repositories or tokens"), "{error}");
+    let error = with("[[step]]\nfault = \"git.503\"").expect_err("a fault of nobody").to_string();
+    assert!(error.contains("and yet the scenario has a fault of GitHub or of the index"), "{error}");
+    with("[[step]]\nfault = \"dns.timeout host=amazonaws.com\"").unwrap_or_else(|error| panic!("{error}"));
+}
