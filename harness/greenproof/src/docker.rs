@@ -28,6 +28,7 @@ mod digest;
 mod edge;
 mod embedded;
 mod error;
+mod export;
 mod helper;
 mod images;
 mod kept;

@@ -16,6 +16,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod audit;
 pub mod bench;
 pub mod bundle;
 pub mod check;

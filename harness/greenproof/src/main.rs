@@ -1,5 +1,7 @@
 //! The `greenproof` program: the harness on the host, and each part that a container plays.
 
+#[path = "main/audit.rs"]
+mod audit;
 #[path = "main/check.rs"]
 mod check;
 #[path = "main/command.rs"]
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
 async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
     match arguments.command {
         Command::Run(run) => Box::pin(command::run(run)).await,
+        Command::Audit(arguments) => Box::pin(audit::audit(arguments)).await,
         Command::Check(arguments) => check::check(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Policy { command } => policy::policy(*command).await,

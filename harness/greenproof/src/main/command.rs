@@ -1,6 +1,7 @@
 //! The subcommands: arguments in, exit code out.
 
 use crate::{
+    audit::Audit,
     check::Check,
     explain::Explain,
     kept::Kept,
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Say what a device's logs show is wrong, why, and what to do about it.
     Explain(Explain),
+    /// Say which secrets stand in a kept environment, a container, a disk or a log, and who can read them there.
+    Audit(Audit),
     /// Validate IAM and IoT policies before their rollout.
     Policy {
         /// What to do.

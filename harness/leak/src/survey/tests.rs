@@ -152,3 +152,31 @@ fn an_image_gives_offsets() {
     assert_eq!(surveyed.found[0].place.to_string(), "disk.img, byte 200004");
     assert_eq!((surveyed.bytes, surveyed.found[0].readers.as_str()), (300_000, ""));
 }
+
+#[test]
+fn a_path_is_searched_as_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().canonicalize().unwrap().join(name);
+    let tar = Disk::new().file("tmp/a", (0o640, 0, 4), TOKEN).0.into_inner().unwrap();
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, &tar).unwrap();
+    let mut image = vec![0_u8; 2 << 20];
+    image[1 << 20..(1 << 20) + TOKEN.len()].copy_from_slice(TOKEN.as_bytes());
+    fs::write(path("disk.tar"), &tar).unwrap();
+    fs::write(path("disk.tgz"), packed.finish().unwrap()).unwrap();
+    fs::write(path("disk.img"), &image).unwrap();
+    fs::write(path("a.log"), format!("one\n{TOKEN}\n")).unwrap();
+    for (name, expected) in [
+        ("disk.tar", "file /tmp/a, line 1".to_owned()),
+        ("disk.tgz", "file /tmp/a, line 1".to_owned()),
+        ("disk.img", format!("{}, byte 1048580", path("disk.img").display())),
+        ("a.log", format!("file {}, line 2", path("a.log").display())),
+    ] {
+        let finder = finder();
+        let mut survey = Survey::new(&finder, Limits::default());
+        survey.path(&path(name)).unwrap();
+        let found = survey.finish().found;
+        assert_eq!(found.iter().map(|found| found.place.to_string()).collect::<Vec<_>>(), [expected]);
+    }
+    assert!(Survey::new(&finder(), Limits::default()).path(&path("none")).is_err());
+}
