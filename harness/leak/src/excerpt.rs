@@ -110,7 +110,8 @@ pub(crate) fn words(bytes: &[u8]) -> String {
         let body = word.trim_end_matches(|letter: char| !letter.is_ascii() || !of_a_word(letter as u8));
         let secret = body.len() >= WORD
             && body.bytes().any(|byte| byte.is_ascii_digit())
-            && body.bytes().any(|byte| byte.is_ascii_alphabetic());
+            // A date has fewer.
+            && body.bytes().filter(u8::is_ascii_alphabetic).count() >= 3;
         clean += if secret { MASK } else { body };
         clean.extend(word[body.len()..].chars().map(|letter| if letter.is_control() { ' ' } else { letter }));
     }

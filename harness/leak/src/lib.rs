@@ -30,6 +30,9 @@ mod key;
 mod normal;
 mod open;
 mod pattern;
+pub mod plant;
+#[cfg(test)]
+mod planted;
 mod readers;
 mod search;
 mod stream;

@@ -32,9 +32,9 @@ pub(super) async fn survey(
         for (place, text) in texts {
             survey.text(&place, text.as_bytes(), None);
         }
-        mounts
-            .iter()
-            .for_each(|folder| survey.unsearched(folder, "a mounted folder is not of the container's disk".to_owned()));
+        for folder in &mounts {
+            survey.unsearched(folder, "a mounted folder is not of the container's disk".to_owned());
+        }
         match processes {
             Ok(processes) => processes.iter().for_each(|process| process.search(&mut survey)),
             Err(why) => survey.unsearched("its processes", why),

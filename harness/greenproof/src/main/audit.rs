@@ -66,12 +66,11 @@ async fn of_kept(name: Option<&str>, given: Option<Secrets>) -> Result<Audited, 
         return Err(Failure::new(exit::USAGE, "nothing to audit: no environment stands", hint));
     }
     let standing = kept::standing(&engine, name).await?;
-    let secrets = match given {
-        Some(given) => given,
-        None => {
-            let (mut scenarios, _folder) = scenarios(&Vec::from_iter(standing.record.scenario.clone()))?;
-            Secrets::of_kept(scenarios.remove(0), &standing)?
-        }
+    let secrets = if let Some(given) = given {
+        given
+    } else {
+        let (mut scenarios, _folder) = scenarios(&Vec::from_iter(standing.record.scenario.clone()))?;
+        Secrets::of_kept(scenarios.remove(0), &standing)?
     };
     Ok(audit::kept(&engine, &standing, &secrets).await?)
 }
