@@ -6,7 +6,10 @@ use flate2::bufread::MultiGzDecoder;
 use std::{
     fs::{self, File, Metadata},
     io::{self, BufReader, Read},
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{FileTypeExt, MetadataExt},
+    },
     path::{Path, PathBuf},
 };
 
@@ -36,7 +39,8 @@ impl Survey<'_> {
             return self.disk(&mut BufReader::with_capacity(PIECE, MultiGzDecoder::new(open()?)));
         }
         let shown = path.display().to_string();
-        if metadata.len() >= IMAGE && head.contains(&0) && !is_packed(&head) {
+        let long = metadata.len() >= IMAGE && head.contains(&0) && !is_packed(&head);
+        if long || metadata.file_type().is_block_device() {
             return self.image(&shown, &mut open()?);
         }
         let whole = path.canonicalize()?;
