@@ -43,7 +43,8 @@ pub struct Audited {
 impl Audited {
     fn new(of: impl Into<String>, secrets: &Secrets, mut surveyed: Surveyed) -> Self {
         let mut accepted = Vec::new();
-        surveyed.found.retain(|found| match secrets.accepted(found) {
+        let packaged = std::mem::take(&mut surveyed.packaged);
+        surveyed.found.retain(|found| match secrets.accepted(found, &packaged) {
             Some(reason) => {
                 accepted.push((found.clone(), reason.to_owned()));
                 false
@@ -67,7 +68,7 @@ impl Audited {
 pub fn path(path: Option<&Path>, secrets: &Secrets) -> io::Result<Audited> {
     let mut survey = Survey::new(secrets.search(), Limits::default());
     let Some(path) = path else {
-        survey.file("standard input", None, &mut BufReader::new(io::stdin().lock()))?;
+        survey.log("standard input", &mut BufReader::new(io::stdin().lock()))?;
         return Ok(Audited::new("standard input", secrets, survey.finish()));
     };
     survey.path(path)?;
@@ -89,7 +90,8 @@ pub async fn container(engine: &Engine, name: &str, secrets: &Secrets) -> Result
 /// When it is gone, or the engine refuses.
 pub async fn kept(engine: &Engine, standing: &Standing, secrets: &Secrets) -> Result<Audited, Error> {
     let mut logs = Vec::new();
-    for (of, cloud) in [("aws", &standing.aws), ("github", &standing.github)] {
+    let clouds = [("aws", Some(&standing.aws)), ("github", standing.github.as_ref())];
+    for (of, cloud) in clouds.into_iter().filter_map(|(of, cloud)| Some((of, cloud?))) {
         let lines = engine.read_logs(cloud).await?.into_iter().enumerate();
         logs.extend(lines.map(|(index, line)| (Place::Log { of: of.to_owned(), line: index as u64 + 1 }, line)));
     }

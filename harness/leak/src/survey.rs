@@ -12,7 +12,8 @@ use crate::{
     stream::Hit,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
     io::{self, BufRead},
 };
 
@@ -28,6 +29,8 @@ pub struct Surveyed {
     pub found: Vec<Found>,
     /// What was not searched, or not all of it: reason, number of files, some of them.
     pub unopened: Vec<(String, u64, Vec<String>)>,
+    /// Which of the files in which something was found came with a package of the system.
+    pub packaged: BTreeSet<String>,
     /// How many files were searched.
     pub files: u64,
     /// How many bytes were read.
@@ -46,6 +49,8 @@ pub struct Survey<'a> {
     limits: Limits,
     names: Names,
     folders: BTreeMap<String, Access>,
+    /// Hashes of the paths that came with packages, as there are many.
+    packaged: HashSet<u64>,
     raw: BTreeMap<(usize, String), Raw>,
     unopened: BTreeMap<String, (u64, Vec<String>)>,
     files: u64,
@@ -67,6 +72,7 @@ impl<'a> Survey<'a> {
             limits,
             names: Names::default(),
             folders: BTreeMap::new(),
+            packaged: HashSet::new(),
             raw: BTreeMap::new(),
             unopened: BTreeMap::new(),
             files: 0,
@@ -86,6 +92,18 @@ impl<'a> Survey<'a> {
     pub fn file(&mut self, path: &str, access: Option<Access>, reader: &mut dyn BufRead) -> io::Result<()> {
         let place = |line, inside: &[String]| Place::File { path: path.to_owned(), inside: inside.to_vec(), line };
         self.searched(path, access, reader, &|hit, inside| place(hit.line, inside))
+    }
+
+    /// Searches a log that is no file, and opens it if it is packed.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn log(&mut self, of: &str, reader: &mut dyn BufRead) -> io::Result<()> {
+        let place = |hit: &Hit, inside: &[String]| match inside {
+            [] => Place::Log { of: of.to_owned(), line: hit.line },
+            _ => Place::File { path: of.to_owned(), inside: inside.to_vec(), line: hit.line },
+        };
+        self.searched(of, None, reader, &place)
     }
 
     /// Notes a file that can't be searched, and why.
@@ -135,9 +153,14 @@ impl<'a> Survey<'a> {
     /// What was found, with who can read it, and what was not opened.
     #[must_use]
     pub fn finish(self) -> Surveyed {
-        let found = self.raw.values().map(|raw| self.found(raw)).collect();
+        let found: Vec<_> = self.raw.values().map(|raw| self.found(raw)).collect();
+        let paths = found.iter().filter_map(|found| match &found.place {
+            Place::File { path, .. } => Some(path.clone()),
+            _ => None,
+        });
+        let packaged = paths.filter(|path| self.packaged.contains(&hashed(path.as_bytes()))).collect();
         let unopened = self.unopened.into_iter().map(|(why, (count, some))| (why, count, some)).collect();
-        Surveyed { found, unopened, files: self.files, bytes: self.bytes }
+        Surveyed { found, unopened, packaged, files: self.files, bytes: self.bytes }
     }
 
     fn found(&self, raw: &Raw) -> Found {
@@ -158,6 +181,11 @@ impl<'a> Survey<'a> {
             excerpt: raw.hit.excerpt.clone(),
             close: raw.place.close(),
         }
+    }
+
+    /// Notes what came with a package: Debian's list of its files.
+    fn package(&mut self, list: &[u8]) {
+        self.packaged.extend(list.split(|byte| *byte == b'\n').map(hashed));
     }
 
     /// The folders above a file, as far as they are known.
@@ -183,6 +211,17 @@ impl<'a> Survey<'a> {
         self.files += 1;
         open(*search, &mut counted, *limits, &mut told)
     }
+}
+
+fn hashed(path: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether a path is that of Debian's list of a package's files.
+fn is_list(path: &str) -> bool {
+    path.starts_with("/var/lib/dpkg/info/") && path.rsplit_once('.').is_some_and(|(_, kind)| kind == "list")
 }
 
 fn joined(path: &str, inside: &[String]) -> String {

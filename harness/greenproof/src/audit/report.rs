@@ -3,7 +3,7 @@
 use super::Audited;
 use leak::Found;
 use serde_json::json;
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 /// For a person.
 #[must_use]
@@ -16,8 +16,9 @@ pub fn human(audited: &Audited) -> String {
     };
     let mut text = format!("{}: {count} ({} files, {} MiB)\n", audited.of, surveyed.files, surveyed.bytes >> 20);
     surveyed.found.iter().for_each(|found| text += &finding(found));
-    for (found, reason) in &audited.accepted {
-        _ = writeln!(text, "  accepted: {} in {}: {reason}", found.secret, found.place);
+    for (reason, found) in by_reason(audited) {
+        let more = if found.len() > 1 { format!(" and {} others", found.len() - 1) } else { String::new() };
+        _ = writeln!(text, "  accepted: {} in {}{more}: {reason}", found[0].secret, found[0].place);
     }
     for (why, count, some) in &surveyed.unopened {
         let more = if *count > some.len() as u64 { ", …" } else { "" };
@@ -27,6 +28,14 @@ pub fn human(audited: &Audited) -> String {
         _ = writeln!(text, "  not searched: {name} is shorter than {} characters", leak::SHORTEST);
     }
     text
+}
+
+fn by_reason(audited: &Audited) -> BTreeMap<&str, Vec<&Found>> {
+    let mut reasons: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (found, reason) in &audited.accepted {
+        reasons.entry(reason.as_str()).or_default().push(found);
+    }
+    reasons
 }
 
 fn finding(found: &Found) -> String {

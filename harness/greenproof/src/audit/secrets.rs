@@ -8,9 +8,12 @@ use crate::{
 };
 use leak::{Canary, Finder, Found, Kind, Patterns, Place, Search};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Name of the device's own key, which has to be on it.
 const DEVICE_KEY: &str = "the device's private key";
+
+const PACKAGED: &str = "it came with a package of the system, as an example or a test";
 
 /// What is searched.
 #[derive(Debug)]
@@ -80,14 +83,18 @@ impl Secrets {
         }
     }
 
-    /// Why a secret may stand there, if it may.
-    #[expect(clippy::unused_self, reason = "what is accepted is a matter of what is searched")]
-    pub(super) fn accepted(&self, found: &Found) -> Option<&'static str> {
-        let at_its_place = matches!(&found.place, Place::File { path, inside, .. }
-            if inside.is_empty() && path.ends_with("/private.pem.key"));
-        let own = found.readers == "root" || found.readers.starts_with("every process of ggcore");
-        (found.secret == DEVICE_KEY && at_its_place && own)
-            .then_some("the core signs with its device's key, and only root reads it")
+    /// Why a secret may stand there, if it may. What looks like one in a file of the system's packages is an example or a
+    /// test, unless the file is one that people change.
+    pub(super) fn accepted(&self, found: &Found, packaged: &BTreeSet<String>) -> Option<&'static str> {
+        let Place::File { path, inside, .. } = &found.place else { return None };
+        match self {
+            Self::Patterns(_) => (packaged.contains(path) && !path.starts_with("/etc/")).then_some(PACKAGED),
+            Self::Given(_) => {
+                let at_its_place = inside.is_empty() && path.ends_with("/private.pem.key") && found.readers == "root";
+                (found.secret == DEVICE_KEY && at_its_place)
+                    .then_some("the core signs with its device's key, and only root reads it")
+            }
+        }
     }
 }
 

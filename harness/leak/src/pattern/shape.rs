@@ -138,7 +138,8 @@ fn holds_token(base64: &[u8]) -> bool {
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true);
     static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?-u)(?:h[pousr]_|ithub_pat_)(?<body>[A-Za-z0-9._-]{20,})").expect("the pattern is valid")
+        Regex::new(r"(?s-u)\A.{0,3}?(?:h[pousr]_|ithub_pat_)(?<body>[A-Za-z0-9._-]{30,})")
+            .expect("the pattern is valid")
     });
     let plain: Vec<u8> = base64
         .iter()

@@ -6,8 +6,8 @@ use std::io::{self, BufReader, Read};
 
 /// How many bytes are read at once.
 const PIECE: usize = 64 * 1024;
-/// How long a list of users may be.
-const LIST: u64 = 1 << 20;
+/// How long a list of users, or of a package's files, may be.
+const LIST: u64 = 4 << 20;
 
 impl Survey<'_> {
     /// Searches a tar of a disk, uncompressed.
@@ -37,19 +37,18 @@ impl Survey<'_> {
             if !kind.is_file() {
                 continue;
             }
-            let list = match path.as_str() {
-                "/etc/passwd" => Some(&mut passwd),
-                "/etc/group" => Some(&mut group),
-                _ => None,
-            };
-            if let Some(list) = list {
-                let mut bytes = Vec::new();
-                entry.by_ref().take(LIST).read_to_end(&mut bytes)?;
-                *list = String::from_utf8_lossy(&bytes).into_owned();
-                self.file(&path, Some(access), &mut bytes.as_slice())?;
-            } else {
+            if !["/etc/passwd", "/etc/group"].contains(&path.as_str()) && !super::is_list(&path) {
                 self.file(&path, Some(access), &mut BufReader::with_capacity(PIECE, entry))?;
+                continue;
             }
+            let mut bytes = Vec::new();
+            entry.by_ref().take(LIST).read_to_end(&mut bytes)?;
+            match path.as_str() {
+                "/etc/passwd" => passwd = String::from_utf8_lossy(&bytes).into_owned(),
+                "/etc/group" => group = String::from_utf8_lossy(&bytes).into_owned(),
+                _ => self.package(&bytes),
+            }
+            self.file(&path, Some(access), &mut bytes.as_slice().chain(BufReader::new(entry)))?;
         }
         self.know(&passwd, &group);
         Ok(())

@@ -106,6 +106,9 @@ impl Survey<'_> {
                 waiting.push(path.to_owned());
             }
         } else if metadata.is_file() {
+            if super::is_list(shown) {
+                self.package(&fs::read(path)?);
+            }
             self.file(shown, Some(access), &mut BufReader::with_capacity(PIECE, File::open(path)?))?;
         } else if metadata.is_symlink() {
             let target = fs::read_link(path)?;

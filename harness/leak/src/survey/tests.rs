@@ -93,6 +93,17 @@ fn a_disk_shows_who_can_read_what() {
 }
 
 #[test]
+fn what_came_with_a_package_is_told() {
+    let disk = Disk::new()
+        .file("usr/share/doc/a", (0o644, 0, 0), TOKEN)
+        .file("usr/share/doc/b", (0o644, 0, 0), TOKEN)
+        .file("var/lib/dpkg/info/a.list", (0o644, 0, 0), "/.\n/usr/share/doc/a\n");
+    let surveyed = disk.surveyed();
+    assert_eq!(surveyed.packaged.into_iter().collect::<Vec<_>>(), ["/usr/share/doc/a"]);
+    assert_eq!(surveyed.found.len(), 2);
+}
+
+#[test]
 fn a_clean_disk_has_nothing() {
     let disk = Disk::new().folder("tmp", (0o777, 0, 0)).file("tmp/a", (0o644, 0, 0), "https://x:***@h ghp_ -----BEGIN");
     assert_eq!(disk.surveyed().found, []);
