@@ -28,7 +28,7 @@ fn a_killed_core_ends_what_it_began() -> Result<()> {
                 world.kill(table.rarest(), random(1, round), &mut table).await?;
                 round += 1;
             }
-            world.remove().await?;
+            Box::pin(world.remove()).await?;
         }
         for phase in Phase::ALL {
             assert!(table.of(phase) >= EACH, "{phase:?} was hit too rarely:\n{table}");

@@ -144,7 +144,7 @@ fn kill_cores(number: u64) -> Result<()> {
             world.kill(table.rarest(), random(number, round), &mut table).await?;
             round += 1;
         }
-        world.remove().await
+        Box::pin(world.remove()).await
     })?;
     std::fs::write(file, table.to_string())?;
     let each: Vec<_> = Phase::ALL.into_iter().map(|phase| format!("{phase:?} {}", table.of(phase))).collect();

@@ -182,7 +182,11 @@ pub enum Credential {
     TokenAsUser,
     /// A known token as the password.
     TokenAsPassword,
-    /// Something that is no token of this environment.
+    /// A JSON Web Token that a GitHub App signed.
+    AppJwt,
+    /// A deploy key, over SSH.
+    DeployKey,
+    /// Something that is no credential of this environment.
     Unknown,
 }
 

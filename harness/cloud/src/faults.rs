@@ -53,7 +53,7 @@ impl Faults {
     pub(crate) fn begin(&self, fault: Fault) {
         let mut active = self.lock();
         active.retain(|known| known.fault.kind != fault.kind || known.fault.about != fault.about);
-        if fault.kind == Kind::Special(Special::Clock) {
+        if of_clock(&fault) {
             emit(What::Fault { name: fault.name() });
         }
         active.push(Active { left: fault.times, fault });
@@ -163,7 +163,7 @@ impl Faults {
 
     /// Notes what follows from the faults that are on now.
     fn note(&self, active: &[Active]) {
-        let shift = active.iter().rfind(|known| known.fault.kind == Kind::Special(Special::Clock));
+        let shift = active.iter().rfind(|known| of_clock(&known.fault));
         self.clock.shift(shift.and_then(|known| known.fault.amount).unwrap_or_default());
         self.any.store(!active.is_empty(), Ordering::Release);
     }
@@ -171,6 +171,11 @@ impl Faults {
     fn lock(&self) -> MutexGuard<'_, Vec<Active>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether it is about the clock of the role that has it.
+fn of_clock(fault: &Fault) -> bool {
+    matches!(fault.kind, Kind::Special(Special::Clock | Special::GitHubClock))
 }
 
 async fn late(delay: Duration) {

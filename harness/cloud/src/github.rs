@@ -1,15 +1,18 @@
 //! The `github` role: the internet as a core device needs it.
 //!
 //! One TLS server answers to three host names: `github.com` is git over smart HTTP behind GitHub's token rules
-//! ([`git`]), `api.github.com` a very small part of the REST interface ([`api`]), and [`world::INDEX_HOST`] a Python
-//! package index ([`index`]). Who may read which repository is decided in one place, [`access`].
+//! ([`git`]), `api.github.com` a small part of the REST interface ([`api`]), and [`world::INDEX_HOST`] a Python
+//! package index ([`index`]). Who is who, the [`directory`] knows; who may read which repository is decided in one place,
+//! [`access`].
 //! It knows only what the [`Hub`] names: there is no sign-up, no push and no web page.
 
 mod access;
 mod api;
+mod directory;
 mod faulty;
 mod git;
 mod index;
+mod jwt;
 mod server;
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,10 @@
 //! This module only describes; it resolves and checks nothing.
 
 mod account;
+mod hub;
 
 pub use account::{Bucket, Key, Policy, Role, RoleAlias, Secret};
+pub use hub::{App, DeployKey, Hub, Installation, Level, Permissions, PrivateIndex, Repository, Token, TokenKind};
 
 use crate::fault::Fault;
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,9 @@ pub const REPOSITORIES: &str = "/srv/git";
 
 /// Folder of the wheels and source archives that a `github` container's package index serves.
 pub const PACKAGES: &str = "/srv/packages";
+
+/// Folder of those that a private index alone serves.
+pub const PRIVATE_PACKAGES: &str = "/srv/private-packages";
 
 /// Host name of the package index that the device's `pip.conf` names.
 pub const INDEX_HOST: &str = "packages.greenproof.internal";
@@ -102,6 +107,9 @@ pub struct World {
     /// The seed of the credentials that it hands out ([`crate::minted`]); without one nobody knows them ahead.
     #[serde(default)]
     pub seed: Option<Sensitive>,
+    /// Names of the `github` container beyond those that every world has.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// A certificate authority with its key, both PEM.
@@ -268,49 +276,4 @@ pub enum UpdateAction {
     NotifyComponents,
     /// They are not.
     SkipNotifyComponents,
-}
-
-/// Everything that the `github` role needs to answer for one environment.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Hub {
-    /// Identifier of the environment.
-    pub environment: String,
-    /// Address of the `github` container.
-    pub address: Ipv4Addr,
-    /// Server certificate for every host name that it answers to, PEM.
-    pub certificate: String,
-    /// Its private key, PEM.
-    pub key: Sensitive,
-    /// The repositories; each is a bare repository in [`REPOSITORIES`].
-    pub repositories: Vec<Repository>,
-    /// The personal access tokens that exist.
-    pub tokens: Vec<Token>,
-    /// The private certificate authority of the environment, for certificates that a fault wants.
-    pub authority: Authority,
-    /// What goes wrong from the start.
-    #[serde(default)]
-    pub faults: Vec<Fault>,
-}
-
-/// A repository as GitHub knows it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Repository {
-    /// `OWNER/NAME`.
-    pub name: String,
-    /// Whether it needs a token to be read.
-    pub private: bool,
-}
-
-/// A personal access token.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Token {
-    /// The token itself, such as `ghp_…`.
-    pub value: Sensitive,
-    /// Login of its owner.
-    pub login: String,
-    /// The private repositories that it sees, as `OWNER/NAME`.
-    pub repositories: Vec<String>,
-    /// Whether it may read their contents; without it GitHub answers 403.
-    pub contents: bool,
 }

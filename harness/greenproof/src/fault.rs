@@ -56,6 +56,13 @@ impl Fault {
         }
     }
 
+    /// Fills in the placeholders of what it answers.
+    pub(crate) fn fill(&mut self, filled: impl Fn(&str) -> String) {
+        if let Self::Cloud(fault) = self {
+            fault.body = fault.body.take().map(|body| filled(&body));
+        }
+    }
+
     /// The cloud's fault that it is.
     #[must_use]
     pub const fn cloud(&self) -> Option<&cloud::fault::Fault> {

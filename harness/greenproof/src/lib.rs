@@ -35,6 +35,7 @@ mod gzip;
 pub mod journal;
 pub mod kept;
 pub mod mint;
+mod placeholder;
 pub mod plan;
 pub mod policy;
 pub mod redact;

@@ -23,16 +23,42 @@ pub fn account() -> String {
 /// A classic personal access token: `ghp_` and 36 letters and digits.
 #[must_use]
 pub fn token() -> String {
+    format!("ghp_{}", alphanumeric(36))
+}
+
+/// A fine-grained personal access token: `github_pat_`, 22 letters and digits, and after an underscore 59 more.
+#[must_use]
+pub fn fine_grained_token() -> String {
+    format!("github_pat_{}_{}", alphanumeric(22), alphanumeric(59))
+}
+
+/// The id of a GitHub App or of its installation: seven digits that do not start with zero.
+#[must_use]
+pub fn app_id() -> u64 {
+    rand::rng().random_range(1_000_000..10_000_000)
+}
+
+/// The client id of a GitHub App: `Iv23li` and 14 letters and digits.
+#[must_use]
+pub fn client_id() -> String {
+    format!("Iv23li{}", alphanumeric(14))
+}
+
+/// A password: 32 letters and digits.
+#[must_use]
+pub fn password() -> String {
+    alphanumeric(32)
+}
+
+fn alphanumeric(length: usize) -> String {
     let mut random = rand::rng();
-    let body: String = (0..36).map(|_| pick(ALPHANUMERIC, &mut random)).collect();
-    format!("ghp_{body}")
+    (0..length).map(|_| pick(ALPHANUMERIC, &mut random)).collect()
 }
 
 /// What the credentials of sessions come from: 64 letters and digits.
 #[must_use]
 pub fn seed() -> String {
-    let mut random = rand::rng();
-    (0..64).map(|_| pick(ALPHANUMERIC, &mut random)).collect()
+    alphanumeric(64)
 }
 
 /// The id of a long-term access key: `AKIA` and 16 letters and digits of base 32.
@@ -46,8 +72,7 @@ pub fn access_key_id() -> String {
 /// A secret access key: 40 letters and digits.
 #[must_use]
 pub fn secret_access_key() -> String {
-    let mut random = rand::rng();
-    (0..40).map(|_| pick(ALPHANUMERIC, &mut random)).collect()
+    alphanumeric(40)
 }
 
 /// The text with each `{minted:SHAPE}` filled in: `A` stands for an upper-case letter, `a` for a lower-case one, `0` for
@@ -72,11 +97,6 @@ fn of_shape(letter: char) -> char {
 
 fn pick(alphabet: &[u8], random: &mut ThreadRng) -> char {
     char::from(alphabet[random.random_range(0..alphabet.len())])
-}
-
-/// The names in the `{token:NAME}` placeholders of a text.
-pub(crate) fn placeholders(text: &str) -> impl Iterator<Item = &str> {
-    text.split("{token:").skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }
 
 #[cfg(test)]

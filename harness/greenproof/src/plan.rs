@@ -6,7 +6,9 @@
 mod account;
 mod artifact;
 mod authority;
+mod credentials;
 mod hidden;
+mod hub;
 mod kept;
 mod repository;
 
@@ -20,22 +22,19 @@ use crate::{
     redact::Redactor,
     scenario::{
         Deploy, Scenario,
-        step::{self, Step},
+        step::{self, Action, Step},
     },
 };
 use authority::Issuer;
 use cloud::{
     fault::{Fault, Role},
-    world::{
-        self, Authority, Bucket, Deployment, Endpoints, Hub, Key, Operator, Sensitive, Target, Thing, Token, Wanted,
-        World,
-    },
+    world::{self, Authority, Bucket, Deployment, Endpoints, Key, Operator, Sensitive, Target, Thing, Wanted, World},
 };
+use credentials::Credentials;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
-    path::PathBuf,
 };
 
 /// The version of the token exchange service and of the command line that a deployment gets which names none.
@@ -80,7 +79,7 @@ pub struct Plan {
     pub redactor: Redactor,
     issuer: Issuer,
     endpoints: Endpoints,
-    tokens: BTreeMap<String, String>,
+    credentials: Credentials,
     /// What the credentials of sessions come from.
     seed: Option<Sensitive>,
     buckets: Vec<Bucket>,
@@ -116,7 +115,12 @@ impl Plan {
         let issuer = Issuer::new().map_err(|error| Error::new("making the certificate authority", error))?;
         let identity = issuer.device().map_err(|error| Error::new("issuing the device certificate", error))?;
         let repositories = Self::repositories(&scenario)?;
-        let tokens: BTreeMap<_, _> = scenario.github.tokens.keys().map(|name| (name.clone(), mint::token())).collect();
+        let credentials = Credentials::of(&scenario)?;
+        for step in &mut scenario.steps {
+            if let Action::Fault(fault) = &mut step.action {
+                fault.fill(|text| credentials.filled(text));
+            }
+        }
         let environment = mint::name(8);
         let buckets = buckets(&scenario, &environment)?;
         let account = scenario.aws.account.clone().unwrap_or_else(mint::account);
@@ -129,7 +133,7 @@ impl Plan {
         let mut plan = Self {
             environment,
             account,
-            deployments: deployments(&scenario, &thing, &tokens),
+            deployments: deployments(&scenario, &thing, &credentials),
             thing,
             ca: issuer.certificate(),
             certificate_id: identity.id(),
@@ -138,7 +142,7 @@ impl Plan {
             redactor: Redactor::default(),
             issuer,
             endpoints,
-            tokens,
+            credentials,
             seed: Some(Sensitive(mint::seed())),
             keys,
             operator: None,
@@ -185,13 +189,14 @@ impl Plan {
             operator: self.operator.clone(),
             scps: aws.scps.clone(),
             rcps: aws.rcps.clone(),
-            secrets: account::secrets(aws, &self.tokens),
+            secrets: account::secrets(aws, &self.credentials),
             buckets: self.buckets.clone(),
             components: self.listed_components(),
             // What comes first waits for the device; what comes later is ordered when it is its turn.
             deployments: self.deployments.get(&opening).filter(|_| self.waiting).cloned().into_iter().collect(),
             faults: self.opening_faults(Role::Aws),
             seed: self.seed.clone(),
+            hosts: self.scenario.index.private.iter().map(|index| index.host.clone()).collect(),
         }
     }
 
@@ -204,39 +209,6 @@ impl Plan {
     fn opening_faults(&self, role: Role) -> Vec<Fault> {
         let opening = self.scenario.steps[..self.scenario.opening()].iter().filter_map(|step| step.fault()?.cloud());
         opening.filter(|fault| fault.kind.roles().contains(&role)).cloned().collect()
-    }
-
-    /// What the `github` container is told.
-    ///
-    /// # Errors
-    /// When its certificate can't be issued.
-    pub fn hub(&self, at: Addresses) -> Result<Hub, Error> {
-        let server = self
-            .issuer
-            .server(&["github.com", "api.github.com", world::INDEX_HOST])
-            .map_err(|error| Error::new("issuing the certificate of github.com", error))?;
-        let repositories = &self.scenario.github.repositories;
-        let known = self.scenario.github.tokens.iter().filter(|(_, token)| token.known);
-        Ok(Hub {
-            environment: self.environment.clone(),
-            address: at.github,
-            certificate: server.certificate,
-            key: Sensitive(server.key),
-            repositories: repositories
-                .iter()
-                .map(|(name, repository)| world::Repository { name: name.clone(), private: repository.private })
-                .collect(),
-            tokens: known
-                .map(|(name, token)| Token {
-                    value: Sensitive(self.tokens[name].clone()),
-                    login: token.login.clone(),
-                    repositories: token.repositories.clone(),
-                    contents: token.contents,
-                })
-                .collect(),
-            authority: self.authority(),
-            faults: self.opening_faults(Role::Github),
-        })
     }
 
     /// The nucleus's init config, in the real one's format.
@@ -279,23 +251,10 @@ impl Plan {
         repositories.map(|(name, it)| Ok((name.clone(), repository::Bare::of(&it.origin)?))).collect()
     }
 
-    /// The files of Python packages that the scenario adds to the index as they are.
-    ///
-    /// # Errors
-    /// When one can't be read.
-    pub fn packages(&self) -> Result<Vec<(String, Vec<u8>)>, Error> {
-        let read = |path: &PathBuf| {
-            let bytes =
-                std::fs::read(path).map_err(|error| Error::new(format!("reading `{}`", path.display()), error))?;
-            Ok((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), bytes))
-        };
-        self.scenario.index.wheels.iter().map(read).collect()
-    }
-
     /// The token that `{token:NAME}` stands for.
     #[must_use]
     pub fn token(&self, name: &str) -> Option<&str> {
-        self.tokens.get(name).map(String::as_str)
+        self.credentials.tokens.get(name).map(|token| token.0.as_str())
     }
 
     /// Where the device asks for its role's credentials.
@@ -349,11 +308,11 @@ pub fn group_of(thing: &str) -> String {
 }
 
 /// The deployments that the steps create; the first one brings the command line, if the device has it.
-fn deployments(scenario: &Scenario, thing: &str, tokens: &BTreeMap<String, String>) -> BTreeMap<usize, Deployment> {
+fn deployments(scenario: &Scenario, thing: &str, credentials: &Credentials) -> BTreeMap<usize, Deployment> {
     let deploys = |(index, step): (usize, &Step)| step.action.deploy().map(|deploy| (index, deployment(deploy, thing)));
     let mut deployments: BTreeMap<_, _> = scenario.steps.iter().enumerate().filter_map(deploys).collect();
     let wanted = deployments.values_mut().flat_map(|deployment| deployment.components.values_mut());
-    wanted.filter_map(|wanted| wanted.merge.as_mut()).for_each(|it| account::configuration_with_tokens(it, tokens));
+    wanted.filter_map(|wanted| wanted.merge.as_mut()).for_each(|it| account::fill(it, credentials));
     if scenario.device.cli
         && let Some(mut first) = deployments.first_entry()
     {

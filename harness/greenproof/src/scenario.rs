@@ -21,6 +21,10 @@ pub use leaks::Leaks;
 pub use step::{Action, Condition, Deploy, Step};
 
 use crate::{component::Component, core::Core, docker::Own, fault::Fault};
+use cloud::{
+    minted::TokenForm,
+    world::{Permissions, TokenKind},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
@@ -114,6 +118,10 @@ pub struct GitHub {
     pub repositories: BTreeMap<String, Repository>,
     /// Personal access tokens by the name that `{token:NAME}` uses.
     pub tokens: BTreeMap<String, Token>,
+    /// GitHub Apps by the name that `{app-key:NAME}` uses, their slug.
+    pub apps: BTreeMap<String, App>,
+    /// Deploy keys by the name that `{deploy-key:NAME}` uses.
+    pub deploy_keys: BTreeMap<String, DeployKey>,
 }
 
 impl Default for GitHub {
@@ -129,6 +137,21 @@ pub struct Index {
     pub requirements: Option<String>,
     /// Files of packages, as they are.
     pub wheels: Vec<PathBuf>,
+    /// An index that wants a user and a password.
+    pub private: Option<PrivateIndex>,
+}
+
+/// A package index that wants a user and a password. It has what the public one has, too.
+#[derive(Clone, Debug)]
+pub struct PrivateIndex {
+    /// Its host name.
+    pub host: String,
+    /// The user whose password `{index-password}` is.
+    pub user: String,
+    /// Files of packages, as they are.
+    pub wheels: Vec<PathBuf>,
+    /// Source archives by `NAME-VERSION`: the folders that they are made of.
+    pub sources: BTreeMap<String, PathBuf>,
 }
 
 /// Where a repository comes from.
@@ -156,11 +179,45 @@ pub struct Repository {
 pub struct Token {
     /// Login of its owner.
     pub login: String,
+    /// Its kind.
+    pub kind: TokenKind,
     /// The private repositories that it sees.
     pub repositories: Vec<String>,
-    /// Whether it may read contents.
-    pub contents: bool,
+    /// What it may do with them.
+    pub permissions: Permissions,
+    /// When it expires, in seconds from the start of the run; absent for never.
+    pub expires: Option<i64>,
     /// Whether GitHub knows it; false mints a token that was revoked.
+    pub known: bool,
+}
+
+/// A GitHub App, installed on one account.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Its id; minted when absent, as the next two.
+    pub id: Option<u64>,
+    /// Its client id.
+    pub client_id: Option<String>,
+    /// The id of its installation.
+    pub installation: Option<u64>,
+    /// The account that it is installed on.
+    pub owner: String,
+    /// The repositories that it is installed on.
+    pub repositories: Vec<String>,
+    /// What it was granted.
+    pub permissions: Permissions,
+    /// The form of its installation tokens.
+    pub tokens: TokenForm,
+}
+
+/// An SSH key of one repository.
+#[derive(Clone, Debug)]
+pub struct DeployKey {
+    /// The repository, `OWNER/NAME`.
+    pub repository: String,
+    /// Whether it may push.
+    pub write: bool,
+    /// Whether GitHub knows it; false mints a key that was removed.
     pub known: bool,
 }
 

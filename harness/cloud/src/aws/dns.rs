@@ -25,10 +25,12 @@ use tokio::{
 };
 
 /// The names that there are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Zone {
     aws: Ipv4Addr,
     github: Option<Ipv4Addr>,
+    /// Further names of `github`.
+    hosts: Arc<[String]>,
 }
 
 /// Who answers questions.
@@ -65,21 +67,22 @@ pub(super) fn serve(world: &World, faults: &Arc<Faults>, udp: UdpSocket, tcp: Tc
 }
 
 impl Zone {
-    pub(super) const fn of(world: &World) -> Self {
-        Self { aws: world.aws, github: world.github }
+    pub(super) fn of(world: &World) -> Self {
+        Self { aws: world.aws, github: world.github, hosts: world.hosts.clone().into() }
     }
 
     /// A zone of this machine alone.
     #[cfg(test)]
-    pub(super) const fn local() -> Self {
-        Self { aws: Ipv4Addr::LOCALHOST, github: Some(Ipv4Addr::LOCALHOST) }
+    pub(super) fn local() -> Self {
+        Self { aws: Ipv4Addr::LOCALHOST, github: Some(Ipv4Addr::LOCALHOST), hosts: [].into() }
     }
 
     /// The address of a name, lower case and without the final dot.
-    pub(super) fn resolve(self, name: &str) -> Option<Ipv4Addr> {
+    pub(super) fn resolve(&self, name: &str) -> Option<Ipv4Addr> {
         match name {
             "localhost" => Some(Ipv4Addr::LOCALHOST),
             "github.com" | "api.github.com" | INDEX_HOST => self.github,
+            _ if self.hosts.iter().any(|host| host == name) => self.github,
             _ if name.ends_with(".amazonaws.com") => Some(self.aws),
             _ => None,
         }
@@ -138,7 +141,8 @@ mod tests {
     use hickory_proto::{op::Query, rr::Name};
 
     fn resolver(faults: &[&str]) -> Resolver {
-        let zone = Zone { aws: Ipv4Addr::new(10, 0, 0, 2), github: Some(Ipv4Addr::new(10, 0, 0, 3)) };
+        let hosts = ["pypi.example.com".to_owned()].into();
+        let zone = Zone { aws: Ipv4Addr::new(10, 0, 0, 2), github: Some(Ipv4Addr::new(10, 0, 0, 3)), hosts };
         let on = Arc::new(Faults::default());
         for fault in faults {
             on.begin(fault.parse().unwrap());
@@ -182,8 +186,10 @@ mod tests {
         fidelity::fidelity!("dns-1", "dns-2");
         let aws = ask("SecretsManager.ap-northeast-1.amazonaws.com.", RecordType::A);
         assert_eq!(aws.answers[0].data, RData::A(A(Ipv4Addr::new(10, 0, 0, 2))));
-        let github = ask("github.com.", RecordType::A);
-        assert_eq!(github.answers[0].data, RData::A(A(Ipv4Addr::new(10, 0, 0, 3))));
+        for name in ["github.com.", "PyPI.example.com."] {
+            let github = ask(name, RecordType::A);
+            assert_eq!(github.answers[0].data, RData::A(A(Ipv4Addr::new(10, 0, 0, 3))));
+        }
         for outside in ["example.com.", "evilgithub.com.", "amazonaws.com.evil.", "raw.github.com."] {
             assert_eq!(ask(outside, RecordType::A).metadata.response_code, ResponseCode::NXDomain, "{outside}");
         }

@@ -114,7 +114,7 @@ fn unknown(first: &str) -> String {
         return format!("use {}", specials.join(", "));
     }
     let services = Service::ALL.map(|service| format!("`{}.`", service.name()));
-    format!("its name begins with {}, `mqtt.`, `dns.`, `tls.` or `aws.`", services.join(", "))
+    format!("its name begins with {}, `mqtt.`, `dns.`, `tls.`, `aws.` or `github.`", services.join(", "))
 }
 
 impl Service {

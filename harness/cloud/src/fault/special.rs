@@ -59,6 +59,16 @@ pub enum Special {
     TlsIntercepted,
     /// AWS's clock is not the device's.
     Clock,
+    /// GitHub's clock is not the device's.
+    GitHubClock,
+    /// A personal access token was taken back.
+    TokenRevoked,
+    /// The key of a GitHub App was taken back.
+    AppKeyRevoked,
+    /// A deploy key was taken back.
+    DeployKeyRevoked,
+    /// A user of GitHub is no more, and with it its tokens, repositories and installations.
+    UserDeleted,
 }
 
 /// Which parameters a fault takes.
@@ -81,7 +91,7 @@ pub(super) enum Need {
 }
 
 impl Special {
-    const ALL: [(Self, &'static str); 27] = [
+    const ALL: [(Self, &'static str); 32] = [
         (Self::MqttCut, "mqtt.cut"),
         (Self::MqttRefuse, "mqtt.refuse"),
         (Self::ProviderExpired, "provider.expired"),
@@ -109,6 +119,11 @@ impl Special {
         (Self::TlsWrongName, "tls.wrong-name"),
         (Self::TlsIntercepted, "tls.intercepted"),
         (Self::Clock, "aws.clock"),
+        (Self::GitHubClock, "github.clock"),
+        (Self::TokenRevoked, "github.token-revoked"),
+        (Self::AppKeyRevoked, "github.app-key-revoked"),
+        (Self::DeployKeyRevoked, "github.deploy-key-revoked"),
+        (Self::UserDeleted, "github.user-deleted"),
     ];
 
     pub(super) fn of(name: &str) -> Option<Self> {
@@ -134,7 +149,12 @@ impl Special {
             | Self::GitTokenExpiredMidClone
             | Self::GitTagMissing
             | Self::IndexDown
-            | Self::IndexNoWheel => &[Role::Github],
+            | Self::IndexNoWheel
+            | Self::GitHubClock
+            | Self::TokenRevoked
+            | Self::AppKeyRevoked
+            | Self::DeployKeyRevoked
+            | Self::UserDeleted => &[Role::Github],
             // Each has some of the hosts.
             Self::TlsUntrusted
             | Self::TlsExpired
@@ -171,7 +191,11 @@ impl Special {
             | Self::TlsNotYetValid
             | Self::TlsWrongName
             | Self::TlsIntercepted => about("host", Need::Must),
-            Self::Clock => Takes { amount: Some("shift"), times: false, ..plain },
+            Self::TokenRevoked => about("token", Need::Must),
+            Self::AppKeyRevoked => about("app", Need::Must),
+            Self::DeployKeyRevoked => about("key", Need::Must),
+            Self::UserDeleted => about("login", Need::Must),
+            Self::Clock | Self::GitHubClock => Takes { amount: Some("shift"), times: false, ..plain },
         }
     }
 }

@@ -1,71 +1,89 @@
-//! Who calls, and what GitHub lets them read. Pure.
+//! What a token grants, and whether that is enough for a repository. Pure.
 //!
 //! GitHub looks at a credential before it looks at the repository: a bad one is refused even where none is needed.
-//! Tokens are compared exactly, byte for byte and in constant time; nothing is trimmed.
+//! Who the caller is, is [`super::directory`]'s to say.
 
 use crate::{
     event::Credential,
-    world::{Hub, Repository, Token},
+    world::{Level, Permissions, Repository},
 };
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+use time::OffsetDateTime;
 
 /// The caller, as far as the `Authorization` header tells.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Caller<'a> {
+#[derive(Clone, Debug)]
+pub(super) enum Caller {
     /// There is no header.
     Anonymous,
-    /// The owner of a token that exists, and how it was shown.
-    Known(&'a Token, Credential),
+    /// The holder of a token that exists, and how it was shown.
+    Known(Arc<Grant>, Credential),
     /// There is a header, but no token of this hub in it.
     Refused,
 }
 
-impl<'a> Caller<'a> {
-    /// The caller of a git request: a token as the password of any user, or as the user with the password empty or
-    /// `x-oauth-basic`.
-    pub(super) fn of_git(authorization: Option<&[u8]>, hub: &'a Hub) -> Self {
-        match authorization {
-            None => Self::Anonymous,
-            Some(value) => credential(value, "basic").map_or(Self::Refused, |encoded| Self::of_basic(encoded, hub)),
-        }
-    }
+/// What a token is good for.
+#[derive(Clone, Debug)]
+pub(super) struct Grant {
+    /// What made it.
+    pub(super) kind: Kind,
+    /// Login of its owner; of an installation token the account that the App is installed on.
+    pub(super) login: String,
+    /// The private repositories that it sees.
+    pub(super) repositories: Vec<String>,
+    /// What it may do with them.
+    pub(super) permissions: Permissions,
+    /// When it expires.
+    pub(super) expires: Option<OffsetDateTime>,
+}
 
-    /// The caller of a REST request: as for git, or a token after `Bearer` or `token`.
-    pub(super) fn of_api(authorization: Option<&[u8]>, hub: &'a Hub) -> Self {
-        let bearer = authorization.and_then(|value| credential(value, "bearer").or(credential(value, "token")));
-        match bearer {
-            Some(value) => known(value, hub).map_or(Self::Refused, |it| Self::Known(it, Credential::TokenAsPassword)),
-            None => Self::of_git(authorization, hub),
-        }
-    }
+/// What made a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A person, with all that it sees.
+    Classic,
+    /// A person, for chosen repositories.
+    FineGrained {
+        /// The private repositories that the person sees.
+        person: Vec<String>,
+    },
+    /// An App, for its installation.
+    Installation {
+        /// The installation's id.
+        id: u64,
+    },
+}
 
-    fn of_basic(encoded: &[u8], hub: &'a Hub) -> Self {
-        let Ok(plain) = BASE64_STANDARD.decode(encoded) else { return Self::Refused };
-        let Some(colon) = plain.iter().position(|byte| *byte == b':') else { return Self::Refused };
-        let (user, password) = (&plain[..colon], &plain[colon + 1..]);
-        let (value, shown) = match password {
-            b"" | b"x-oauth-basic" => (user, Credential::TokenAsUser),
-            _ => (password, Credential::TokenAsPassword),
-        };
-        known(value, hub).map_or(Self::Refused, |token| Self::Known(token, shown))
-    }
-
+impl Caller {
     /// The same for the evidence.
-    pub(super) fn credential(self) -> Credential {
+    pub(super) fn credential(&self) -> Credential {
         match self {
             Self::Anonymous => Credential::None,
-            Self::Known(_, shown) => shown,
+            Self::Known(_, shown) => *shown,
             Self::Refused => Credential::Unknown,
         }
     }
 
     /// Whether the caller sees that the repository exists.
-    pub(super) fn sees(self, repository: &Repository) -> bool {
-        !repository.private
-            || matches!(self, Self::Known(token, _)
-                if token.repositories.iter().any(|name| name.eq_ignore_ascii_case(&repository.name)))
+    pub(super) fn sees(&self, repository: &Repository) -> bool {
+        !repository.private || matches!(self, Self::Known(grant, _) if names(&grant.repositories, repository))
     }
+
+    /// Whether it is a person who sees the repository, and gave the token no access to it.
+    fn withheld(&self, repository: &Repository) -> bool {
+        let Self::Known(grant, _) = self else { return false };
+        matches!(&grant.kind, Kind::FineGrained { person } if names(person, repository))
+    }
+}
+
+impl Grant {
+    /// Whether it may do so much with a sort of things.
+    pub(super) fn may(&self, permission: &str, level: Level) -> bool {
+        self.permissions.get(permission).is_some_and(|granted| *granted >= level)
+    }
+}
+
+fn names(list: &[String], repository: &Repository) -> bool {
+    list.iter().any(|name| name.eq_ignore_ascii_case(&repository.name))
 }
 
 /// What a git client wants of a repository.
@@ -114,7 +132,7 @@ impl Refusal {
 
 /// The repository that the caller may use, or why not.
 pub(super) fn admit<'a>(
-    caller: Caller<'_>,
+    caller: &Caller,
     repository: Option<&'a Repository>,
     service: Service,
 ) -> Result<&'a Repository, Refusal> {
@@ -123,26 +141,12 @@ pub(super) fn admit<'a>(
         (Caller::Refused, _) => Err(Refusal::BadCredential),
         (Caller::Anonymous, None) => Err(Refusal::NoCredential),
         (Caller::Anonymous, Some(_)) if service == Service::ReceivePack => Err(Refusal::NoCredential),
+        (Caller::Known(..), None) if repository.is_some_and(|it| caller.withheld(it)) => Err(Refusal::NotGranted),
         (Caller::Known(..), None) => Err(Refusal::NotFound),
         (Caller::Known(..), Some(_)) if service == Service::ReceivePack => Err(Refusal::NotGranted),
-        (Caller::Known(token, _), Some(it)) if it.private && !token.contents => Err(Refusal::NotGranted),
+        (Caller::Known(grant, _), Some(it)) if it.private && !grant.may("contents", Level::Read) => {
+            Err(Refusal::NotGranted)
+        }
         (_, Some(it)) => Ok(it),
     }
-}
-
-/// What follows the scheme in an `Authorization` header, if it is that scheme.
-fn credential<'v>(value: &'v [u8], scheme: &str) -> Option<&'v [u8]> {
-    let (head, rest) = value.split_at_checked(scheme.len())?;
-    if head.eq_ignore_ascii_case(scheme.as_bytes()) { rest.strip_prefix(b" ") } else { None }
-}
-
-/// The token of that value. Takes the same time whichever token it is, or none.
-fn known<'a>(value: &[u8], hub: &'a Hub) -> Option<&'a Token> {
-    let given = Sha256::digest(value);
-    hub.tokens.iter().fold(None, |found, token| {
-        let own = Sha256::digest(token.value.0.as_bytes());
-        let difference = given.iter().zip(own).fold(0, |sum, (a, b)| sum | (a ^ b));
-        // An empty token would let an empty password in.
-        if difference == 0 && !token.value.0.is_empty() { Some(token) } else { found }
-    })
 }

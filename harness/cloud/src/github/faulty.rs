@@ -31,7 +31,7 @@ const OUT_OF_ORDER: &str = "<!DOCTYPE html>\n<html><head><title>Unicorn! &middot
 pub(super) async fn of_git(
     faults: &Faults,
     target: Option<Target<'_>>,
-    caller: Caller<'_>,
+    caller: &Caller,
 ) -> Result<Option<Reply>, Reset> {
     if !faults.any() {
         return Ok(None);

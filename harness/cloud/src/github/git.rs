@@ -5,9 +5,10 @@
 
 use super::{
     access::{self, Caller, Refusal, Service},
+    directory::Directory,
     server::{Reply, text},
 };
-use crate::world::{Hub, Repository};
+use crate::world::Repository;
 use bytes::Bytes;
 use hyper::{Method, Request, Response, StatusCode, header, http::HeaderName};
 use std::{io, path::Path, process::Stdio};
@@ -20,7 +21,7 @@ use tokio::{
 ///
 /// GitHub serves partial clones (pip asks for one) and any commit by its hash. The repositories were put here by
 /// another user than the one that serves them, which git takes for an attack.
-const CONFIGURATION: [(&str, &str); 3] =
+pub(super) const CONFIGURATION: [(&str, &str); 3] =
     [("uploadpack.allowFilter", "true"), ("uploadpack.allowAnySHA1InWant", "true"), ("safe.directory", "*")];
 
 /// What a path of `github.com` asks for.
@@ -71,25 +72,19 @@ impl<'p> Target<'p> {
     }
 
     /// The repository of that name; GitHub does not tell upper from lower case.
-    fn find(self, hub: &Hub) -> Option<&Repository> {
-        find(hub, self.owner, self.name)
+    fn find(self, directory: &Directory) -> Option<&Repository> {
+        directory.repository(self.owner, self.name)
     }
 }
 
 impl Service {
-    fn parse(name: &str) -> Option<Self> {
+    pub(super) fn parse(name: &str) -> Option<Self> {
         match name {
             "git-upload-pack" => Some(Self::UploadPack),
             "git-receive-pack" => Some(Self::ReceivePack),
             _ => None,
         }
     }
-}
-
-/// The repository `OWNER/NAME` in any case.
-pub(super) fn find<'h>(hub: &'h Hub, owner: &str, name: &str) -> Option<&'h Repository> {
-    let wanted = format!("{owner}/{name}");
-    hub.repositories.iter().find(|it| it.name.eq_ignore_ascii_case(&wanted))
 }
 
 /// The bare repositories, and which of their references nobody sees.
@@ -102,12 +97,12 @@ pub(super) struct Shown<'s> {
 /// Answers a git request.
 pub(super) async fn answer(
     target: Target<'_>,
-    caller: Caller<'_>,
-    hub: &Hub,
+    caller: &Caller,
+    directory: &Directory,
     shown: Shown<'_>,
     request: &Request<Bytes>,
 ) -> Reply {
-    match access::admit(caller, target.find(hub), target.service) {
+    match access::admit(caller, target.find(directory), target.service) {
         Err(refusal) => refuse(refusal),
         Ok(repository) => {
             let path = format!("/{}.git/{}", repository.name, target.tail);
@@ -132,7 +127,7 @@ pub(super) fn refuse(refusal: Refusal) -> Reply {
 }
 
 /// Runs `git http-backend` for one request.
-async fn backend(path: &str, caller: Caller<'_>, shown: &Shown<'_>, request: &Request<Bytes>) -> io::Result<Reply> {
+async fn backend(path: &str, caller: &Caller, shown: &Shown<'_>, request: &Request<Bytes>) -> io::Result<Reply> {
     let mut child = command(path, caller, shown, request).spawn()?;
     let stdin = child.stdin.take().expect("standard input is piped");
     // Fed and drained at once: either pipe may fill up before the other is done.
@@ -145,7 +140,7 @@ async fn backend(path: &str, caller: Caller<'_>, shown: &Shown<'_>, request: &Re
     parse(&output.stdout).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no header of CGI in its answer"))
 }
 
-fn command(path: &str, caller: Caller<'_>, shown: &Shown<'_>, request: &Request<Bytes>) -> Command {
+fn command(path: &str, caller: &Caller, shown: &Shown<'_>, request: &Request<Bytes>) -> Command {
     let hidden = shown.hidden.as_deref().map(|references| ("uploadpack.hideRefs", references));
     let configuration: Vec<_> = CONFIGURATION.into_iter().chain(hidden).collect();
     let mut command = Command::new("git");
@@ -175,8 +170,8 @@ fn command(path: &str, caller: Caller<'_>, shown: &Shown<'_>, request: &Request<
             command.env(variable, value);
         }
     }
-    if let Caller::Known(token, _) = caller {
-        command.env("REMOTE_USER", &token.login);
+    if let Caller::Known(grant, _) = caller {
+        command.env("REMOTE_USER", &grant.login);
     }
     command
 }

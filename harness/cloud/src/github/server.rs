@@ -1,9 +1,8 @@
 //! The TLS server: takes connections, sends each request to the host that it is for and writes down how it came out.
 
 use super::{
-    Error, Shelves,
-    access::Caller,
-    api,
+    Error, Shelves, api,
+    directory::Directory,
     faulty::{self, Reset, Sent},
     git::{self, Shown, Target},
     index,
@@ -11,7 +10,7 @@ use super::{
 use crate::{
     certificates::Mint,
     clock,
-    event::{self, What},
+    event::{self, Credential, What},
     fault::Special,
     faults::Faults,
     world::{self, Hub},
@@ -40,7 +39,7 @@ const BODY_LIMIT: usize = 64 * 1024 * 1024;
 /// The server of all three hosts.
 #[derive(Clone)]
 pub(super) struct Server {
-    hub: Arc<Hub>,
+    directory: Arc<Directory>,
     shelves: Arc<Shelves>,
     tls: Arc<ServerConfig>,
     faults: Arc<Faults>,
@@ -50,7 +49,8 @@ impl Server {
     /// A server with the hub's certificate.
     pub(super) fn new(hub: Hub, shelves: Shelves, faults: Arc<Faults>) -> Result<Self, Error> {
         let tls = Arc::new(usual(&hub)?);
-        Ok(Self { hub: Arc::new(hub), shelves: Arc::new(shelves), tls, faults })
+        let directory = Arc::new(Directory::new(hub, Arc::clone(&faults)));
+        Ok(Self { directory, shelves: Arc::new(shelves), tls, faults })
     }
 
     /// Answers whoever connects; ends only by being dropped.
@@ -96,7 +96,7 @@ impl Server {
 
     fn configuration(&self, name: &str) -> Result<Arc<ServerConfig>, String> {
         let Some(flaw) = self.faults.of_certificate(name) else { return Ok(Arc::clone(&self.tls)) };
-        let (chain, key) = Mint::new(&self.hub.authority)?.certificate(name, Some(flaw), clock::now())?;
+        let (chain, key) = Mint::new(&self.directory.hub().authority)?.certificate(name, Some(flaw), clock::now())?;
         Ok(Arc::new(presenting(chain, key).map_err(|error| error.to_string())?))
     }
 
@@ -115,28 +115,27 @@ impl Server {
     }
 
     async fn answer_git(&self, request: &Request<Bytes>) -> Result<Sent, Reset> {
-        let (hub, uri) = (&self.hub, request.uri());
-        let caller = Caller::of_git(authorization(request), hub);
+        let (directory, uri) = (&self.directory, request.uri());
+        let caller = directory.caller_of_git(authorization(request));
         let target = Target::parse(request.method(), uri.path(), uri.query());
-        let reply = match (faulty::of_git(&self.faults, target, caller).await?, target) {
+        let reply = match (faulty::of_git(&self.faults, target, &caller).await?, target) {
             (Some(reply), _) => reply,
             (None, Some(target)) => {
                 let shown = Shown { repositories: &self.shelves.repositories, hidden: faulty::hidden(&self.faults) };
-                git::answer(target, caller, hub, shown, request).await
+                git::answer(target, &caller, directory, shown, request).await
             }
             (None, None) => text(StatusCode::NOT_FOUND, "Not Found"),
         };
         let path = uri.path_and_query().map_or("/", |it| it.as_str());
-        self.tell(request.method().to_string(), path, target.map(Target::repository), caller, &reply);
+        self.tell(request.method().to_string(), path, target.map(Target::repository), caller.credential(), &reply);
         Ok(faulty::sent(&self.faults, target, request, reply).await)
     }
 
     fn answer_api(&self, request: &Request<Bytes>) -> Reply {
         let path = request.uri().path();
-        let caller = Caller::of_api(authorization(request), &self.hub);
-        let reply = api::answer(request.method(), path, caller, &self.hub);
+        let api::Answered { reply, credential } = api::answer(request, authorization(request), &self.directory);
         let shown = format!("api.github.com{path}");
-        self.tell(request.method().to_string(), &shown, api::repository(path), caller, &reply);
+        self.tell(request.method().to_string(), &shown, api::repository(path), credential, &reply);
         reply
     }
 
@@ -150,20 +149,18 @@ impl Server {
         Ok(reply)
     }
 
-    fn tell(&self, method: String, path: &str, repository: Option<String>, caller: Caller<'_>, reply: &Reply) {
+    fn tell(&self, method: String, path: &str, repository: Option<String>, credential: Credential, reply: &Reply) {
         event::emit(What::Git {
             method,
             path: self.redact(path),
             repository: repository.map(|name| self.redact(&name)),
-            credential: caller.credential(),
+            credential,
             status: reply.status().as_u16(),
         });
     }
 
-    /// The text without any token: a caller may have put one into the path.
     fn redact(&self, text: &str) -> String {
-        let values = self.hub.tokens.iter().map(|token| token.value.0.as_str()).filter(|value| !value.is_empty());
-        values.fold(text.to_owned(), |text, value| text.replace(value, "***"))
+        self.directory.redact(text)
     }
 }
 

@@ -1,12 +1,16 @@
 //! The role as real clients meet it: git, and requests made by hand, against a server on a port of this machine.
 
+mod apps;
 mod faults;
 
-use super::{Shelves, access::Caller, server::Server};
+use super::{Shelves, directory::Directory, server::Server};
 use crate::{
     event::Credential,
     faults::Faults,
-    world::{AUTHORITY_NAME, Authority, Hub, Repository, Sensitive, Token},
+    minted::TokenForm,
+    world::{
+        AUTHORITY_NAME, App, Authority, Hub, Installation, Level, Permissions, Repository, Sensitive, Token, TokenKind,
+    },
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -23,6 +27,9 @@ use tokio::{net::TcpListener, process::Command};
 const TOKEN: &str = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
 const BLIND: &str = "ghp_blindblindblindblindblindblindblind1";
 const EMPTY_HANDED: &str = "ghp_emptyemptyemptyemptyemptyemptyempty1";
+const FINE: &str = "github_pat_11AAAAAAA0abcdefghijkl_mnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdefghi";
+const OVER: &str = "github_pat_22AAAAAAA0abcdefghijkl_mnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdefghi";
+const WITHHELD: &str = "github_pat_33AAAAAAA0abcdefghijkl_mnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdefghi";
 const PRIVATE: &str = "cm-ichida/myawsname.git";
 const PUBLIC: &str = "cm-ichida/open.git";
 
@@ -47,6 +54,11 @@ struct Hosted {
 
 impl Hosted {
     async fn raise() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The same after a change of what there is.
+    async fn with(change: impl FnOnce(&mut Hub)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (authority, issuer) = authority();
         fs::write(folder.path().join("ca.pem"), &authority.certificate).unwrap();
@@ -57,7 +69,8 @@ impl Hosted {
         fs::create_dir(&packages).unwrap();
         fs::write(packages.join("flit_core-3.12.0-py3-none-any.whl"), "wheel").unwrap();
 
-        let hub = hub(certificate, key.serialize_pem(), authority);
+        let mut hub = hub(certificate, key.serialize_pem(), authority);
+        change(&mut hub);
         let repositories = folder.path().join("git");
         let faults = Arc::new(Faults::default());
         let hosted = Self { port: 0, folder, faults: Arc::clone(&faults) };
@@ -114,11 +127,17 @@ impl Hosted {
 
     /// A GET by hand: status and body.
     async fn get(&self, host: &str, path: &str, authorization: &str) -> (u16, String) {
+        self.curl(host, path, authorization, &[]).await
+    }
+
+    /// A request by hand, with further words for curl.
+    async fn curl(&self, host: &str, path: &str, authorization: &str, more: &[&str]) -> (u16, String) {
         let output = Command::new("curl")
             .args(["-q", "-sS", "-w", "\n%{http_code}", "--resolve", &format!("{host}:{}:127.0.0.1", self.port)])
             .args(["-H", authorization, "--cacert"])
             .arg(self.folder.path().join("ca.pem"))
             .arg(format!("https://{host}:{}{path}", self.port))
+            .args(more)
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .output()
@@ -142,12 +161,16 @@ fn authority() -> (Authority, Issuer<'static, KeyPair>) {
 }
 
 fn hub(certificate: String, key: String, authority: Authority) -> Hub {
-    let token = |value: &str, repositories: &[&str], contents| Token {
+    let token = |value: &str, repositories: &[&str], contents: bool| Token {
+        name: value[..value.len().min(9)].to_owned(),
         value: Sensitive(value.to_owned()),
+        kind: TokenKind::Classic,
         login: "cm-taro".to_owned(),
         repositories: repositories.iter().map(|&name| name.to_owned()).collect(),
-        contents,
+        permissions: contents.then(|| ("contents".to_owned(), Level::Read)).into_iter().collect(),
+        expires: None,
     };
+    let (now, fine) = (crate::clock::now().unix_timestamp(), TokenKind::FineGrained);
     Hub {
         environment: "test".to_owned(),
         address: Ipv4Addr::LOCALHOST,
@@ -156,15 +179,41 @@ fn hub(certificate: String, key: String, authority: Authority) -> Hub {
         repositories: vec![
             Repository { name: "cm-ichida/myawsname".to_owned(), private: true },
             Repository { name: "cm-ichida/open".to_owned(), private: false },
+            Repository { name: "cm-ichida/other".to_owned(), private: true },
         ],
         tokens: vec![
             token(TOKEN, &["cm-ichida/myawsname"], true),
             token(BLIND, &["cm-ichida/other"], true),
             token(EMPTY_HANDED, &["cm-ichida/myawsname"], false),
             token("", &["cm-ichida/myawsname"], true),
+            Token { kind: fine, expires: Some(now + 3600), ..token(FINE, &["cm-ichida/myawsname"], true) },
+            Token { kind: fine, expires: Some(now - 1), ..token(OVER, &["cm-ichida/myawsname"], true) },
+            Token { kind: fine, login: "cm-ichida".to_owned(), ..token(WITHHELD, &[], true) },
         ],
+        apps: vec![App {
+            name: "fetcher".to_owned(),
+            id: 1_234_567,
+            client_id: "Iv23liAbCdEfGhIjKlMn".to_owned(),
+            key: String::new(),
+            tokens: TokenForm::Long,
+            installation: Installation {
+                id: 87_654_321,
+                owner: "cm-ichida".to_owned(),
+                repositories: vec!["cm-ichida/myawsname".to_owned(), "cm-ichida/other".to_owned()],
+                permissions: Permissions::from([
+                    ("contents".to_owned(), Level::Read),
+                    ("metadata".to_owned(), Level::Read),
+                    ("issues".to_owned(), Level::Write),
+                ]),
+            },
+        }],
+        deploy_keys: Vec::new(),
+        host_key: Sensitive::default(),
+        host_key_public: "ssh-ed25519 AAAAC3Nza".to_owned(),
+        indexes: Vec::new(),
         authority,
         faults: Vec::new(),
+        seed: Some(Sensitive("seed".to_owned())),
     }
 }
 
@@ -264,8 +313,8 @@ async fn near_misses_are_refused_even_where_no_token_is_needed() {
 #[test]
 fn credential_is_read_exactly() {
     fidelity::fidelity!("github-3", "github-4");
-    let hub = hub(String::new(), String::new(), authority().0);
-    let shown = |value: &str| Caller::of_git(Some(value.as_bytes()), &hub).credential();
+    let directory = Directory::new(hub(String::new(), String::new(), authority().0), Arc::default());
+    let shown = |value: &str| directory.caller_of_git(Some(value.as_bytes())).credential();
     assert_eq!(shown(&basic(TOKEN, "")), Credential::TokenAsUser);
     assert_eq!(shown(&basic("x-access-token", TOKEN)), Credential::TokenAsPassword);
     assert_eq!(shown(&basic("x", TOKEN).replace("Basic", "basic")), Credential::TokenAsPassword);
@@ -273,9 +322,9 @@ fn credential_is_read_exactly() {
     assert_eq!(shown(&format!("Bearer {TOKEN}")), Credential::Unknown);
     assert_eq!(shown("Basic !"), Credential::Unknown);
     assert_eq!(shown(&basic("", "")), Credential::Unknown);
-    assert_eq!(Caller::of_git(None, &hub).credential(), Credential::None);
+    assert_eq!(directory.caller_of_git(None).credential(), Credential::None);
     let bearer = format!("Bearer {TOKEN}");
-    assert_eq!(Caller::of_api(Some(bearer.as_bytes()), &hub).credential(), Credential::TokenAsPassword);
+    assert_eq!(directory.caller_of_api(Some(bearer.as_bytes())).credential(), Credential::TokenAsPassword);
 }
 
 #[tokio::test(flavor = "multi_thread")]

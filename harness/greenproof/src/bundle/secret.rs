@@ -6,6 +6,7 @@
 //! first underscore.
 
 use super::pack::quoted;
+use crate::placeholder;
 use serde_json::Value;
 use std::{collections::BTreeMap, ops::Range};
 use toml::{
@@ -92,8 +93,8 @@ fn pieces(value: &str) -> Vec<Piece<'_>> {
     while let Some(first) = rest.chars().next() {
         let at = value.len() - rest.len();
         let run = rest.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(rest.len());
-        let length = if let Some(name) = rest.strip_prefix("{token:").and_then(|rest| rest.find('}')) {
-            "{token:".len() + name + 1
+        let length = if let Some(placeholder) = placeholder::first(rest) {
+            placeholder.length
         } else if let Some((_, end)) = host.take_if(|(start, end)| *start == at && start < end) {
             end - at
         } else if rest[run..].starts_with("://") {

@@ -75,6 +75,10 @@ pub(super) fn github(
     for (name, bytes) in packages.into_iter().map(|(name, entry)| (name, entry.bytes)).chain(own) {
         files.push(Upload::file(&format!("{}/{name}", world::PACKAGES), bytes, 0o644));
     }
+    let private = plan.private_packages().map_err(|error| Error::surrounding("planning", error, ""))?;
+    for (name, bytes) in private {
+        files.push(Upload::file(&format!("{}/{name}", world::PRIVATE_PACKAGES), bytes, 0o644));
+    }
     let mut trees = Vec::new();
     for (name, bare) in &plan.repositories {
         let path = format!("{}/{name}.git", world::REPOSITORIES);

@@ -1,5 +1,6 @@
 //! What the account holds, with nothing left open: ids, suffixes and the values of secrets.
 
+use super::credentials::Credentials;
 use crate::scenario::account::{Aws, Role};
 use cloud::world::{self, Key, RoleAlias, Secret, Sensitive};
 use serde_json::Value;
@@ -52,26 +53,21 @@ fn default_key_policy(account: &str) -> String {
     policy.to_string()
 }
 
-/// A text in which `{token:NAME}` stands for a minted token.
-pub(super) fn with_tokens(text: &str, tokens: &BTreeMap<String, String>) -> String {
-    tokens.iter().fold(text.to_owned(), |text, (token, minted)| text.replace(&format!("{{token:{token}}}"), minted))
-}
-
-/// A configuration in whose texts `{token:NAME}` stands for a minted token.
-pub(super) fn configuration_with_tokens(configuration: &mut Value, tokens: &BTreeMap<String, String>) {
+/// A configuration in whose texts all placeholders are filled in.
+pub(super) fn fill(configuration: &mut Value, credentials: &Credentials) {
     match configuration {
-        Value::String(text) => *text = with_tokens(text, tokens),
-        Value::Array(items) => items.iter_mut().for_each(|item| configuration_with_tokens(item, tokens)),
-        Value::Object(fields) => fields.values_mut().for_each(|item| configuration_with_tokens(item, tokens)),
+        Value::String(text) => *text = credentials.filled(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| fill(item, credentials)),
+        Value::Object(fields) => fields.values_mut().for_each(|item| fill(item, credentials)),
         _ => {}
     }
 }
 
-/// The secrets with their values; `{token:NAME}` in one stands for a minted token.
-pub(super) fn secrets(aws: &Aws, tokens: &BTreeMap<String, String>) -> Vec<Secret> {
+/// The secrets with their values, all placeholders filled in.
+pub(super) fn secrets(aws: &Aws, credentials: &Credentials) -> Vec<Secret> {
     let secret = |(name, stated): (&String, &crate::scenario::account::Secret)| Secret {
         name: name.clone(),
-        value: Sensitive(with_tokens(&stated.value, tokens)),
+        value: Sensitive(credentials.filled(&stated.value)),
         suffix: stated.suffix.clone(),
         key: stated.key.clone(),
         policy: stated.policy.clone(),

@@ -15,14 +15,20 @@ pub(super) fn base64(source: &Path) -> Result<String, Error> {
 
 /// The artifact's content.
 pub(super) fn bytes(source: &Path) -> Result<Vec<u8>, Error> {
-    let bytes = if source.is_dir() { zipped(source) } else { std::fs::read(source) };
+    let bytes = if source.is_dir() { zipped(source, "") } else { std::fs::read(source) };
     bytes.map_err(|error| Error::new(format!("reading the artifact `{}`", source.display()), error))
 }
 
+/// A source archive of a Python package's folder.
+pub(super) fn source_archive(folder: &Path, name: &str) -> Result<Vec<u8>, Error> {
+    let zipped = zipped(folder, &format!("{name}/"));
+    zipped.map_err(|error| Error::new(format!("reading the package `{}`", folder.display()), error))
+}
+
 /// A zip of the folder's content, its files in order and without times, so that equal folders give equal bytes.
-fn zipped(folder: &Path) -> std::io::Result<Vec<u8>> {
+fn zipped(folder: &Path, prefix: &str) -> std::io::Result<Vec<u8>> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    add(&mut zip, folder, "")?;
+    add(&mut zip, folder, prefix)?;
     Ok(zip.finish()?.into_inner())
 }
 

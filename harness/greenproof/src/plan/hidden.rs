@@ -5,7 +5,7 @@
 
 use super::{Plan, account};
 use crate::redact::Redactor;
-use cloud::minted::{AHEAD, Seed};
+use cloud::minted::{AHEAD, Seed, TokenForm};
 use std::fmt;
 
 /// A secret of a run.
@@ -56,25 +56,39 @@ impl Plan {
             lasting("the device's private key".to_owned(), &self.identity.key),
             lasting("the private CA's key".to_owned(), &self.issuer.key()),
         ];
-        all.extend(self.tokens.iter().map(|(name, token)| lasting(format!("token `{name}`"), token)));
+        all.extend(self.credentials.secret().map(|(name, text)| lasting(name, text)));
         if let Some(operator) = &self.operator {
             all.push(lasting("the operator's secret key".to_owned(), &operator.secret_access_key.0));
         }
-        let secrets = account::secrets(&self.scenario.aws, &self.tokens);
+        let secrets = account::secrets(&self.scenario.aws, &self.credentials);
         all.extend(secrets.iter().map(|secret| lasting(format!("secret `{}`", secret.name), &secret.value.0)));
         all
     }
 
-    fn sessions(&self) -> impl Iterator<Item = Hidden> {
-        let seed = self.seed.as_ref().map(|seed| Seed::of(&seed.0));
-        seed.into_iter().flat_map(|seed| (0..AHEAD).map(move |n| (n + 1, seed.session(n)))).flat_map(
-            |(number, keys)| {
-                [
-                    Hidden::new(format!("secret key of AWS session {number}"), &keys.secret.0, Life::Session),
-                    Hidden::new(format!("token of AWS session {number}"), &keys.token.0, Life::Session),
-                ]
-            },
-        )
+    fn sessions(&self) -> Vec<Hidden> {
+        let Some(seed) = self.seed.as_ref().map(|seed| Seed::of(&seed.0)) else { return Vec::new() };
+        (0..AHEAD).flat_map(|n| self.nth(&seed, n)).collect()
+    }
+
+    /// What is handed out for the n-th time.
+    fn nth(&self, seed: &Seed, n: u64) -> Vec<Hidden> {
+        let number = n + 1;
+        let keys = seed.session(n);
+        let mut all = vec![
+            Hidden::new(format!("secret key of AWS session {number}"), &keys.secret.0, Life::Session),
+            Hidden::new(format!("token of AWS session {number}"), &keys.token.0, Life::Session),
+        ];
+        for (name, app) in &self.credentials.apps {
+            for form in [TokenForm::Long, TokenForm::Short] {
+                let token = seed.installation_token(app.id, n, form);
+                all.push(Hidden::new(
+                    format!("installation token {number} of the App `{name}`"),
+                    &token,
+                    Life::Session,
+                ));
+            }
+        }
+        all
     }
 
     /// What masks them all.

@@ -3,7 +3,7 @@
 //! What the environment was raised with stands in its containers, secrets too; [`Record`] is the part of it that no
 //! cloud is told of.
 
-use super::{Error, Issuer, Plan, authority::Identity, deployments, repository::Bare};
+use super::{Error, Issuer, Plan, authority::Identity, credentials::Credentials, deployments, repository::Bare};
 use crate::{core::Core, docker::Published, mint, redact::Redactor, scenario::Scenario};
 use cloud::world::{Operator, Sensitive, World};
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ pub struct Record {
     /// The nucleus that its device runs.
     #[serde(default)]
     pub core: Core,
-    tokens: BTreeMap<String, Sensitive>,
+    credentials: Credentials,
     device_key: Sensitive,
     heads: BTreeMap<String, String>,
 }
@@ -67,12 +67,11 @@ impl Plan {
     /// What another process needs to go on with the environment, beyond its world.
     #[must_use]
     pub fn record(&self, scenario: Option<PathBuf>) -> Record {
-        let tokens = self.tokens.iter().map(|(name, token)| (name.clone(), Sensitive(token.clone())));
         Record {
             scenario,
             raised: crate::evidence::log::instant(crate::evidence::log::now()),
             core: self.scenario.device.core,
-            tokens: tokens.collect(),
+            credentials: self.credentials.clone(),
             device_key: Sensitive(self.identity.key.clone()),
             heads: self.repositories.iter().map(|(name, bare)| (name.clone(), bare.head.clone())).collect(),
         }
@@ -87,13 +86,11 @@ impl Plan {
         let issuer = Issuer::of(&world.authority.certificate, &world.authority.key.0)
             .map_err(|error| Error::new("reading the certificate authority", error))?;
         let identity = Identity { certificate: world.thing.certificate.clone(), key: record.device_key.0.clone() };
-        let tokens: BTreeMap<_, _> =
-            record.tokens.iter().map(|(name, token)| (name.clone(), token.0.clone())).collect();
         let bare = |head: &String| Bare { head: head.clone(), tar: Vec::new() };
         let mut plan = Self {
             environment: world.environment.clone(),
             account: world.account.clone(),
-            deployments: deployments(&scenario, &world.thing.name, &tokens),
+            deployments: deployments(&scenario, &world.thing.name, &record.credentials),
             thing: world.thing.name.clone(),
             ca: world.authority.certificate.clone(),
             certificate_id: identity.id(),
@@ -102,7 +99,7 @@ impl Plan {
             redactor: Redactor::default(),
             issuer,
             endpoints: world.endpoints.clone(),
-            tokens,
+            credentials: record.credentials.clone(),
             seed: world.seed.clone(),
             keys: world.keys.clone(),
             buckets: world.buckets.clone(),

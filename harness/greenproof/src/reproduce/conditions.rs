@@ -194,7 +194,16 @@ impl<'a> Site<'a> {
             file["github"]["repositories"] = json!(repositories);
             let tokens = under.github.tokens.iter().map(|(name, token)| {
                 let sees = if token.repositories.is_empty() { Vec::new() } else { names.clone() };
-                (name.clone(), json!({ "login": token.login, "repositories": sees, "contents": token.contents, "known": token.known }))
+                (
+                    name.clone(),
+                    json!({
+                        "login": token.login,
+                        "repositories": sees,
+                        "kind": token.kind,
+                        "permissions": token.permissions,
+                        "known": token.known,
+                    }),
+                )
             });
             file["github"]["tokens"] = tokens.collect::<serde_json::Map<_, _>>().into();
         }

@@ -4,12 +4,13 @@
 //! lists and maps that it states replace the base's.
 
 mod account;
+mod github;
 mod own;
 mod step;
 mod table;
 
 use super::{
-    Device, Error, Expect, GitHub, Index, Scenario, Source, Timing, Token,
+    Device, Error, Expect, GitHub, Index, Scenario, Source, Timing,
     step::{Action, Deploy, Expect as Seen, Step},
 };
 use crate::{
@@ -188,25 +189,6 @@ impl Layer<'_> {
         Ok(())
     }
 
-    fn apply_github(&self, table: table::GitHub, github: &mut GitHub) -> Result<(), Error> {
-        set(&mut github.reachable, table.reachable);
-        if let Some(repositories) = table.repositories {
-            github.repositories = repositories
-                .into_iter()
-                .map(|(name, table)| Ok((name.get_ref().clone(), self.repository(&name, &table)?)))
-                .collect::<Result<_, Error>>()?;
-        }
-        if let Some(tokens) = table.tokens {
-            github.tokens = tokens
-                .into_iter()
-                .map(|(name, table::Token { login, repositories, contents, known })| {
-                    (name, Token { login, repositories, contents, known })
-                })
-                .collect();
-        }
-        Ok(())
-    }
-
     fn component(&self, table: &table::Component) -> Result<Component, Error> {
         let artifacts = table
             .artifacts
@@ -278,6 +260,7 @@ impl Layer<'_> {
                 return Err(self.error(self.find(name), message, "add its recipe, or correct the name or version"));
             }
         }
+        self.check_github(scenario)?;
         self.check_account(scenario)
     }
 

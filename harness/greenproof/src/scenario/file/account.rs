@@ -290,20 +290,10 @@ impl Layer<'_> {
         let deployed = scenario.steps.iter().filter_map(|step| step.action.deploy()).flat_map(|it| &it.components);
         for (name, wanted) in deployed {
             let merged = wanted.merge.as_ref().map(ToString::to_string).unwrap_or_default();
-            if let Some(token) =
-                crate::mint::placeholders(&merged).find(|token| !scenario.github.tokens.contains_key(*token))
-            {
-                let message = format!("the configuration of `{name}` names the token `{token}`, which does not exist");
-                return Err(self.error(self.find(name), message, "add it under `[github.tokens]`"));
-            }
+            self.check_placeholders(&merged, (&format!("the configuration of `{name}`"), name), scenario)?;
         }
         for (name, secret) in &aws.secrets {
-            if let Some(token) =
-                crate::mint::placeholders(&secret.value).find(|token| !scenario.github.tokens.contains_key(*token))
-            {
-                let message = format!("secret `{name}` names the token `{token}`, which does not exist");
-                return Err(self.error(self.find(name), message, "add it under `[github.tokens]`"));
-            }
+            self.check_placeholders(&secret.value, (&format!("secret `{name}`"), name), scenario)?;
             if let Some(key) = secret.key.as_ref().filter(|key| !aws.keys.contains_key(*key)) {
                 let message = format!("secret `{name}` is encrypted with the key `{key}`, which does not exist");
                 return Err(self.error(self.find(name), message, "add it under `[aws.keys]`"));

@@ -54,30 +54,39 @@ impl Layer<'_> {
     }
 
     pub(super) fn apply_index(&self, table: &table::Index, index: &mut Index) -> Result<(), Error> {
-        let unreadable = |named: &Spanned<PathBuf>, error: std::io::Error| {
-            let message = format!("`{}`: {error}", named.get_ref().display());
-            self.error(Some(named.span()), message, "name what can be read")
-        };
         if let Some(named) = &table.requirements {
             let text = std::fs::read_to_string(self.existing(named)?);
-            let text = text.map_err(|error| unreadable(named, error))?;
+            let text = text.map_err(|error| self.unreadable(named, &error))?;
             let says_something = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
             index.requirements = Some(text).filter(|text| text.lines().any(says_something));
         }
         if let Some(named) = &table.wheels {
-            let folder = self.existing(named)?;
-            let listed = folder.read_dir().map_err(|error| unreadable(named, error))?;
-            let files = listed.flatten().map(|entry| entry.path());
-            let is_package =
-                |path: &PathBuf| path.to_str().is_some_and(|name| PACKAGES.iter().any(|end| name.ends_with(end)));
-            index.wheels = files.filter(is_package).collect();
-            index.wheels.sort();
-            if index.wheels.is_empty() {
-                let message = format!("`{}` has no wheel and no source archive", named.get_ref().display());
-                return Err(self.error(Some(named.span()), message, "fill it, for example with `pip download --dest`"));
-            }
+            index.wheels = self.wheels(named)?;
+        }
+        if let Some(table) = &table.private {
+            index.private = Some(self.private_index(table)?);
         }
         Ok(())
+    }
+
+    /// The files of packages in a folder.
+    pub(super) fn wheels(&self, named: &Spanned<PathBuf>) -> Result<Vec<PathBuf>, Error> {
+        let listed = self.existing(named)?.read_dir().map_err(|error| self.unreadable(named, &error))?;
+        let files = listed.flatten().map(|entry| entry.path());
+        let is_package =
+            |path: &PathBuf| path.to_str().is_some_and(|name| PACKAGES.iter().any(|end| name.ends_with(end)));
+        let mut wheels: Vec<_> = files.filter(is_package).collect();
+        wheels.sort();
+        if wheels.is_empty() {
+            let message = format!("`{}` has no wheel and no source archive", named.get_ref().display());
+            return Err(self.error(Some(named.span()), message, "fill it, for example with `pip download --dest`"));
+        }
+        Ok(wheels)
+    }
+
+    fn unreadable(&self, named: &Spanned<PathBuf>, error: &std::io::Error) -> Error {
+        let message = format!("`{}`: {error}", named.get_ref().display());
+        self.error(Some(named.span()), message, "name what can be read")
     }
 }
 

@@ -2,6 +2,10 @@
 
 use super::super::{Call, Leaks, Line, MustFail, Package, Timing};
 use crate::docker::System;
+use cloud::{
+    minted::TokenForm,
+    world::{Permissions, TokenKind},
+};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
@@ -159,6 +163,8 @@ pub(super) struct GitHub {
     pub(super) reachable: Option<bool>,
     pub(super) repositories: Option<BTreeMap<Spanned<String>, Repository>>,
     pub(super) tokens: Option<BTreeMap<String, Token>>,
+    pub(super) apps: Option<BTreeMap<Spanned<String>, App>>,
+    pub(super) deploy_keys: Option<BTreeMap<Spanned<String>, DeployKey>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -166,6 +172,17 @@ pub(super) struct GitHub {
 pub(super) struct Index {
     pub(super) requirements: Option<Spanned<PathBuf>>,
     pub(super) wheels: Option<Spanned<PathBuf>>,
+    pub(super) private: Option<PrivateIndex>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PrivateIndex {
+    pub(super) host: Spanned<String>,
+    pub(super) user: Option<String>,
+    pub(super) wheels: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) sources: BTreeMap<String, Spanned<PathBuf>>,
 }
 
 /// It comes from one of three places.
@@ -184,9 +201,36 @@ pub(super) struct Repository {
 pub(super) struct Token {
     pub(super) login: String,
     #[serde(default)]
+    pub(super) kind: TokenKind,
+    #[serde(default)]
     pub(super) repositories: Vec<String>,
+    pub(super) permissions: Option<Permissions>,
     #[serde(default = "yes")]
     pub(super) contents: bool,
+    pub(super) expires: Option<i64>,
+    #[serde(default = "yes")]
+    pub(super) known: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct App {
+    pub(super) id: Option<u64>,
+    pub(super) client_id: Option<String>,
+    pub(super) installation: Option<u64>,
+    pub(super) owner: String,
+    pub(super) repositories: Option<Vec<Spanned<String>>>,
+    pub(super) permissions: Option<Permissions>,
+    #[serde(default)]
+    pub(super) tokens: TokenForm,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeployKey {
+    pub(super) repository: Spanned<String>,
+    #[serde(default)]
+    pub(super) write: bool,
     #[serde(default = "yes")]
     pub(super) known: bool,
 }
