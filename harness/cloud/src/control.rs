@@ -11,7 +11,7 @@ use crate::{
     fault::{Fault, Kind, Role},
     world::{Deployment, Policy},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, io, path::Path};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -118,12 +118,17 @@ pub enum Error {
 /// # Errors
 /// When the role can't be reached or refuses the order.
 pub async fn ask(socket: &Path, order: &Control) -> Result<Answer, Error> {
+    ask_at(socket, order).await
+}
+
+/// Asks whatever is served on a socket.
+pub(crate) async fn ask_at<A: DeserializeOwned>(socket: &Path, order: &impl Serialize) -> Result<A, Error> {
     let mut stream = UnixStream::connect(socket).await?;
     let mut line = serde_json::to_vec(order).map_err(io::Error::from)?;
     line.push(b'\n');
     stream.write_all(&line).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
-    let answered: Result<Answer, String> = serde_json::from_str(&answer).map_err(|_| Error::Answer(answer))?;
+    let answered: Result<A, String> = serde_json::from_str(&answer).map_err(|_| Error::Answer(answer))?;
     answered.map_err(Error::Refused)
 }

@@ -163,10 +163,16 @@ pub enum What {
         /// HTTP status answered.
         status: u16,
     },
-    /// A request to the package index.
+    /// A request to a package index.
     Index {
+        /// The private index's host; absent for the public one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
         /// The path.
         path: String,
+        /// How the caller of a private index showed who it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential: Option<Credential>,
         /// HTTP status answered.
         status: u16,
     },
@@ -182,6 +188,8 @@ pub enum Credential {
     TokenAsUser,
     /// A known token as the password.
     TokenAsPassword,
+    /// A user and its password.
+    Password,
     /// A JSON Web Token that a GitHub App signed.
     AppJwt,
     /// A deploy key, over SSH.

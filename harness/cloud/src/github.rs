@@ -1,9 +1,10 @@
 //! The `github` role: the internet as a core device needs it.
 //!
 //! One TLS server answers to three host names: `github.com` is git over smart HTTP behind GitHub's token rules
-//! ([`git`]), `api.github.com` a small part of the REST interface ([`api`]), and [`world::INDEX_HOST`] a Python
-//! package index ([`index`]). Who is who, the [`directory`] knows; who may read which repository is decided in one place,
+//! ([`git`]), `api.github.com` a small part of the REST interface ([`api`]), [`world::INDEX_HOST`] a Python package index
+//! ([`index`]), and what a hub names beside it a private one. Who is who, the [`directory`] knows; who may read which repository is decided in one place,
 //! [`access`].
+//! Over [`ssh`] git comes with a deploy key.
 //! It knows only what the [`Hub`] names: there is no sign-up, no push and no web page.
 
 mod access;
@@ -14,6 +15,7 @@ mod git;
 mod index;
 mod jwt;
 mod server;
+pub mod ssh;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +25,7 @@ use crate::{
     faults::Faults,
     world::{self, Hub},
 };
+use directory::Directory;
 use std::{
     io,
     net::Ipv4Addr,
@@ -55,6 +58,9 @@ pub enum Error {
     /// Nobody could give orders.
     #[error("listening for orders: {0}")]
     Orders(#[source] io::Error),
+    /// SSH can't be served.
+    #[error("serving SSH: {0}")]
+    Ssh(#[source] io::Error),
     /// The port is not to be had.
     #[error("listening on port {PORT}: {0}")]
     Listen(#[source] io::Error),
@@ -83,10 +89,16 @@ async fn play() -> Result<(), Error> {
 
     let text = tokio::fs::read(world::PATH).await.map_err(Error::Read)?;
     let hub: Hub = serde_json::from_slice(&text).map_err(Error::Parse)?;
-    let shelves = Shelves { repositories: world::REPOSITORIES.into(), packages: world::PACKAGES.into() };
+    let shelves = Shelves {
+        repositories: world::REPOSITORIES.into(),
+        packages: world::PACKAGES.into(),
+        private: world::PRIVATE_PACKAGES.into(),
+    };
     let faults = Arc::new(Faults::default());
     hub.faults.iter().cloned().for_each(|fault| faults.begin(fault));
-    let server = server::Server::new(hub, shelves, Arc::clone(&faults))?;
+    let directory = Arc::new(Directory::new(hub, Arc::clone(&faults)));
+    ssh::serve(Arc::clone(&directory), &shelves, Arc::clone(&faults)).await.map_err(Error::Ssh)?;
+    let server = server::Server::new(directory, shelves, Arc::clone(&faults))?;
     take_orders(faults, Path::new(SOCKET)).map_err(Error::Orders)?;
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await.map_err(Error::Listen)?;
     event::emit(What::Ready);
@@ -126,4 +138,6 @@ struct Shelves {
     repositories: PathBuf,
     /// Folder of the package index's files.
     packages: PathBuf,
+    /// Folder of the files that a private index alone has.
+    private: PathBuf,
 }

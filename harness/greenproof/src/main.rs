@@ -65,7 +65,7 @@ async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
         Command::Reproduce(arguments) => reproduce::reproduce(arguments).await,
         Command::Kept(command) => Box::pin(kept::kept(command)).await,
         Command::Sweep { all } => command::sweep(all).await,
-        Command::Bench { runs } => command::bench(runs).await,
+        Command::Bench { runs } => Box::pin(command::bench(runs)).await,
         Command::Cloud { role } => part::cloud(role).await,
         Command::Device(device) => part::device(device).await,
         Command::Surround(arguments) => part::surround(arguments).await,

@@ -1,6 +1,6 @@
 //! The socket on which a role takes orders.
 
-use super::{Answer, Control};
+use serde::{Serialize, de::DeserializeOwned};
 use std::{io, path::Path};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -14,9 +14,11 @@ const MAX_ORDER: u64 = 4 * 1024 * 1024;
 ///
 /// # Errors
 /// When the socket can't be made.
-pub(crate) fn serve<F>(socket: &Path, carry_out: impl Fn(Control) -> F + Clone + Send + 'static) -> io::Result<()>
+pub(crate) fn serve<Q, A, F>(socket: &Path, carry_out: impl Fn(Q) -> F + Clone + Send + 'static) -> io::Result<()>
 where
-    F: Future<Output = Result<Answer, String>> + Send + 'static,
+    Q: DeserializeOwned + Send + 'static,
+    A: Serialize + Send + 'static,
+    F: Future<Output = Result<A, String>> + Send + 'static,
 {
     let listener = listen(socket)?;
     tokio::spawn(async move {
@@ -43,16 +45,18 @@ fn listen(socket: &Path) -> io::Result<UnixListener> {
     UnixListener::bind(socket)
 }
 
-async fn take<F>(stream: UnixStream, carry_out: impl Fn(Control) -> F)
+async fn take<Q, A, F>(stream: UnixStream, carry_out: impl Fn(Q) -> F)
 where
-    F: Future<Output = Result<Answer, String>>,
+    Q: DeserializeOwned,
+    A: Serialize,
+    F: Future<Output = Result<A, String>>,
 {
     let (reading, mut writing) = stream.into_split();
     let mut line = Vec::new();
     let read = BufReader::new(reading.take(MAX_ORDER)).read_until(b'\n', &mut line).await;
     let order = read
         .map_err(|error| error.to_string())
-        .and_then(|_| serde_json::from_slice::<Control>(&line).map_err(|error| format!("this is no order: {error}")));
+        .and_then(|_| serde_json::from_slice::<Q>(&line).map_err(|error| format!("this is no order: {error}")));
     let answer = match order {
         Ok(order) => carry_out(order).await,
         Err(error) => Err(error),

@@ -10,7 +10,7 @@ use crate::{
     fault::Special,
     faults::Faults,
     minted::{Seed, TokenForm},
-    world::{App, Hub, Permissions, Repository, Token, TokenKind},
+    world::{App, Hub, Permissions, PrivateIndex, Repository, Token, TokenKind},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use sha2::{Digest as _, Sha256};
@@ -60,6 +60,11 @@ impl Directory {
     /// The time by GitHub's clock.
     pub(super) fn now(&self) -> OffsetDateTime {
         self.clock.now()
+    }
+
+    /// The private index at a host.
+    pub(super) fn index(&self, host: &str) -> Option<&PrivateIndex> {
+        self.hub.indexes.iter().find(|index| index.host == host)
     }
 
     /// The repository `OWNER/NAME` in any case.
@@ -173,7 +178,8 @@ impl Directory {
     /// The text without any token: a caller may have put one into the path.
     pub(super) fn redact(&self, text: &str) -> String {
         let personal = self.hub.tokens.iter().map(|token| token.value.0.as_str()).filter(|value| !value.is_empty());
-        let text = personal.fold(text.to_owned(), |text, value| text.replace(value, "***"));
+        let passwords = self.hub.indexes.iter().flat_map(|index| index.users.values()).map(|it| it.0.as_str());
+        let text = personal.chain(passwords).fold(text.to_owned(), |text, value| text.replace(value, "***"));
         self.issued().tokens.iter().fold(text, |text, (value, _)| text.replace(value, "***"))
     }
 

@@ -1,37 +1,67 @@
 //! The package index: PEP 503's simple pages over a folder of wheels and source archives.
 //!
-//! Every file carries its SHA-256, so pip checks what it fetched. There is no upload and no search.
+//! Every file carries its SHA-256, so pip checks what it fetched. There is no upload and no search. A private index wants a
+//! user and a password for everything.
 
-use super::server::{Reply, page, text};
-use crate::{fault::Special, faults::Faults};
+use super::{
+    directory::{basic, find, scheme},
+    server::{Reply, page, text},
+};
+use crate::{event::Credential, fault::Special, faults::Faults, world::PrivateIndex};
 use hyper::{Method, StatusCode, header};
 use sha2::{Digest as _, Sha256};
-use std::{collections::BTreeSet, fmt::Write as _, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    path::PathBuf,
+};
 
-/// Answers a request to the index.
-pub(super) async fn answer(method: &Method, path: &str, packages: &Path, faults: &Faults) -> Reply {
+/// The files of an index by name.
+type Files = BTreeMap<String, PathBuf>;
+
+/// How the caller of a private index shows who it is.
+pub(super) fn credential(index: &PrivateIndex, authorization: Option<&[u8]>) -> Credential {
+    let Some(value) = authorization else { return Credential::None };
+    let shown = scheme(value, "basic").and_then(basic);
+    let known = shown.and_then(|(user, password)| {
+        let of_user = index.users.iter().filter(|(known, _)| known.as_bytes() == user);
+        find(&password, of_user.map(|(_, password)| (password.0.as_str(), ())))
+    });
+    known.map_or(Credential::Unknown, |()| Credential::Password)
+}
+
+/// The answer to who has not shown that it may read a private index, as pypiserver gives it.
+pub(super) fn unauthorized() -> Reply {
+    let mut reply = text(StatusCode::UNAUTHORIZED, "401 Unauthorized\n");
+    let challenge = header::HeaderValue::from_static("Basic realm=\"pypi\"");
+    reply.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    reply
+}
+
+/// Answers a request to an index of the files in some folders.
+pub(super) async fn answer(method: &Method, path: &str, folders: &[PathBuf], faults: &Faults) -> Reply {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
     }
-    let files = list(packages).await;
+    let files = list(folders).await;
     if let Some(wanted) = path.strip_prefix("/packages/") {
-        return match files.iter().find(|name| *name == wanted) {
-            Some(name) => file(packages, name).await,
+        return match files.get(wanted) {
+            Some(file) => content(file).await,
             None => missing(),
         };
     }
     match path.strip_prefix("/simple") {
-        Some("/") => page(&links(&files.iter().map(|name| project(name)).collect::<BTreeSet<_>>())),
+        Some("/") => page(&links(&files)),
         Some("") => redirect("/simple/"),
-        Some(rest) => of_project(rest.trim_start_matches('/'), &files, packages, faults).await,
+        Some(rest) => of_project(rest.trim_start_matches('/'), &files, faults).await,
         None => missing(),
     }
 }
 
-async fn of_project(asked: &str, files: &BTreeSet<String>, packages: &Path, faults: &Faults) -> Reply {
+async fn of_project(asked: &str, files: &Files, faults: &Faults) -> Reply {
     let bare = asked.strip_suffix('/').unwrap_or(asked);
     let name = normal(bare);
-    let own: Vec<&String> = files.iter().filter(|file| project(file) == name).collect();
+    let own: Vec<_> = files.iter().filter(|(file, _)| project(file) == name).collect();
     if own.is_empty() {
         return missing();
     }
@@ -40,32 +70,36 @@ async fn of_project(asked: &str, files: &BTreeSet<String>, packages: &Path, faul
     }
     let mut body = String::new();
     let sources_alone = faults.special(Special::IndexNoWheel, &name).is_some();
-    for file in own.into_iter().filter(|file| !sources_alone || !has_ending(file, ".whl")) {
-        let Ok(content) = tokio::fs::read(packages.join(file)).await else { continue };
+    for (file, path) in own.into_iter().filter(|(file, _)| !sources_alone || !has_ending(file, ".whl")) {
+        let Ok(content) = tokio::fs::read(path).await else { continue };
         let hash = hex::encode(Sha256::digest(&content));
         _ = writeln!(body, "<a href=\"/packages/{file}#sha256={hash}\">{file}</a><br/>");
     }
     page(&body)
 }
 
-/// The names of the wheels and source archives in the folder; none if there is no folder.
-async fn list(packages: &Path) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let Ok(mut folder) = tokio::fs::read_dir(packages).await else { return names };
-    while let Ok(Some(entry)) = folder.next_entry().await {
-        names.extend(entry.file_name().into_string().ok().filter(|name| stem(name).is_some()));
+/// The wheels and source archives in the folders; one that is not there has none.
+async fn list(folders: &[PathBuf]) -> Files {
+    let mut files = Files::new();
+    for folder in folders {
+        let Ok(mut entries) = tokio::fs::read_dir(folder).await else { continue };
+        while let Ok(Some(entry)) = entries.next_entry().await {
+            let name = entry.file_name().into_string().ok().filter(|name| stem(name).is_some());
+            files.extend(name.map(|name| (name, entry.path())));
+        }
     }
-    names
+    files
 }
 
-async fn file(packages: &Path, name: &str) -> Reply {
-    let Ok(content) = tokio::fs::read(packages.join(name)).await else { return missing() };
+async fn content(file: &PathBuf) -> Reply {
+    let Ok(content) = tokio::fs::read(file).await else { return missing() };
     let mut reply = Reply::new(content.into());
     reply.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/octet-stream"));
     reply
 }
 
-fn links(names: &BTreeSet<String>) -> String {
+fn links(files: &Files) -> String {
+    let names: BTreeSet<_> = files.keys().map(|name| project(name)).collect();
     names.iter().fold(String::new(), |mut body, name| {
         _ = writeln!(body, "<a href=\"/simple/{name}/\">{name}</a><br/>");
         body

@@ -13,7 +13,7 @@ use crate::{
     event::{self, Credential, What},
     fault::Special,
     faults::Faults,
-    world::{self, Hub},
+    world::{self, Hub, PrivateIndex},
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -47,9 +47,8 @@ pub(super) struct Server {
 
 impl Server {
     /// A server with the hub's certificate.
-    pub(super) fn new(hub: Hub, shelves: Shelves, faults: Arc<Faults>) -> Result<Self, Error> {
-        let tls = Arc::new(usual(&hub)?);
-        let directory = Arc::new(Directory::new(hub, Arc::clone(&faults)));
+    pub(super) fn new(directory: Arc<Directory>, shelves: Shelves, faults: Arc<Faults>) -> Result<Self, Error> {
+        let tls = Arc::new(usual(directory.hub())?);
         Ok(Self { directory, shelves: Arc::new(shelves), tls, faults })
     }
 
@@ -84,7 +83,8 @@ impl Server {
         reset_when_dropped(&stream, faulty);
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(|error| error.to_string())?;
         let name = start.client_hello().server_name().unwrap_or_default().to_ascii_lowercase();
-        if name == world::INDEX_HOST && self.faults.special(Special::IndexDown, "").is_some() {
+        let index = name == world::INDEX_HOST || self.directory.index(&name).is_some();
+        if index && self.faults.special(Special::IndexDown, "").is_some() {
             return Err("reset by a fault".to_owned());
         }
         let stream = start.into_stream(self.configuration(&name)?).await.map_err(|error| error.to_string())?;
@@ -109,7 +109,10 @@ impl Server {
         match host(&request).as_deref() {
             Some("github.com") => self.answer_git(&request).await,
             Some("api.github.com") => Ok(faulty::whole(self.answer_api(&request))),
-            Some(world::INDEX_HOST) => self.answer_index(&request).await.map(faulty::whole),
+            Some(world::INDEX_HOST) => self.answer_index(&request, None).await.map(faulty::whole),
+            Some(host) if let Some(index) = self.directory.index(host) => {
+                self.answer_index(&request, Some(index)).await.map(faulty::whole)
+            }
             _ => Ok(faulty::whole(text(StatusCode::MISDIRECTED_REQUEST, "Misdirected Request"))),
         }
     }
@@ -139,13 +142,24 @@ impl Server {
         reply
     }
 
-    async fn answer_index(&self, request: &Request<Bytes>) -> Result<Reply, Reset> {
+    async fn answer_index(&self, request: &Request<Bytes>, private: Option<&PrivateIndex>) -> Result<Reply, Reset> {
         let path = request.uri().path();
-        let reply = match faulty::of_index(&self.faults).await? {
-            Some(reply) => reply,
-            None => index::answer(request.method(), path, &self.shelves.packages, &self.faults).await,
+        let credential = private.map(|index| index::credential(index, authorization(request)));
+        let reply = match (faulty::of_index(&self.faults).await?, credential) {
+            (Some(reply), _) => reply,
+            (None, Some(Credential::None | Credential::Unknown)) => index::unauthorized(),
+            (None, _) => {
+                let own = private.map(|_| self.shelves.private.clone());
+                let folders: Vec<_> = own.into_iter().chain([self.shelves.packages.clone()]).collect();
+                index::answer(request.method(), path, &folders, &self.faults).await
+            }
         };
-        event::emit(What::Index { path: self.redact(path), status: reply.status().as_u16() });
+        event::emit(What::Index {
+            host: private.map(|index| index.host.clone()),
+            path: self.redact(path),
+            credential,
+            status: reply.status().as_u16(),
+        });
         Ok(reply)
     }
 

@@ -9,7 +9,8 @@ use crate::{
     faults::Faults,
     minted::TokenForm,
     world::{
-        AUTHORITY_NAME, App, Authority, Hub, Installation, Level, Permissions, Repository, Sensitive, Token, TokenKind,
+        AUTHORITY_NAME, App, Authority, Hub, Installation, Level, Permissions, PrivateIndex, Repository, Sensitive,
+        Token, TokenKind,
     },
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -32,6 +33,7 @@ const OVER: &str = "github_pat_22AAAAAAA0abcdefghijkl_mnopqrstuvwxyzABCDEFGHIJKL
 const WITHHELD: &str = "github_pat_33AAAAAAA0abcdefghijkl_mnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdefghi";
 const PRIVATE: &str = "cm-ichida/myawsname.git";
 const PUBLIC: &str = "cm-ichida/open.git";
+const INDEX: &str = "pypi.example.com";
 
 /// Values that are almost the token.
 const NEAR_MISSES: [&str; 8] = [
@@ -62,12 +64,15 @@ impl Hosted {
         let folder = tempfile::tempdir().unwrap();
         let (authority, issuer) = authority();
         fs::write(folder.path().join("ca.pem"), &authority.certificate).unwrap();
-        let names = ["github.com", "api.github.com", crate::world::INDEX_HOST].map(str::to_owned);
+        let names = ["github.com", "api.github.com", crate::world::INDEX_HOST, INDEX].map(str::to_owned);
         let (params, key) = (CertificateParams::new(names).unwrap(), KeyPair::generate().unwrap());
         let certificate = params.signed_by(&key, &issuer).unwrap().pem();
         let packages = folder.path().join("packages");
         fs::create_dir(&packages).unwrap();
         fs::write(packages.join("flit_core-3.12.0-py3-none-any.whl"), "wheel").unwrap();
+        let private = folder.path().join("private");
+        fs::create_dir(&private).unwrap();
+        fs::write(private.join("secret_tool-1.0.zip"), "archive").unwrap();
 
         let mut hub = hub(certificate, key.serialize_pem(), authority);
         change(&mut hub);
@@ -77,7 +82,8 @@ impl Hosted {
         for repository in &hub.repositories {
             hosted.fill(&repositories.join(format!("{}.git", repository.name))).await;
         }
-        let server = Server::new(hub, Shelves { repositories, packages }, faults).unwrap();
+        let directory = Arc::new(Directory::new(hub, Arc::clone(&faults)));
+        let server = Server::new(directory, Shelves { repositories, packages, private }, faults).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move { match server.serve(listener).await {} });
@@ -170,6 +176,7 @@ fn hub(certificate: String, key: String, authority: Authority) -> Hub {
         permissions: contents.then(|| ("contents".to_owned(), Level::Read)).into_iter().collect(),
         expires: None,
     };
+    let hanako = "cm-hanako".to_owned();
     let (now, fine) = (crate::clock::now().unix_timestamp(), TokenKind::FineGrained);
     Hub {
         environment: "test".to_owned(),
@@ -186,8 +193,13 @@ fn hub(certificate: String, key: String, authority: Authority) -> Hub {
             token(BLIND, &["cm-ichida/other"], true),
             token(EMPTY_HANDED, &["cm-ichida/myawsname"], false),
             token("", &["cm-ichida/myawsname"], true),
-            Token { kind: fine, expires: Some(now + 3600), ..token(FINE, &["cm-ichida/myawsname"], true) },
-            Token { kind: fine, expires: Some(now - 1), ..token(OVER, &["cm-ichida/myawsname"], true) },
+            Token {
+                kind: fine,
+                login: hanako.clone(),
+                expires: Some(now + 3600),
+                ..token(FINE, &["cm-ichida/myawsname"], true)
+            },
+            Token { kind: fine, login: hanako, expires: Some(now - 1), ..token(OVER, &["cm-ichida/myawsname"], true) },
             Token { kind: fine, login: "cm-ichida".to_owned(), ..token(WITHHELD, &[], true) },
         ],
         apps: vec![App {
@@ -210,7 +222,10 @@ fn hub(certificate: String, key: String, authority: Authority) -> Hub {
         deploy_keys: Vec::new(),
         host_key: Sensitive::default(),
         host_key_public: "ssh-ed25519 AAAAC3Nza".to_owned(),
-        indexes: Vec::new(),
+        indexes: vec![PrivateIndex {
+            host: INDEX.to_owned(),
+            users: [("device".to_owned(), Sensitive("pass:word".to_owned()))].into(),
+        }],
         authority,
         faults: Vec::new(),
         seed: Some(Sensitive("seed".to_owned())),
@@ -381,5 +396,30 @@ async fn index_serves_what_is_on_its_shelf() {
     assert_eq!(get("/simple/flit-core").await.0, 301);
     for path in ["/simple/none/", "/packages/none.whl", "/packages/..%2fca.pem", "/"] {
         assert_eq!(get(path).await.0, 404, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_index_wants_its_user_and_password() {
+    fidelity::fidelity!("github-21");
+    let hosted = Hosted::raise().await;
+    let file = "/packages/secret_tool-1.0.zip";
+    let right = format!("Authorization: {}", basic("device", "pass:word"));
+    for path in ["/simple/secret-tool/", file, "/simple/flit-core/", "/none"] {
+        let wrong = [("device", "pass"), ("other", "pass:word"), ("", "pass:word"), ("device", ""), ("device", TOKEN)];
+        let wrong = wrong.map(|(user, password)| format!("Authorization: {}", basic(user, password)));
+        for authorization in wrong.iter().map(String::as_str).chain(["Accept: */*", "Authorization: Bearer pass:word"])
+        {
+            let head = ["-o", "/dev/null", "-D", "-"];
+            let (status, said) = hosted.curl(INDEX, path, authorization, &head).await;
+            assert_eq!(status, 401, "{path} {authorization}");
+            assert!(said.contains("www-authenticate: Basic realm=\"pypi\""), "{said}");
+        }
+    }
+    assert!(hosted.get(INDEX, "/simple/secret-tool/", &right).await.1.contains(file));
+    assert_eq!(hosted.get(INDEX, file, &right).await, (200, "archive".to_owned()));
+    assert_eq!(hosted.get(INDEX, "/simple/flit-core/", &right).await.0, 200);
+    for path in ["/simple/secret-tool/", file] {
+        assert_eq!(hosted.get(crate::world::INDEX_HOST, path, &right).await.0, 404, "{path}");
     }
 }

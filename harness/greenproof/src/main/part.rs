@@ -15,6 +15,18 @@ pub(crate) enum Role {
     Aws,
     /// github.com and the package index.
     Github,
+    /// Tell OpenSSH's server, in the part that plays GitHub, what a public key is good for.
+    SshKey {
+        /// The algorithm.
+        algorithm: String,
+        /// The key in base64.
+        key: String,
+    },
+    /// Take the place of what the holder of a deploy key asked OpenSSH's server to run.
+    SshGit {
+        /// The deploy key's name.
+        key: String,
+    },
     /// Give an order to the part that plays AWS, in its container; prints the answer as JSON.
     Control {
         /// The order, such as `{"cancel": {"deployment": "ID"}}`.
@@ -80,6 +92,8 @@ pub(crate) async fn cloud(role: Role) -> Result<u8, Failure> {
         Role::Aws => ::cloud::aws::run().await.map_err(|error| error.to_string()),
         Role::Github => ::cloud::github::run().await.map_err(|error| error.to_string()),
         Role::Control { order } => return control(&order).await,
+        Role::SshKey { algorithm, key } => return ssh_key(&format!("{algorithm} {key}")).await,
+        Role::SshGit { key } => return ssh_git(&key).await,
     };
     match result {
         Ok(()) => Ok(exit::PASSED),
@@ -88,6 +102,23 @@ pub(crate) async fn cloud(role: Role) -> Result<u8, Failure> {
             Err(Failure::new(exit::FAULT, reason, ""))
         }
     }
+}
+
+async fn ssh_key(key: &str) -> Result<u8, Failure> {
+    let known = ::cloud::github::ssh::authorized(key).await;
+    let line = known.map_err(|error| Failure::new(exit::FAULT, error.to_string(), ""))?;
+    // A server that no longer listens lets nobody in.
+    _ = std::io::stdout().lock().write_all(line.as_bytes());
+    Ok(exit::PASSED)
+}
+
+async fn ssh_git(key: &str) -> Result<u8, Failure> {
+    #[expect(clippy::disallowed_methods, reason = "this is the edge at which configuration is read")]
+    let command = std::env::var("SSH_ORIGINAL_COMMAND").ok();
+    let refused = ::cloud::github::ssh::become_git(key, command).await;
+    let text = refused.map_err(|error| Failure::new(exit::FAULT, error.to_string(), ""))?;
+    _ = writeln!(std::io::stderr().lock(), "{text}");
+    Ok(exit::FINDING)
 }
 
 async fn control(order: &str) -> Result<u8, Failure> {

@@ -6,7 +6,7 @@ use rcgen::{
     KeyUsagePurpose,
 };
 use sha2::{Digest, Sha256};
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, macros::datetime};
 
 /// A certificate with its private key, both PEM.
 #[derive(Clone)]
@@ -93,12 +93,16 @@ impl Issuer {
     }
 }
 
-/// Parameters of a certificate that is valid from yesterday, so that clocks may differ, for 30 days.
+/// When the certificates end that AWS IoT issues.
+const END: OffsetDateTime = datetime!(2049-12-31 23:59:59 UTC);
+
+/// Parameters of a certificate that is valid from yesterday, so that clocks may differ, until 2049 as AWS's are: a device's
+/// clock and those of the clouds may be moved by years.
 fn params(common_name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, common_name);
     params.not_before = OffsetDateTime::now_utc() - Duration::days(1);
-    params.not_after = OffsetDateTime::now_utc() + Duration::days(30);
+    params.not_after = END;
     params.use_authority_key_identifier_extension = true;
     params
 }

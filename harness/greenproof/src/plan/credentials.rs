@@ -19,7 +19,7 @@ pub(super) struct Credentials {
     pub(super) tokens: BTreeMap<String, Sensitive>,
     pub(super) apps: BTreeMap<String, App>,
     pub(super) deploy_keys: BTreeMap<String, SshKey>,
-    /// By which `github.com` is known over SSH, where there is any.
+    /// By which `github.com` is known over SSH.
     pub(super) host_key: Option<SshKey>,
     pub(super) index_password: Option<Sensitive>,
 }
@@ -56,7 +56,7 @@ impl Credentials {
             tokens: tokens.collect(),
             apps: github.apps.iter().map(app).collect::<Result<_, Error>>()?,
             deploy_keys: deploy_keys.collect::<Result<_, Error>>()?,
-            host_key: if github.deploy_keys.is_empty() { None } else { Some(ssh("github.com")?) },
+            host_key: Some(ssh("github.com")?),
             index_password: scenario.index.private.as_ref().map(|_| Sensitive(mint::password())),
         })
     }

@@ -18,14 +18,12 @@ const ITSELF: &str = "pip";
 /// asked the index nevertheless.
 pub(super) fn lacking(evidence: &Evidence) -> Vec<Finding> {
     let mut lacking = BTreeMap::new();
-    for event in &evidence.events {
-        if let What::Index { path, status: 404 } = &event.what
-            && let Some(name) = path.strip_prefix("/simple/").map(|rest| rest.trim_end_matches('/'))
-            && !name.is_empty()
-            && name != ITSELF
-        {
-            lacking.insert(project(name), name.to_owned());
-        }
+    for name in asked(evidence, 404).filter(|name| !name.is_empty() && *name != ITSELF) {
+        lacking.insert(project(name), name.to_owned());
+    }
+    // One of several indexes is enough.
+    for name in asked(evidence, 200) {
+        lacking.remove(&project(name));
     }
     for text in evidence.component_logs.values().flat_map(|log| log::printed(log, Span::ALWAYS)).map(|line| line.text) {
         if let Some((_, wanted)) = text.split_once(SAID) {
@@ -39,6 +37,16 @@ pub(super) fn lacking(evidence: &Evidence) -> Vec<Finding> {
         seen: format!("it has not; add the line `{wanted}` to the file that `[index] requirements` names"),
     };
     lacking.into_values().map(finding).collect()
+}
+
+/// The projects that an index was asked for and answered so.
+fn asked(evidence: &Evidence, answered: u16) -> impl Iterator<Item = &str> {
+    evidence.events.iter().filter_map(move |event| match &event.what {
+        What::Index { path, status, .. } if *status == answered => {
+            path.strip_prefix("/simple/").map(|rest| rest.trim_end_matches('/'))
+        }
+        _ => None,
+    })
 }
 
 /// The normalised name (PEP 503) that a requirement begins with.

@@ -88,7 +88,9 @@ async fn json_web_token_is_checked_as_github_does() {
     }
     let good = app.jwt(json!({})).await;
     let (signed, _) = good.rsplit_once('.').unwrap();
-    for bad in [TOKEN, "a.b.c", signed, &format!("{signed}.AAAA"), &good.replace("RS256", "HS256"), "", &good[1..]] {
+    let header = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
+    let other = format!("{header}.{}", good.split_once('.').unwrap().1);
+    for bad in [TOKEN, "a.b.c", signed, &format!("{signed}.AAAA"), &other, "", &good[1..]] {
         let (status, body) = app.ask(path, bad, &["-X", "POST"]).await;
         assert_eq!((status, body["message"].as_str()), (401, Some(BAD)), "{bad}");
     }
@@ -233,6 +235,6 @@ async fn fine_grained_token_is_for_what_it_was_made_for() {
     assert!(hosted.clone(&format!("x:{FINE}@"), PRIVATE).await.0.status.success());
     hosted.faults.begin("github.user-deleted login=cm-ichida".parse().unwrap());
     assert!(said(FINE, PRIVATE).await.starts_with("remote: Repository not found."));
-    hosted.faults.begin("github.user-deleted login=cm-taro".parse().unwrap());
+    hosted.faults.begin("github.user-deleted login=cm-hanako".parse().unwrap());
     assert!(said(FINE, PRIVATE).await.starts_with("remote: Invalid username or token."));
 }

@@ -58,6 +58,12 @@ impl Layer<'_> {
     /// What only the whole scenario can get wrong.
     pub(super) fn check_github(&self, scenario: &Scenario) -> Result<(), Error> {
         let github = &scenario.github;
+        // The name stands on a command line, and a slug has no other letters.
+        let plain = |name: &&String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        if let Some(name) = github.apps.keys().chain(github.deploy_keys.keys()).find(|name| !plain(name)) {
+            let message = format!("`{name}` is no name of an App or a deploy key");
+            return Err(self.error(self.find(name), message, "use letters, digits, `-` and `_`"));
+        }
         let of_apps = github.apps.iter().flat_map(|(name, app)| app.repositories.iter().map(move |it| (name, it)));
         let of_keys = github.deploy_keys.iter().map(|(name, key)| (name, &key.repository));
         for (name, repository) in of_apps.chain(of_keys) {
