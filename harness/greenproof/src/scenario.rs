@@ -126,7 +126,8 @@ pub struct GitHub {
 
 impl Default for GitHub {
     fn default() -> Self {
-        Self { reachable: true, repositories: BTreeMap::new(), tokens: BTreeMap::new() }
+        let (repositories, tokens) = (BTreeMap::new(), BTreeMap::new());
+        Self { reachable: true, repositories, tokens, apps: BTreeMap::new(), deploy_keys: BTreeMap::new() }
     }
 }
 

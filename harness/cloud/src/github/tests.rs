@@ -166,6 +166,27 @@ fn authority() -> (Authority, Issuer<'static, KeyPair>) {
     (authority, Issuer::new(params, key))
 }
 
+/// An App whose key is nobody's.
+fn app() -> App {
+    App {
+        name: "fetcher".to_owned(),
+        id: 1_234_567,
+        client_id: "Iv23liAbCdEfGhIjKlMn".to_owned(),
+        key: String::new(),
+        tokens: TokenForm::Long,
+        installation: Installation {
+            id: 87_654_321,
+            owner: "cm-ichida".to_owned(),
+            repositories: vec!["cm-ichida/myawsname".to_owned(), "cm-ichida/other".to_owned()],
+            permissions: Permissions::from([
+                ("contents".to_owned(), Level::Read),
+                ("metadata".to_owned(), Level::Read),
+                ("issues".to_owned(), Level::Write),
+            ]),
+        },
+    }
+}
+
 fn hub(certificate: String, key: String, authority: Authority) -> Hub {
     let token = |value: &str, repositories: &[&str], contents: bool| Token {
         name: value[..value.len().min(9)].to_owned(),
@@ -202,23 +223,7 @@ fn hub(certificate: String, key: String, authority: Authority) -> Hub {
             Token { kind: fine, login: hanako, expires: Some(now - 1), ..token(OVER, &["cm-ichida/myawsname"], true) },
             Token { kind: fine, login: "cm-ichida".to_owned(), ..token(WITHHELD, &[], true) },
         ],
-        apps: vec![App {
-            name: "fetcher".to_owned(),
-            id: 1_234_567,
-            client_id: "Iv23liAbCdEfGhIjKlMn".to_owned(),
-            key: String::new(),
-            tokens: TokenForm::Long,
-            installation: Installation {
-                id: 87_654_321,
-                owner: "cm-ichida".to_owned(),
-                repositories: vec!["cm-ichida/myawsname".to_owned(), "cm-ichida/other".to_owned()],
-                permissions: Permissions::from([
-                    ("contents".to_owned(), Level::Read),
-                    ("metadata".to_owned(), Level::Read),
-                    ("issues".to_owned(), Level::Write),
-                ]),
-            },
-        }],
+        apps: vec![app()],
         deploy_keys: Vec::new(),
         host_key: Sensitive::default(),
         host_key_public: "ssh-ed25519 AAAAC3Nza".to_owned(),
