@@ -6,7 +6,7 @@ use crate::evidence::{
     log::{self, Span},
 };
 use cloud::event::What;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How pip says that no index has what it needs.
 const SAID: &str = "No matching distribution found for ";
@@ -22,21 +22,32 @@ pub(super) fn lacking(evidence: &Evidence) -> Vec<Finding> {
         lacking.insert(project(name), name.to_owned());
     }
     // One of several indexes is enough.
-    for name in asked(evidence, 200) {
-        lacking.remove(&project(name));
-    }
+    let given: BTreeSet<_> = asked(evidence, 200).map(project).collect();
+    lacking.retain(|name, _| !given.contains(name));
     for text in evidence.component_logs.values().flat_map(|log| log::printed(log, Span::ALWAYS)).map(|line| line.text) {
         if let Some((_, wanted)) = text.split_once(SAID) {
             let wanted = wanted.split(" (from").next().unwrap_or_default().trim();
             lacking.insert(project(wanted), wanted.to_owned());
         }
     }
-    let finding = |wanted: String| Finding {
-        kind: Kind::Index,
-        expected: format!("the package index has `{wanted}`"),
-        seen: format!("it has not; add the line `{wanted}` to the file that `[index] requirements` names"),
+    let kept: BTreeSet<_> = asked(evidence, 401).map(project).filter(|name| !given.contains(name)).collect();
+    let finding = |(name, wanted): (String, String)| {
+        if kept.contains(&name) {
+            return Finding {
+                kind: Kind::Index,
+                expected: format!("the private index gives `{wanted}` to the device"),
+                seen:
+                    "it answered 401: it was shown no password, or a wrong one; pip says that there is no such package"
+                        .to_owned(),
+            };
+        }
+        Finding {
+            kind: Kind::Index,
+            expected: format!("the package index has `{wanted}`"),
+            seen: format!("it has not; add the line `{wanted}` to the file that `[index] requirements` names"),
+        }
     };
-    lacking.into_values().map(finding).collect()
+    lacking.into_iter().map(finding).collect()
 }
 
 /// The projects that an index was asked for and answered so.
