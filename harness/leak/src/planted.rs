@@ -210,3 +210,79 @@ fn clean_inputs_give_no_alarm() {
     }
     assert!(count >= 50, "{count} inputs");
 }
+
+/// Pieces of secrets, of what tools put between them, and of nothing.
+fn mixed(canaries: &[Canary], draw: &mut Draw) -> String {
+    let mut text = String::new();
+    for _ in 0..draw.below(60) {
+        let secret = &canaries[draw.below(canaries.len())].text;
+        let from = draw.below(secret.len());
+        match draw.below(12) {
+            0 => text += secret,
+            1 => text += &secret[..from],
+            2 => text += &secret[from..],
+            3 => text += &Form::ALL[draw.below(Form::ALL.len())].of(secret, draw),
+            4 => text += "\nNov 23 21:09:15 host a[1]: ",
+            5 => text += ". {serviceName=a}\n2026-11-28T10:00:00Z [INFO] (Copier) a.B: stdout. ",
+            6 => text += ["\n", "\r\n", "\r", "\\\n  ", "\\n", "%0A"][draw.below(6)],
+            7 => text += ["%", "%4", "%25", "%2541", "\\", "\\\\", "n", "r"][draw.below(8)],
+            8 => text += &format!("{{\"log\":\"{}\\n\"}}\n", &secret[..from]),
+            9 => text += &" ".repeat(draw.below(40)),
+            10 => text += &draw.letters(from),
+            _ => text += " ",
+        }
+    }
+    text
+}
+
+#[test]
+fn pieces_of_a_stream_are_one_stream() {
+    let draw = &mut Draw::new(5);
+    let canaries = canaries(draw);
+    let finder = Finder::new(canaries.clone());
+    let mut found = 0;
+    for _ in 0..2000 {
+        let text = mixed(&canaries, draw);
+        let told = |hit: &crate::Hit| (hit.offset, hit.canary, hit.end, hit.line, hit.whole);
+        let mut whole: Vec<_> = finder.hits(text.as_bytes()).iter().map(told).collect();
+        let mut hits = Vec::new();
+        let mut stream = finder.stream();
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let (piece, more) = rest.split_at((1 + draw.below(70)).min(rest.len()));
+            stream.feed(piece, &mut |hit| hits.push(told(&hit)));
+            rest = more;
+        }
+        stream.finish(&mut |hit| hits.push(told(&hit)));
+        whole.sort_unstable();
+        hits.sort_unstable();
+        assert_eq!(hits, whole, "{text:?}");
+        found += whole.len();
+        for hit in finder.hits(text.as_bytes()) {
+            assert!(hit.end <= text.len() as u64 && hit.offset < hit.end, "{hit:?} in {text:?}");
+        }
+    }
+    assert!(found > 1000, "{found}");
+}
+
+#[test]
+fn no_bytes_break_the_opener() {
+    let draw = &mut Draw::new(6);
+    let finder = Finder::new(canaries(draw));
+    for (place, put) in PLACES {
+        let (whole, _) = put("some text\n".repeat(300).as_bytes(), draw);
+        for _ in 0..300 {
+            let mut bytes = whole[..whole.len().min(30_000)].to_vec();
+            for _ in 0..=draw.below(6) {
+                let at = draw.below(bytes.len().min(2000));
+                bytes[at] = u8::try_from(draw.below(256)).unwrap();
+            }
+            bytes.truncate(bytes.len() - draw.below(bytes.len() / 2));
+            let mut survey = Survey::new(&finder, Limits { unpacked: 1 << 20, ..Limits::default() });
+            survey.file(place, None, &mut bytes.as_slice()).unwrap();
+            // A damaged disk is an error, which is no panic.
+            _ = survey.disk(&mut bytes.as_slice());
+            assert_eq!(survey.finish().found, [], "{place}");
+        }
+    }
+}
