@@ -57,9 +57,11 @@ impl Canary {
         }
     }
 
-    /// How much of its beginning says only what kind of secret it is.
-    pub(crate) fn public(&self) -> usize {
-        public(self.text.as_bytes())
+    /// How much of its beginning says only what kind of secret it is. `alike` is how much another secret begins with, too: it
+    /// shows how much of a JWT's claims is the same in all, which nobody knows of one alone.
+    pub(crate) fn public(&self, alike: usize) -> usize {
+        let (plain, signed) = public(self.text.as_bytes());
+        if alike > plain { alike } else { plain + signed }
     }
 }
 
@@ -76,16 +78,17 @@ fn gather(name: &str, value: &serde_json::Value, kind: Kind, leaves: &mut Vec<Ca
     }
 }
 
-/// The length of a secret's public beginning.
-fn public(text: &[u8]) -> usize {
+/// The length of a secret's public beginning, and of what a JWT after it says to everybody.
+fn public(text: &[u8]) -> (usize, usize) {
     const PLAIN: [&[u8]; 9] =
         [b"ghp_", b"gho_", b"ghu_", b"ghr_", b"github_pat_", b"AKIA", b"ASIA", b"IQoJb3JpZ2luX2Vj", b"FwoGZXIvYXdz"];
     if let Some(rest) = text.strip_prefix(b"ghs_") {
         let app = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let app = if app > 0 && rest.get(app) == Some(&b'_') { app + 1 } else { 0 };
-        return 4 + app + signed(&rest[app..]);
+        return (4 + app, signed(&rest[app..]));
     }
-    PLAIN.iter().find(|prefix| text.starts_with(prefix)).map_or_else(|| signed(text), |prefix| prefix.len())
+    let plain = PLAIN.iter().find(|prefix| text.starts_with(prefix));
+    plain.map_or_else(|| (0, signed(text)), |prefix| (prefix.len(), 0))
 }
 
 /// The length of what a JWT says to everybody: all but its signature.
@@ -103,12 +106,14 @@ mod tests {
 
     #[test]
     fn what_everybody_may_know_does_not_tell() {
-        let of = |text: &str| Canary::new("x", text, Kind::Lasting).public();
+        let of = |text: &str| Canary::new("x", text, Kind::Lasting).public(0);
         assert_eq!(of("ghp_0123456789abcdef"), 4);
         assert_eq!(of("github_pat_11ABCDEFG0"), 11);
         assert_eq!(of("ghs_0123456789abcdefghij"), 4);
         assert_eq!(of("ghs_12345_0123456789abcdefghij"), 10);
         assert_eq!(of("ghs_12345_eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOjF9.0123456789abcdef"), 44);
+        let jwt = Canary::new("x", "ghs_12345_eyJhbGciOiJSUzI1NiJ9.eyJqdGkiOiJhYmNk.0123456789abcdef", Kind::Session);
+        assert_eq!(jwt.public(40), 40, "what differs from another of its kind tells");
         assert_eq!(of("wJalrXUtnFEMI/K7MDENG/bPxRfiCYzzzzzzzzzzzz"), 0);
     }
 

@@ -35,7 +35,7 @@ impl Finder {
         let alike = alike(&canaries);
         for (index, canary) in canaries.iter().enumerate() {
             let again = canaries[..index].iter().any(|other| other.text == canary.text);
-            if !again && !forms.add(index, &canary.text, canary.public().max(alike[index])) {
+            if !again && !forms.add(index, &canary.text, canary.public(alike[index])) {
                 unsearched.push(index);
             }
         }
