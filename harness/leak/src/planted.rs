@@ -226,7 +226,7 @@ fn mixed(canaries: &[Canary], draw: &mut Draw) -> String {
             5 => text += ". {serviceName=a}\n2026-11-28T10:00:00Z [INFO] (Copier) a.B: stdout. ",
             6 => text += ["\n", "\r\n", "\r", "\\\n  ", "\\n", "%0A"][draw.below(6)],
             7 => text += ["%", "%4", "%25", "%2541", "\\", "\\\\", "n", "r"][draw.below(8)],
-            8 => text += &format!("{{\"log\":\"{}\\n\"}}\n", &secret[..from]),
+            8 => text += &["{\"log\":\"", &secret[..from], "\\n\"}\n"].concat(),
             9 => text += &" ".repeat(draw.below(40)),
             10 => text += &draw.letters(from),
             _ => text += " ",
