@@ -122,7 +122,7 @@ pub async fn conforms(file: &Path) -> anyhow::Result<Scenario> {
 /// # Errors
 /// When it does not, with what differs and the logs.
 pub async fn as_stated(file: &Path) -> anyhow::Result<Scenario> {
-    Ok(stated(file).await?.0)
+    Ok(Box::pin(stated(file)).await?.0)
 }
 
 /// Runs a scenario of the failure library, which must fail as it states; and what a person can bring from such a device
@@ -131,7 +131,7 @@ pub async fn as_stated(file: &Path) -> anyhow::Result<Scenario> {
 /// # Errors
 /// When it does not, with what differs and the logs.
 pub async fn as_stated_and_explained(file: &Path) -> anyhow::Result<Scenario> {
-    let (scenario, evidence) = stated(file).await?;
+    let (scenario, evidence) = Box::pin(stated(file)).await?;
     let library = Library::embedded();
     let path = file.strip_prefix(fixture("")).unwrap_or(file).to_string_lossy();
     let id = library.shown_by(&path).with_context(|| format!("the library has no scenario `{path}`"))?;

@@ -3,7 +3,9 @@
 //! Nothing here waits for a time: each wait ends with an event of the clouds or a line of the device's logs, or when
 //! patience ends.
 
+mod during;
 mod gather;
+mod leaks;
 
 use crate::{
     core::Core,

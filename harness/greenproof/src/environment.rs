@@ -9,14 +9,17 @@ pub(crate) mod hand;
 mod kept;
 mod raise;
 mod supervisor;
+mod watch;
 
 pub use device_logs::DeviceLogs;
 pub use kept::Standing;
 
 pub(crate) use containers::container;
+pub(crate) use watch::{Watched, canaries};
 
 use raise::follow;
 
+use self::watch::Watching;
 use crate::{
     course::Course,
     docker::{self, Container, Engine, Lease, LocalStack, Network},
@@ -35,7 +38,7 @@ use std::{
     time::Duration,
 };
 use supervisor::Restarts;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{sync, task::JoinHandle};
 
 /// The nucleus's root folder on the device.
 pub const ROOT: &str = "/greengrass/v2";
@@ -65,8 +68,10 @@ pub struct Environment {
     /// Absent where the device does not reach it.
     github: Option<Container>,
     readers: Vec<JoinHandle<()>>,
+    /// Who watches the device, if it is watched.
+    watching: Option<Box<Watching>>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
-    ended: watch::Sender<Option<Container>>,
+    ended: sync::watch::Sender<Option<Container>>,
     pub(crate) network: Network,
     /// Its hold on the world; a process that goes on with a kept one has none.
     lease: Option<Lease>,
@@ -191,15 +196,21 @@ impl Environment {
         self.plan.redactor.apply(&format!("container `{}` ended: {words}", container.name))
     }
 
+    /// Stops following the containers.
+    fn read_no_more(&self) {
+        let watching = self.watching.as_ref().map(|watching| &watching.reader);
+        for reader in self.readers.iter().chain(watching) {
+            reader.abort();
+        }
+    }
+
     /// Removes the world.
     ///
     /// # Errors
     /// When Docker refuses; a later sweep tries again.
     pub async fn remove(self) -> Result<(), Error> {
         self.let_device_go();
-        for reader in &self.readers {
-            reader.abort();
-        }
+        self.read_no_more();
         Ok(docker::remove_environment(&self.engine, &self.plan.environment).await?)
     }
 }

@@ -16,10 +16,9 @@ pub use deploy::deploy;
 use crate::{
     bundle::{self, Failed},
     docker::{self, Engine, Kept},
-    environment::{Environment, Standing},
+    environment::{Environment, Standing, canaries},
     evidence::{Evidence, folder},
     plan::{Outside, Plan},
-    redact::Redactor,
     report::{Outcome, Reader, Told},
     run,
     scenario::Scenario,
@@ -64,7 +63,7 @@ pub async fn up(stage: &Stage, wish: Wish, evidence: &Path, reader: &dyn Reader)
     reader.told(&Told::Stage { stage: "environment", detail: "aws, github and device are up", took: began.elapsed() });
     let outcome = if deploy {
         let seen = run::followed(&environment, stage.patience(), reader).await;
-        Some(judged(scenario, seen, evidence, began, (&environment.plan.redactor, stage.patience()), reader))
+        Some(judged(scenario, seen, evidence, began, (&environment.plan, stage.patience()), reader))
     } else {
         None
     };
@@ -78,15 +77,16 @@ pub(crate) fn judged(
     seen: Evidence,
     evidence: &Path,
     began: Instant,
-    (redactor, patience): (&Redactor, Duration),
+    (plan, patience): (&Plan, Duration),
     reader: &dyn Reader,
 ) -> Outcome {
     let verdict = judge(&scenario, &seen);
     let folder = evidence.join(&scenario.name);
     let folder = run::written(folder::write(&seen, &folder), folder, reader);
-    let failed = Failed { scenario: &scenario, verdict: &verdict, evidence: &seen, redactor, patience };
+    let failed = Failed { scenario: &scenario, verdict: &verdict, evidence: &seen, redactor: &plan.redactor, patience };
     bundle::write(failed, folder.as_deref(), reader);
     let outcome = Outcome { scenario, verdict, evidence: Some(seen), folder, took: began.elapsed() };
+    let outcome = run::own::checked(outcome, || canaries(plan));
     reader.told(&Told::Judged(&outcome));
     outcome
 }

@@ -70,6 +70,7 @@ async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
         Command::Device(device) => part::device(device).await,
         Command::Surround(arguments) => part::surround(arguments).await,
         Command::Enter(arguments) => part::enter(&arguments),
+        Command::Watch { sampled } => part::watch(sampled).await,
     }
 }
 

@@ -1,9 +1,11 @@
 //! Runs scenarios one after the other and tells what happens.
 
+pub(crate) mod own;
+
 use crate::{
     bundle::{self, Failed},
     core::Core,
-    environment::Environment,
+    environment::{Environment, canaries},
     evidence::{Evidence, folder, log},
     plan::Plan,
     report::{Outcome, Reader, Told},
@@ -47,6 +49,7 @@ pub async fn run(stage: &Stage, scenario: Scenario, evidence: &Path, reader: &dy
     let took = began.elapsed();
     let folder = evidence.join(&scenario.name);
     let redactor = environment.plan.redactor.clone();
+    let canaries = canaries(&environment.plan);
     let (written, removed) = tokio::join!(async { folder::write(&seen, &folder) }, environment.remove());
     removed?;
     let folder = self::written(written, folder, reader);
@@ -59,6 +62,7 @@ pub async fn run(stage: &Stage, scenario: Scenario, evidence: &Path, reader: &dy
     };
     bundle::write(failed, folder.as_deref(), reader);
     let outcome = Outcome { scenario, verdict, evidence: Some(seen), folder, took };
+    let outcome = own::checked(outcome, || canaries);
     reader.told(&Told::Judged(&outcome));
     Ok(outcome)
 }

@@ -17,7 +17,7 @@
 //!     (22, true, "Cloning https://x:***@github.com/o/r"));
 //! ```
 
-mod advice;
+pub mod advice;
 mod anchors;
 mod canary;
 mod chain;
@@ -37,6 +37,7 @@ mod readers;
 mod search;
 mod stream;
 mod survey;
+pub mod watch;
 
 pub use canary::{Canary, Kind, SHORTEST};
 pub use finder::Finder;

@@ -1,5 +1,6 @@
 //! The evidence of a run, gathered when its last step is done.
 
+use super::leaks;
 use crate::{
     environment::Environment,
     evidence::{self, Ending, Evidence, Installed, StepSeen, Timing, log},
@@ -17,12 +18,17 @@ pub(super) async fn gather(
     let began = Instant::now();
     let (packages, mut logs) = tokio::join!(packages(environment), environment.whole_logs());
     timings.push(Timing::new("evidence", began.elapsed()));
+    let began = Instant::now();
     for text in logs.values_mut() {
         *text = log::since(text, environment.since).into_owned();
     }
-    let mut leaks: Vec<_> =
+    let mut of_logs: Vec<_> =
         logs.iter().flat_map(|(name, text)| evidence::leaks(&plan.redactor, &format!("{name}.log"), text)).collect();
-    leaks.sort_by(|a, b| a.place.cmp(&b.place));
+    of_logs.sort_by(|a, b| a.place.cmp(&b.place));
+    let (leaks, search) = leaks::gather(environment, &steps, &logs, of_logs).await;
+    if search.is_some() {
+        timings.push(Timing::new("leaks", began.elapsed()));
+    }
     let core_log = logs.get("greengrass").map_or("", String::as_str);
     // What followed the logs may have missed their last lines.
     let ending = log::unsupported(core_log).map_or(ending, |what| Ending::Unsupported { what });
@@ -45,7 +51,7 @@ pub(super) async fn gather(
         packages,
         heads: plan.repositories.iter().map(|(name, bare)| (name.clone(), bare.head.clone())).collect(),
         leaks,
-        search: None,
+        search,
         timings,
     }
 }

@@ -14,8 +14,8 @@ use bollard::{
     },
     query_parameters::{
         CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, KillContainerOptions,
-        RemoveContainerOptionsBuilder, StopContainerOptionsBuilder, UploadToContainerOptionsBuilder,
-        WaitContainerOptions,
+        KillContainerOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+        UploadToContainerOptionsBuilder, WaitContainerOptions,
     },
 };
 use bytes::Bytes;
@@ -29,6 +29,8 @@ use std::{
 
 /// What an init system needs: control groups to mount, and system calls that Docker's filters refuse.
 const UNFILTERED: [&str; 2] = ["seccomp=unconfined", "apparmor=unconfined"];
+/// The machine's own, of a namespace.
+const HOST: &str = "host";
 /// Folders that are empty after a boot.
 const VOLATILE: [&str; 2] = ["/run", "/tmp"];
 
@@ -57,6 +59,8 @@ pub struct ContainerSpec {
     pub memory: Option<u64>,
     /// Another container whose processes it sees.
     pub beside: Option<String>,
+    /// Whether it sees the processes and control groups of the machine; its network is to be `host`.
+    pub machine: bool,
     /// Whether the engine filters its system calls as little as it can.
     pub unfiltered: bool,
     /// Whether an init system runs in it: it gets a control group namespace of its own, in-memory folders for what is
@@ -127,13 +131,13 @@ impl ContainerSpec {
         let host = HostConfig {
             network_mode: Some(self.network.clone()),
             cap_add: Some(self.capabilities.clone()),
-            cgroupns_mode: self.boots.then_some(HostConfigCgroupnsModeEnum::PRIVATE),
+            cgroupns_mode: self.control_groups(),
             security_opt: unfiltered.then(|| UNFILTERED.map(str::to_owned).to_vec()),
             tmpfs: (!tmpfs.is_empty()).then_some(tmpfs),
             memory,
             // No swap besides: it would be as much again.
             memory_swap: memory,
-            pid_mode: self.beside.as_ref().map(|container| format!("container:{container}")),
+            pid_mode: self.processes(),
             // The engine's default driver may be one that can't be read back.
             log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: None }),
             port_bindings: self.published.map(Published::bindings),
@@ -145,8 +149,9 @@ impl ContainerSpec {
         });
         let endpoint = EndpointSettings { ipam_config: address, ..EndpointSettings::default() };
         let networking = NetworkingConfig { endpoints_config: Some(HashMap::from([(self.network.clone(), endpoint)])) };
-        // Who shares another container's network has none of its own.
-        let networking_config = (!self.network.starts_with("container:")).then_some(networking);
+        // Who shares another container's network, or the machine's, has none of its own.
+        let own = self.network != HOST && !self.network.starts_with("container:");
+        let networking_config = own.then_some(networking);
         ContainerCreateBody {
             image: Some(self.image.clone()),
             entrypoint: (!self.command.is_empty()).then(|| self.command.clone()),
@@ -158,6 +163,18 @@ impl ContainerSpec {
             exposed_ports: self.published.map(|port| vec![port.key()]),
             ..ContainerCreateBody::default()
         }
+    }
+}
+
+impl ContainerSpec {
+    fn control_groups(&self) -> Option<HostConfigCgroupnsModeEnum> {
+        let machine = self.machine.then_some(HostConfigCgroupnsModeEnum::HOST);
+        machine.or_else(|| self.boots.then_some(HostConfigCgroupnsModeEnum::PRIVATE))
+    }
+
+    fn processes(&self) -> Option<String> {
+        let beside = self.beside.as_ref().map(|container| format!("container:{container}"));
+        beside.or_else(|| self.machine.then(|| HOST.to_owned()))
     }
 }
 
@@ -319,6 +336,16 @@ impl Engine {
             None | Some(Ok(_) | Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(()),
             Some(Err(error)) => Err(Error::engine(doing())(error)),
         }
+    }
+
+    /// Sends a signal, such as `SIGUSR1`, to a container's first process.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if the engine refuses, or the container does not run.
+    pub(crate) async fn signal(&self, container: &Container, signal: &str) -> Result<(), Error> {
+        let options = KillContainerOptionsBuilder::new().signal(signal).build();
+        let sent = self.docker.kill_container(&container.id, Some(options)).await;
+        sent.map_err(Error::engine(format!("sending {signal} to container `{}`", container.name)))
     }
 
     /// Kills and removes a container with its unnamed volumes.

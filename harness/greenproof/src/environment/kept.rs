@@ -1,6 +1,9 @@
 //! An environment that stays when its process ends, and a process that goes on with one.
 
-use super::{DeviceLogs, Environment, Restarts, follow, supervisor};
+use super::{
+    DeviceLogs, Environment, Restarts, follow, supervisor,
+    watch::{self, Watching},
+};
 use crate::{
     docker::{Container, Engine, Kept, LocalStack, Network, Upload},
     evidence::log,
@@ -10,7 +13,7 @@ use crate::{
 };
 use cloud::world::{self, World};
 use std::{net::Ipv4Addr, path::PathBuf, sync::Mutex};
-use tokio::sync::watch;
+use tokio::sync;
 
 /// Where the record of a kept environment stands in its `aws` container.
 pub(crate) const RECORD: &str = "/etc/greenproof/record.json";
@@ -30,6 +33,8 @@ pub struct Standing {
     pub port: Option<u16>,
     pub(crate) aws: Container,
     pub(crate) github: Option<Container>,
+    /// Who watches the device, if it is watched.
+    watch: Option<Container>,
 }
 
 impl Standing {
@@ -47,6 +52,7 @@ impl Standing {
         let other = |error: &dyn std::fmt::Display| gone(&format!("another version of greenproof raised it: {error}"));
         let world: World = serde_json::from_slice(&world?).map_err(|error| other(&error))?;
         let github = world.github.map(|_| part("github")).transpose()?;
+        let watch = containers.remove(watch::ROLE);
         Ok(Self {
             world,
             record: serde_json::from_slice(&record?).map_err(|error| other(&error))?,
@@ -55,6 +61,7 @@ impl Standing {
             aws,
             github,
             device,
+            watch,
         })
     }
 }
@@ -81,9 +88,7 @@ impl Environment {
         let lease = self.lease.take().expect("who raised an environment has its lease");
         lease.keep(&note)?;
         self.let_device_go();
-        for reader in &self.readers {
-            reader.abort();
-        }
+        self.read_no_more();
         Ok(())
     }
 
@@ -104,9 +109,7 @@ impl Environment {
     /// Lets go of a kept environment.
     pub(crate) fn let_go(&self) {
         self.let_device_go();
-        for reader in &self.readers {
-            reader.abort();
-        }
+        self.read_no_more();
     }
 
     /// Goes on with an environment that stands. What it had seen before is known, but is nothing of this run's.
@@ -114,7 +117,7 @@ impl Environment {
     /// # Errors
     /// When its clouds no longer run.
     pub async fn attach(engine: &Engine, standing: &Standing, plan: Plan) -> Result<Self, Error> {
-        let (journal, ended) = (Journal::default(), watch::Sender::new(None));
+        let (journal, ended) = (Journal::default(), sync::watch::Sender::new(None));
         let clouds = [&standing.aws].into_iter().chain(&standing.github);
         let readers = clouds.map(|cloud| follow(engine, cloud.clone(), &journal, &ended)).collect();
         let aws = standing.world.aws;
@@ -136,6 +139,7 @@ impl Environment {
             aws: standing.aws.clone(),
             github: standing.github.clone(),
             readers,
+            watching: standing.watch.clone().map(|container| Box::new(Watching::follow(engine, container))),
             supervisor: Mutex::default(),
             ended,
             lease: None,

@@ -1,8 +1,11 @@
 //! How a world comes up: network and clouds first, the device when they are ready.
 
-use super::{DeviceLogs, Environment, Restarts, containers};
+use super::{
+    DeviceLogs, Environment, Restarts, containers,
+    watch::{self, Watching},
+};
 use crate::{
-    docker::{self, Container, Engine, Lease},
+    docker::{self, Container, ContainerSpec, Engine, Lease},
     evidence::{
         Timing,
         log::{self, Millis},
@@ -19,7 +22,7 @@ use std::{
     sync::Mutex,
     time::{Duration, Instant},
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{sync, task::JoinHandle};
 
 /// How long the clouds may take to say that they are ready.
 const READY: Duration = Duration::from_secs(30);
@@ -71,10 +74,11 @@ impl Environment {
         );
         let github =
             async { OptionFuture::from(github.as_ref().map(|github| engine.launch(github))).await.transpose() };
-        let (aws, github, device) = tokio::join!(engine.launch(&aws), github, engine.create(&device));
-        let device = device?;
+        let device = Self::with_watcher(stage, &plan, &lease, &device);
+        let (aws, github, device) = tokio::join!(engine.launch(&aws), github, device);
+        let (device, watching) = device?;
         let journal = Journal::default();
-        let (ended, aws, github) = (watch::Sender::new(None), aws?, github?);
+        let (ended, aws, github) = (sync::watch::Sender::new(None), aws?, github?);
         if edge.is_some() {
             engine.seal(&aws, &stage.images.device, &lease).await?;
         }
@@ -92,6 +96,7 @@ impl Environment {
             aws,
             github,
             readers,
+            watching,
             supervisor: Mutex::default(),
             ended,
             network,
@@ -99,12 +104,47 @@ impl Environment {
             localstack,
             since: Millis::MIN,
         };
-        raised.ready().await?;
+        let (ready, ()) = tokio::join!(raised.ready(), raised.watching());
+        ready?;
         // Only now, so that the device finds every seed and never has to ask twice.
         raised.start_device().await?;
         timings.push(Timing::new("containers", began.elapsed()));
         raised.timings = timings;
         Ok(raised)
+    }
+
+    /// Makes the device, and what watches it.
+    async fn with_watcher(
+        stage: &Stage,
+        plan: &Plan,
+        lease: &Lease,
+        device: &ContainerSpec,
+    ) -> Result<(Container, Option<Box<Watching>>), docker::Error> {
+        // Files have the time of the kernel's last tick.
+        let made = leak::watch::now().saturating_sub(100);
+        let device = stage.engine.create(device).await?;
+        let watching = Self::watch(stage, plan, lease, (&device, made)).await;
+        Ok((device, watching))
+    }
+
+    /// Waits until the device is watched, if it is to be.
+    async fn watching(&self) {
+        if let Some(watching) = &self.watching {
+            watching.ready().await;
+        }
+    }
+
+    /// Watches a device that is about to be started, if its scenario says something of leaks. What hinders it is in the
+    /// verdict.
+    async fn watch(stage: &Stage, plan: &Plan, lease: &Lease, device: (&Container, u64)) -> Option<Box<Watching>> {
+        plan.scenario.leaks.as_ref()?;
+        match stage.engine.launch(&watch::spec(stage, plan, lease, device)).await {
+            Ok(container) => Some(Box::new(Watching::follow(&stage.engine, container))),
+            Err(error) => {
+                tracing::warn!(%error, "the device is not watched");
+                None
+            }
+        }
     }
 
     /// Waits until the clouds are ready.
@@ -135,7 +175,7 @@ pub(super) fn follow(
     engine: &Engine,
     container: Container,
     journal: &Journal,
-    end: &watch::Sender<Option<Container>>,
+    end: &sync::watch::Sender<Option<Container>>,
 ) -> JoinHandle<()> {
     let (mut lines, journal, end) = (engine.follow_logs(&container), journal.clone(), end.clone());
     tokio::spawn(async move {

@@ -69,6 +69,12 @@ pub struct Search {
     pub incomplete: Vec<String>,
     /// What a reader should know of what was searched.
     pub notes: Vec<String>,
+    /// How long the watcher ran, in milliseconds.
+    #[serde(default)]
+    pub ran: u64,
+    /// How much of a processor it took meanwhile, in milliseconds.
+    #[serde(default)]
+    pub worked: u64,
 }
 
 /// How processes were watched.

@@ -167,6 +167,17 @@ fn printed_line(line: &str) -> Option<Printed> {
     Some(Printed { stream, component: component.to_owned(), step, text })
 }
 
+/// The scripts of a component that its log tells of: component, lifecycle step as the recipe spells it, and when each was
+/// started.
+pub(crate) fn scripts<'a>(component: &'a str, log: &'a str) -> impl Iterator<Item = (String, String, Millis)> + 'a {
+    entries(log, Span::ALWAYS).filter_map(move |line| {
+        let (_, context) = line.split_once(": shell-runner-start. {")?;
+        let script = context.strip_prefix("scriptName=services.")?.split(',').next()?;
+        let step = script.strip_prefix(component)?.strip_prefix(".lifecycle.")?.split('.').next()?;
+        Some((component.to_owned(), step.to_owned(), time_of(&line)?))
+    })
+}
+
 /// A component's change from one state to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {

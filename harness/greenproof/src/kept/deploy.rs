@@ -29,11 +29,12 @@ use std::{
 pub async fn deploy(
     engine: &Engine,
     standing: &Standing,
-    scenario: Scenario,
+    mut scenario: Scenario,
     patience: Duration,
     evidence: &Path,
     reader: &dyn Reader,
 ) -> Result<Outcome, Error> {
+    scenario.leaks = scenario.leaks.or_else(|| standing.record.leaks.clone());
     reader.told(&Told::Begun(&scenario));
     let began = Instant::now();
     let planned = |error: plan::Error| Error::surrounding("planning", error, "");
@@ -56,7 +57,7 @@ pub async fn deploy(
     environment.begin_anew();
     let seen = Box::pin(run::followed(&environment, patience, reader)).await;
     environment.let_go();
-    Ok(judged(scenario, seen, evidence, began, (&environment.plan.redactor, patience), reader))
+    Ok(judged(scenario, seen, evidence, began, (&environment.plan, patience), reader))
 }
 
 /// Takes the versions off the device that the scenario has by the same number, and waits until they are gone.

@@ -86,6 +86,13 @@ pub(crate) enum Command {
     /// Become a program in the place of a component's scripts (inside the device's container).
     #[command(hide = true)]
     Enter(Enter),
+    /// Watch a device for leaks (inside the container beside it).
+    #[command(hide = true)]
+    Watch {
+        /// Look for processes again and again although the kernel would tell of them.
+        #[arg(long)]
+        sampled: bool,
+    },
 }
 
 #[derive(Args)]

@@ -173,3 +173,28 @@ pub(crate) fn enter(arguments: &Enter) -> Result<u8, Failure> {
     };
     Err(Failure::new(code, error.to_string(), ""))
 }
+
+pub(crate) async fn watch(sampled: bool) -> Result<u8, Failure> {
+    use leak::watch::{PATH, Said, Watch, Watcher};
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |reason: String| {
+        _ = say(&Said::Failed { reason: reason.clone() });
+        Failure::new(exit::FAULT, reason, "")
+    };
+    let mut orders = signal(SignalKind::user_defined1()).map_err(|error| failed(error.to_string()))?;
+    let told = std::fs::read(PATH).map_err(|error| failed(format!("reading `{PATH}`: {error}")))?;
+    let told: Watch = serde_json::from_slice(&told).map_err(|error| failed(format!("reading `{PATH}`: {error}")))?;
+    let watcher = Watcher::start(Watch { sampled: told.sampled || sampled, ..told });
+    say(&watcher.watching).map_err(|error| failed(error.to_string()))?;
+    while orders.recv().await.is_some() {
+        let answer = tokio::task::block_in_place(|| watcher.search());
+        answer.iter().try_for_each(say).map_err(|error| failed(error.to_string()))?;
+    }
+    Ok(exit::PASSED)
+}
+
+fn say(said: &leak::watch::Said) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer(&mut out, said)?;
+    writeln!(out)
+}

@@ -4,7 +4,13 @@
 //! cloud is told of.
 
 use super::{Error, Issuer, Plan, authority::Identity, credentials::Credentials, deployments, repository::Bare};
-use crate::{core::Core, docker::Published, mint, redact::Redactor, scenario::Scenario};
+use crate::{
+    core::Core,
+    docker::Published,
+    mint,
+    redact::Redactor,
+    scenario::{Leaks, Scenario},
+};
 use cloud::world::{Operator, Sensitive, World};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -44,6 +50,9 @@ pub struct Record {
     /// The nucleus that its device runs.
     #[serde(default)]
     pub core: Core,
+    /// Which leaks were allowed when it was raised.
+    #[serde(default)]
+    pub leaks: Option<Leaks>,
     credentials: Credentials,
     device_key: Sensitive,
     heads: BTreeMap<String, String>,
@@ -71,6 +80,7 @@ impl Plan {
             scenario,
             raised: crate::evidence::log::instant(crate::evidence::log::now()),
             core: self.scenario.device.core,
+            leaks: self.scenario.leaks.clone(),
             credentials: self.credentials.clone(),
             device_key: Sensitive(self.identity.key.clone()),
             heads: self.repositories.iter().map(|(name, bare)| (name.clone(), bare.head.clone())).collect(),
