@@ -147,15 +147,9 @@ impl<'a> Files<'a> {
             return;
         };
         let pid = Pid::try_from(event.pid()).unwrap_or_default();
-        let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
-        let (Ok(path), Ok(fd)) = (path, fd.try_clone_to_owned()) else {
-            self.missed += 1;
-            return;
-        };
-        let path = path.to_string_lossy();
-        let path = path.strip_suffix(" (deleted)").unwrap_or(&path).to_owned();
-        let mut file = File::from(fd);
-        let Ok(metadata) = file.metadata() else {
+        let file = fd.try_clone_to_owned().ok().map(File::from);
+        let known = file.and_then(|file| Some((place(&file)?, file.metadata().ok()?, file)));
+        let Some((path, metadata, mut file)) = known else {
             self.missed += 1;
             return;
         };
@@ -169,7 +163,10 @@ impl<'a> Files<'a> {
             Ok((matches, bytes)) => {
                 self.read += 1;
                 self.bytes += bytes;
-                self.found(&subject, matches, pid);
+                // Who writes a file beside and then puts it in its place has done so by now.
+                let moved = if matches.is_empty() { None } else { place(&file) };
+                let path = moved.unwrap_or_else(|| subject.path.clone());
+                self.found(&Subject { path, ..subject }, matches, pid);
             }
             Err(_) => self.missed += 1,
         }
@@ -279,6 +276,13 @@ impl<'a> Files<'a> {
     fn table(&self) -> MutexGuard<'a, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The path of an open file, also of one that was deleted.
+fn place(file: &File) -> Option<String> {
+    let path = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
+    let path = path.to_string_lossy();
+    Some(path.strip_suffix(" (deleted)").unwrap_or(&path).to_owned())
 }
 
 /// Whether these readers are more than those of a text.

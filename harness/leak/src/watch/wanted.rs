@@ -54,6 +54,10 @@ impl Wanted {
 
     /// A text without secrets.
     pub(crate) fn masked(&self, text: &str) -> String {
+        // A finder masks what only looks like a secret, too, such as the random name of a folder.
+        if self.matches(text.as_bytes()).is_empty() {
+            return text.to_owned();
+        }
         let (given, learned) = self.finders();
         learned.masked(&given.masked(text))
     }
@@ -91,5 +95,6 @@ mod tests {
         let found = search.matches(text);
         assert_eq!((found.len(), found[0].secret.as_str()), (1, LEARNED));
         assert_eq!(search.masked("a ghp_0123456789abcdefghij b"), "a *** b");
+        assert_eq!(search.masked("/tmp/pip-req-build-0a1b2c3d/.git"), "/tmp/pip-req-build-0a1b2c3d/.git");
     }
 }
