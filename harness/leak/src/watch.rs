@@ -106,7 +106,7 @@ pub struct Summary {
     pub left_unread: u64,
     /// The secrets that are too short to be searched for.
     pub unsearched: Vec<String>,
-    /// How long the watcher has run, and how much of a processor it took, in milliseconds.
+    /// How long the watcher had watched until the order, and how much of a processor that took, in milliseconds.
     pub up: u64,
     /// See above.
     pub worked: u64,
@@ -177,6 +177,8 @@ impl Watcher {
     #[must_use]
     pub fn search(&self) -> Vec<Said> {
         let (ordered, began) = (now(), Instant::now());
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (up, worked) = (millis(self.began.elapsed()), worked());
         let (answer, told) = mpsc::channel();
         let told = self.processes.send(answer).ok().and_then(|()| told.recv().ok());
         let ended = told.is_none();
@@ -186,6 +188,8 @@ impl Watcher {
             processes: told.read,
             processes_missed: told.missed,
             unsearched: self.wanted.unsearched(),
+            up,
+            worked,
             ..Summary::default()
         };
         if ended {
@@ -209,10 +213,7 @@ impl Watcher {
             None => summary.incomplete.push("the watcher of files has ended".to_owned()),
         }
         let sightings = self.table.lock().unwrap_or_else(PoisonError::into_inner).all(now());
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         summary.took = millis(began.elapsed());
-        summary.up = millis(self.began.elapsed());
-        summary.worked = worked();
         let leaks = sightings.into_iter().map(|sighting| Said::Leak(Box::new(sighting)));
         leaks.chain([Said::Searched(Box::new(summary))]).collect()
     }

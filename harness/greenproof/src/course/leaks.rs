@@ -89,7 +89,7 @@ fn search(watched: Watched) -> Search {
         search.notes.push(format!("too short to be searched for: {}", summary.unsearched.join(", ")));
     }
     search.notes.push(format!(
-        "searched {} processes and {} files while they lived, and {} of {} files at the end in {} ms; the watcher took {} ms \
+        "searched {} processes and {} files while they lived, and {} of {} files at the end in {} ms; watching took {} ms \
          of a processor in {:.1} s",
         summary.processes,
         summary.files,

@@ -46,6 +46,9 @@ const NETLINK: usize = 16;
 const CONNECTOR: usize = 20;
 const EVENT: usize = 16;
 
+/// The processor of a message that is not numbered.
+const NOWHERE: u32 = u32::MAX;
+
 /// How many bytes the kernel keeps for us: some 20,000 events.
 const BUFFER: usize = 16 << 20;
 /// How many events are taken at once.
@@ -129,7 +132,8 @@ impl Connector {
 
     fn take(&mut self, bytes: &[u8], events: &mut Vec<Event>) {
         let Some(message) = read(bytes) else { return };
-        if message.answer.is_some() {
+        // An answer is told to all who listen. Some kernels number it as any message, others as of no processor.
+        if message.processor == NOWHERE {
             return;
         }
         let expected = self.next.insert(message.processor, message.number.wrapping_add(1));
@@ -227,9 +231,12 @@ mod tests {
         for (number, processor) in [(5, 0), (90, 1), (6, 0), (91, 1), (u32::MAX, 2), (0, 2)] {
             connector.take(&message(number, 2, processor, &[3, 3]), &mut events);
         }
-        assert_eq!(events, [Event::Exec(3); 6]);
+        for (number, processor, what) in [(7, 0, 0), (8, 0, 2), (3, NOWHERE, 0), (9, NOWHERE, 0)] {
+            connector.take(&message(number, what, processor, &[3, 3]), &mut events);
+        }
+        assert_eq!(events, [Event::Exec(3); 7], "another's answer is numbered, or is of no processor");
         events.clear();
-        connector.take(&message(9, 0x200, 0, &[3, 3]), &mut events);
+        connector.take(&message(11, 0x200, 0, &[3, 3]), &mut events);
         assert_eq!(events, [Event::Lost(2)]);
     }
 

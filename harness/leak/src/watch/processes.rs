@@ -49,7 +49,10 @@ impl<'a> Processes<'a> {
     pub(crate) fn take(&mut self, event: Event) -> Option<Pid> {
         match event {
             Event::Fork { parent, child } => {
-                if let Some(leaks) = self.members.get(&parent).cloned() {
+                // One that a look has found already is known better than as its parent's copy.
+                if let Some(leaks) = self.members.get(&parent).cloned()
+                    && !self.members.contains_key(&child)
+                {
                     self.held(&leaks);
                     self.members.insert(child, leaks);
                 }
