@@ -1,6 +1,8 @@
 //! What the tests share: the stage with the program under test, and where the fixtures are.
 
 pub mod kills;
+pub mod planted;
+pub mod shown;
 
 use anyhow::Context;
 use greenproof::{
@@ -71,15 +73,20 @@ pub fn is_scenario(file: &Path) -> bool {
     text.lines().any(|line| line.starts_with("base = "))
 }
 
-/// Runs a scenario in its own world, with so much patience.
+/// Runs a scenario in its own world, with so much patience. Nothing that is stored or shown of it may hold a secret.
 ///
 /// # Errors
-/// When its world can't be raised or removed.
+/// When its world can't be raised or removed, or a secret is shown.
 pub async fn run(scenario: &Scenario, patience: f64) -> anyhow::Result<Evidence> {
     let stage = stage(patience).await;
     let environment = Box::pin(Environment::raise(&stage, Plan::of(scenario.clone())?)).await?;
-    let evidence = Box::pin(environment.deploy(stage.patience())).await;
+    let told = shown::Told::default();
+    let evidence = Box::pin(environment.deploy_telling(stage.patience(), &told)).await;
+    let outputs = environment.outputs().await?;
+    let shows = shown::secrets(&environment.plan, &evidence, &told, &outputs, stage.patience());
     environment.remove().await?;
+    let shows = shows?;
+    anyhow::ensure!(shows.is_empty(), "secrets are shown:\n{}\n{}", shows.join("\n"), logs(&evidence));
     Ok(evidence)
 }
 

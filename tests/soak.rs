@@ -8,6 +8,7 @@
 //! | `policies` | runs the reference scenario under every policy variant, two at a time, in an order that the seed chooses |
 //! | `failures` | makes every failure of the library happen that can happen here, and runs the reference on each Debian, two at a time |
 //! | `core-kills` | kills the core of one world in each phase of its deployments; 13 rounds are over 200 kills |
+//! | `leaks` | plants 78 secrets as the seed chooses, each of which must be found, and runs the six clean ways of passing a credential on one Debian after the other, without a false alarm; 9 rounds are 54 clean runs |
 //!
 //! The number of rounds done is kept in `target/soak/NAME-SEED`, so that a run that was stopped goes on.
 
@@ -22,7 +23,7 @@ use std::{
 use tests::{
     as_stated, as_stated_and_explained, block_on, conformance_cases, conforms, fixture, is_scenario,
     kills::{Phase, Table, World},
-    program, random, scenario_files, stage,
+    planted, program, random, scenario_files, stage,
 };
 
 fn main() -> Result<()> {
@@ -31,7 +32,7 @@ fn main() -> Result<()> {
     let (name, seed, rounds) = match words.as_slice() {
         [name, "--seed", seed] => (*name, seed.parse::<u64>()?, 20),
         [name, "--seed", seed, "--rounds", rounds] => (*name, seed.parse()?, rounds.parse::<u64>()?),
-        _ => bail!("usage: soak runs|kills|conformance|policies|failures|core-kills --seed N [--rounds N]"),
+        _ => bail!("usage: soak runs|kills|conformance|policies|failures|core-kills|leaks --seed N [--rounds N]"),
     };
     let soak: fn(u64) -> Result<()> = match name {
         "runs" => |_| run(),
@@ -40,8 +41,10 @@ fn main() -> Result<()> {
         "policies" => |number| all(policy_variants(), number, as_stated),
         "failures" => |number| all(failures(), number, fails),
         "core-kills" => kill_cores,
+        "leaks" => plant,
         other => bail!(
-            "no soak is called `{other}`; there are `runs`, `kills`, `conformance`, `policies`, `failures` and `core-kills`"
+            "no soak is called `{other}`; there are `runs`, `kills`, `conformance`, `policies`, `failures`, `core-kills` and \
+             `leaks`"
         ),
     };
     let folder = soak_folder();
@@ -149,6 +152,19 @@ fn kill_cores(number: u64) -> Result<()> {
     std::fs::write(file, table.to_string())?;
     let each: Vec<_> = Phase::ALL.into_iter().map(|phase| format!("{phase:?} {}", table.of(phase))).collect();
     writeln!(std::io::stdout(), "{table}{} kills: {}", table.total(), each.join(", "))?;
+    nothing_stands()
+}
+
+/// Plants secrets, which must all be found, and runs the ways that leave none, where none may be found.
+fn plant(number: u64) -> Result<()> {
+    const CLEAN: [&str; 3] = ["ways/clean.toml", "more-ways/bullseye-clean.toml", "more-ways/trixie-clean.toml"];
+    let system = usize::try_from(number % 3)?;
+    block_on(async {
+        let (plants, evidence) = planted::run(&stage(1.0).await, number).await?;
+        let missed = plants.missed(&evidence.leaks);
+        ensure!(missed.is_empty(), "{} planted secrets were missed:\n{}", missed.len(), missed.join("\n"));
+        as_stated(&fixture("scenarios").join(CLEAN[system])).await
+    })?;
     nothing_stands()
 }
 

@@ -47,24 +47,29 @@ pub async fn run(stage: &Stage, scenario: Scenario, evidence: &Path, reader: &dy
     let seen = Box::pin(followed(&environment, stage.patience(), reader)).await;
     let verdict = judge(&scenario, &seen);
     let took = began.elapsed();
-    let folder = evidence.join(&scenario.name);
-    let redactor = environment.plan.redactor.clone();
     let canaries = canaries(&environment.plan);
-    let (written, removed) = tokio::join!(async { folder::write(&seen, &folder) }, environment.remove());
-    removed?;
-    let folder = self::written(written, folder, reader);
-    let failed = Failed {
-        scenario: &scenario,
-        verdict: &verdict,
-        evidence: &seen,
-        redactor: &redactor,
-        patience: stage.patience(),
-    };
-    bundle::write(failed, folder.as_deref(), reader);
+    let folder = store(&environment.plan, (&verdict, &seen), evidence, stage.patience(), reader);
+    environment.remove().await?;
     let outcome = Outcome { scenario, verdict, evidence: Some(seen), folder, took };
     let outcome = own::checked(outcome, || canaries);
     reader.told(&Told::Judged(&outcome));
     Ok(outcome)
+}
+
+/// Writes what was seen of a run into a folder of its own below `evidence`, which it gives, and a bundle if it failed.
+#[must_use]
+pub fn store(
+    plan: &Plan,
+    (verdict, seen): (&Verdict, &Evidence),
+    evidence: &Path,
+    patience: Duration,
+    reader: &dyn Reader,
+) -> Option<PathBuf> {
+    let (scenario, redactor) = (&plan.scenario, &plan.redactor);
+    let folder = evidence.join(&scenario.name);
+    let folder = written(folder::write(seen, &folder), folder, reader);
+    bundle::write(Failed { scenario, verdict, evidence: seen, redactor, patience }, folder.as_deref(), reader);
+    folder
 }
 
 /// Carries out an environment's steps while telling what is seen.

@@ -112,6 +112,8 @@ pub struct Summary {
     pub worked: u64,
 }
 
+/// The priority of who goes before all others.
+const FIRST: i32 = -20;
 /// How long a thread waits for events before it looks whether there is an order.
 const TICK: Duration = Duration::from_millis(20);
 /// How often it is looked whether files with secrets are still there.
@@ -153,6 +155,8 @@ enum Order {
 impl Watcher {
     /// Begins to watch.
     pub fn start(watch: Watch) -> Self {
+        // What it misses while others have the processor is lost; where it may not go first, it does without.
+        _ = rustix::process::setpriority_process(None, FIRST);
         // INVARIANT: a process has one watcher, which lives as long as it.
         let wanted: &'static Wanted = Box::leak(Box::new(Wanted::new(watch.canaries)));
         let table: &'static Mutex<Table> = Box::leak(Box::default());

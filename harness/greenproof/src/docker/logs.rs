@@ -79,7 +79,19 @@ impl Engine {
     /// # Errors
     /// [`Error::Engine`] if there is no such container.
     pub async fn read_logs(&self, container: &Container) -> Result<Vec<String>, Error> {
-        let options = LogsOptionsBuilder::new().follow(false).stdout(true).build();
+        self.read(container, LogsOptionsBuilder::new().follow(false).stdout(true)).await
+    }
+
+    /// The lines of all that a container has written so far.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if there is no such container.
+    pub async fn read_output(&self, container: &Container) -> Result<Vec<String>, Error> {
+        self.read(container, LogsOptionsBuilder::new().follow(false).stdout(true).stderr(true)).await
+    }
+
+    async fn read(&self, container: &Container, options: LogsOptionsBuilder) -> Result<Vec<String>, Error> {
+        let options = options.build();
         let source = Some(self.docker.logs(&container.id, Some(options)).boxed());
         LogLines { source, container: container.name.clone(), rest: Vec::new(), ready: VecDeque::new() }
             .try_collect()

@@ -7,6 +7,7 @@ use crate::{
     stage::Error,
 };
 use cloud::{control::Control, fault::Role};
+use futures_util::future::try_join_all;
 
 impl Environment {
     /// Runs a command on the device by hand, as the components' user in its home.
@@ -58,6 +59,18 @@ print(urllib.request.urlopen(request, context=context).read().decode())";
         let value = |key: &str| answer["credentials"][key].as_str().unwrap_or_default().to_owned();
         let region = ("AWS_DEFAULT_REGION".to_owned(), self.plan.scenario.aws.region.clone());
         Ok(names.into_iter().map(|(name, key)| (name.to_owned(), value(key))).chain([region]).collect())
+    }
+
+    /// What our own programs have written in their containers until now, not redacted: by container, its lines.
+    ///
+    /// # Errors
+    /// When a container is gone.
+    pub async fn outputs(&self) -> Result<Vec<(&'static str, Vec<String>)>, Error> {
+        let clouds = [("aws", &self.aws), ("device", &self.device)].into_iter();
+        let parts = clouds.chain(self.github.iter().map(|github| ("github", github)));
+        let read = parts
+            .map(|(part, container)| async move { Ok::<_, Error>((part, self.engine.read_output(container).await?)) });
+        try_join_all(read).await
     }
 
     /// Gives an order to the clouds that it is for, and waits until it is carried out.

@@ -41,7 +41,7 @@ pub(crate) struct Files<'a> {
     marked: HashSet<(PathBuf, String)>,
     folders: HashMap<String, Access>,
     /// The files that hold secrets now, by path.
-    leaked: BTreeMap<String, Vec<Number>>,
+    leaked: BTreeMap<String, Leaked>,
     /// How many files were gone, or could not be read, before they were searched.
     pub(crate) missed: u64,
     /// How many files were searched, and how many bytes they had.
@@ -49,6 +49,14 @@ pub(crate) struct Files<'a> {
     pub(crate) bytes: u64,
     /// Whether the kernel lost events.
     pub(crate) lost: u64,
+}
+
+/// A file that holds secrets.
+#[derive(Debug, Default)]
+struct Leaked {
+    numbers: Vec<Number>,
+    /// Open, so that its name is known when it gets another.
+    file: Option<File>,
 }
 
 /// A file with all that is told of it.
@@ -154,7 +162,7 @@ impl<'a> Files<'a> {
             return;
         };
         if !metadata.is_file() || metadata.len() == 0 {
-            self.searched(&path, Vec::new());
+            self.searched(&path, Leaked::default());
             return;
         }
         let folders = self.folders_of(&path);
@@ -166,16 +174,16 @@ impl<'a> Files<'a> {
                 // Who writes a file beside and then puts it in its place has done so by now.
                 let moved = if matches.is_empty() { None } else { place(&file) };
                 let path = moved.unwrap_or_else(|| subject.path.clone());
-                self.found(&Subject { path, ..subject }, matches, pid);
+                self.found(&Subject { path, ..subject }, matches, Some(file), pid);
             }
             Err(_) => self.missed += 1,
         }
     }
 
     /// Takes down what was found in a file, and that what it had before is gone.
-    pub(crate) fn found(&mut self, subject: &Subject, matches: content::Matches, pid: Pid) {
+    pub(crate) fn found(&mut self, subject: &Subject, matches: content::Matches, file: Option<File>, pid: Pid) {
         if matches.is_empty() {
-            return self.searched(&subject.path, Vec::new());
+            return self.searched(&subject.path, Leaked::default());
         }
         let names = self.device.names();
         let line = process::line(pid, &self.device.container);
@@ -197,13 +205,33 @@ impl<'a> Files<'a> {
             };
             numbers.push(self.table().seen(found, || line.clone(), time));
         }
-        self.searched(&subject.path, numbers);
+        self.searched(&subject.path, Leaked { numbers, file });
     }
 
-    fn searched(&mut self, path: &str, numbers: Vec<Number>) {
-        let before =
-            if numbers.is_empty() { self.leaked.remove(path) } else { self.leaked.insert(path.to_owned(), numbers) };
-        self.end(before.unwrap_or_default());
+    fn searched(&mut self, path: &str, leaked: Leaked) {
+        let before = if leaked.numbers.is_empty() {
+            self.leaked.remove(path)
+        } else {
+            self.leaked.insert(path.to_owned(), leaked)
+        };
+        self.end(before.unwrap_or_default().numbers);
+    }
+
+    /// Follows files that were put in another place.
+    fn follow(&mut self) {
+        let moved = |(path, leaked): (&String, &Leaked)| {
+            let to = place(leaked.file.as_ref()?).filter(|to| to != path)?;
+            Some((path.clone(), to))
+        };
+        let moved: Vec<_> = self.leaked.iter().filter_map(moved).collect();
+        for (path, to) in moved {
+            let Leaked { mut numbers, file } = self.leaked.remove(&path).unwrap_or_default();
+            let (shown, time) = (self.wanted.masked(&to), now());
+            for number in &mut numbers {
+                *number = self.table().moved(*number, &shown, time);
+            }
+            self.searched(&to, Leaked { numbers, file });
+        }
     }
 
     fn end(&self, numbers: Vec<Number>) {
@@ -215,10 +243,11 @@ impl<'a> Files<'a> {
 
     /// Looks whether the files with secrets are still there, and who can read them now.
     pub(crate) fn look(&mut self) {
+        self.follow();
         let Some(root) = self.device.root() else { return };
         let names = self.device.names();
         let mut gone = Vec::new();
-        for (path, numbers) in &self.leaked {
+        for (path, Leaked { numbers, .. }) in &self.leaked {
             let Ok(metadata) = fs::symlink_metadata(format!("{root}{path}")) else {
                 gone.push(path.clone());
                 continue;
@@ -237,8 +266,8 @@ impl<'a> Files<'a> {
             }
         }
         for path in gone {
-            let numbers = self.leaked.remove(&path).unwrap_or_default();
-            self.end(numbers);
+            let leaked = self.leaked.remove(&path).unwrap_or_default();
+            self.end(leaked.numbers);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What was seen of each leak: where, from when, how long, and who put it there.
 
 use super::process::Ancestor;
-use crate::Found;
+use crate::{Found, Place, advice};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
@@ -98,6 +98,26 @@ impl Table {
         change(&mut self.rows[number].sighting.found);
     }
 
+    /// The file that has it got another path; gives the number that it has there.
+    pub(crate) fn moved(&mut self, number: Number, to: &str, time: Millis) -> Number {
+        let mut found = self.found(number).clone();
+        let before = (found.secret.clone(), found.place.spot());
+        if let Place::File { path, .. } = &mut found.place {
+            to.clone_into(path);
+        }
+        found.close = advice::close(&found.place);
+        let key = (found.secret.clone(), found.place.spot());
+        if self.numbers.contains_key(&key) {
+            let there = self.seen(found, Vec::new, time);
+            self.gone(number, time);
+            return there;
+        }
+        self.numbers.remove(&before);
+        self.numbers.insert(key, number);
+        self.rows[number].sighting.found = found;
+        number
+    }
+
     /// What was found under a number.
     pub(crate) fn found(&self, number: Number) -> &Found {
         &self.rows[number].sighting.found
@@ -117,7 +137,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Encoding, Place};
+    use crate::Encoding;
 
     fn found(program: &str, whole: bool) -> Found {
         Found {
@@ -150,5 +170,27 @@ mod tests {
         let all = table.all(1005);
         assert_eq!((all.len(), all[0].began, all[0].milliseconds, all[0].stays), (2, 100, 105, true));
         assert!(all[0].found.whole);
+    }
+
+    #[test]
+    fn a_file_that_was_put_in_its_place_is_one_leak_there() {
+        let mut table = Table::default();
+        let of = |path: &str| {
+            let place = Place::File { path: path.into(), inside: Vec::new(), line: 1 };
+            Found { place, ..found("", true) }
+        };
+        let beside = table.seen(of("/a/config.lock"), Vec::new, 100);
+        assert_eq!(table.moved(beside, "/a/config", 110), beside);
+        let again = table.seen(of("/a/config.lock"), Vec::new, 200);
+        assert_ne!(again, beside);
+        assert_eq!(table.moved(again, "/a/config", 210), beside, "where one was before");
+        table.gone(beside, 250);
+        table.gone(beside, 260);
+        let told = table.all(300).into_iter().map(|it| (it.found.place.to_string(), it.stays, it.milliseconds));
+        let expected = [("/a/config", 160), ("/a/config.lock", 10)].map(|(path, time)| (path, false, time));
+        let told: Vec<_> = told.collect();
+        for ((place, stays, time), (path, still, took)) in told.iter().zip(expected) {
+            assert!(place.contains(&format!("{path},")) && (*stays, *time) == (still, took), "{told:?}");
+        }
     }
 }

@@ -101,7 +101,7 @@ impl Walk<'_, '_> {
                 self.walked.searched += 1;
                 if !matches.is_empty() || self.files.knows(path) {
                     let (access, folders) = (process::access_of(metadata), above.to_vec());
-                    self.files.found(&Subject { path: path.to_owned(), access, folders }, matches, 0);
+                    self.files.found(&Subject { path: path.to_owned(), access, folders }, matches, None, 0);
                 }
             }
             Err(_) => self.walked.unread += 1,
@@ -113,7 +113,7 @@ impl Walk<'_, '_> {
             && !matches.is_empty()
         {
             let (access, folders) = (process::access_of(metadata), above.to_vec());
-            self.files.found(&Subject { path: path.to_owned(), access, folders }, matches, 0);
+            self.files.found(&Subject { path: path.to_owned(), access, folders }, matches, None, 0);
         }
     }
 

@@ -1,0 +1,106 @@
+//! What is stored and shown of a run is searched for every secret of it, in every form: the evidence folder, the bundle, the
+//! JUnit document, what was told while it ran, and what our own programs wrote in their containers.
+
+use anyhow::Result;
+use greenproof::{
+    Evidence, Plan, judge,
+    plan::Hidden,
+    report::{self, Outcome, Reader},
+    run,
+};
+use leak::{Canary, Finder, Kind, Limits};
+use std::{
+    fs::File,
+    io::BufReader,
+    path::Path,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// A reader that keeps all that it is told.
+#[derive(Debug, Default)]
+pub struct Told(Mutex<String>);
+
+impl Reader for Told {
+    fn told(&self, told: &report::Told<'_>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_str(&format!("{told:?}\n"));
+    }
+}
+
+/// Where a run's secrets stand in what is kept and shown of it, a line each; none, if all is well.
+///
+/// # Errors
+/// When something can't be written or read back.
+pub fn secrets(
+    plan: &Plan,
+    evidence: &Evidence,
+    told: &Told,
+    outputs: &[(&str, Vec<String>)],
+    patience: Duration,
+) -> Result<Vec<String>> {
+    let finder = finder(plan);
+    let mut found = Vec::new();
+    let verdict = judge(&plan.scenario, evidence);
+    let kept = tempfile::tempdir()?;
+    let folder = run::store(plan, (&verdict, evidence), kept.path(), patience, told);
+    for entry in folder.iter().map(std::fs::read_dir).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+        found.extend(in_file(&finder, &entry?.path())?);
+    }
+    let outcome = Outcome {
+        scenario: plan.scenario.clone(),
+        verdict,
+        evidence: Some(evidence.clone()),
+        folder,
+        took: Duration::ZERO,
+    };
+    let said = told.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let told_of = |leak: &&greenproof::evidence::Leak| {
+        leak.place.starts_with("deployment document") || leak.place.starts_with("log of ")
+    };
+    let known: Vec<_> = evidence.leaks.iter().filter(told_of).map(|leak| leak.secret.as_str()).collect();
+    let texts = [("the JUnit document", report::junit(&[outcome])?), ("what was told", said)];
+    let outputs = outputs.iter().map(|(of, lines)| (*of, lines.join("\n")));
+    for (of, text) in texts.into_iter().chain(outputs) {
+        let hits = finder.hits(text.as_bytes()).into_iter();
+        let hits = hits.map(|hit| (finder.canaries()[hit.canary].name.as_str(), hit));
+        // What a deployment holds, the clouds pass on; the run's own findings tell of it.
+        let hits = hits.filter(|(name, _)| !known.contains(name));
+        found.extend(
+            hits.map(|(name, hit)| format!("{of}, line {}: {name}, {}: {}", hit.line, hit.encoding, hit.excerpt)),
+        );
+    }
+    Ok(found)
+}
+
+/// What finds a run's secrets.
+fn finder(plan: &Plan) -> Finder {
+    let canaries = |secret: Hidden| Canary::of_value(&secret.name, &secret.text, Kind::Lasting);
+    Finder::new(plan.hidden().into_iter().flat_map(canaries).collect())
+}
+
+/// The secrets in a file, and in what is packed in it.
+fn in_file(finder: &Finder, path: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let mut tell = |told: leak::Told<'_>| {
+        if let leak::Told::Hit(hit, inside) | leak::Told::Name(hit, inside) = told {
+            let (file, name) = (path.file_name().unwrap_or_default().display(), &finder.canaries()[hit.canary].name);
+            found.push(format!("{file} {inside:?}, line {}: {name}, {}: {}", hit.line, hit.encoding, hit.excerpt));
+        }
+    };
+    leak::open(finder, &mut BufReader::new(File::open(path)?), Limits::default(), &mut tell)?;
+    Ok(found)
+}
+
+/// A secret that is shown must be found, or nothing is proven by finding none.
+///
+/// # Panics
+/// When it is not.
+pub fn finds(plan: &Plan) {
+    let finder = finder(plan);
+    for secret in plan.hidden() {
+        for canary in Canary::of_value(&secret.name, &secret.text, Kind::Lasting) {
+            let hits = finder.hits(format!("x {} y", canary.text).as_bytes());
+            assert!(!hits.is_empty() || canary.text.len() < leak::SHORTEST, "{} is not found", canary.name);
+        }
+    }
+}
