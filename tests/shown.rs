@@ -10,6 +10,7 @@ use greenproof::{
 };
 use leak::{Canary, Finder, Kind, Limits};
 use std::{
+    fmt::Write,
     fs::File,
     io::BufReader,
     path::Path,
@@ -23,7 +24,7 @@ pub struct Told(Mutex<String>);
 
 impl Reader for Told {
     fn told(&self, told: &report::Told<'_>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_str(&format!("{told:?}\n"));
+        _ = writeln!(self.0.lock().unwrap_or_else(PoisonError::into_inner), "{told:?}");
     }
 }
 

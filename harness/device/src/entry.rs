@@ -5,6 +5,8 @@ use std::{fs, io, path::Path};
 use tokio::process::Command;
 
 const RESOLVER: &str = "/etc/resolv.conf";
+/// The bundle that OpenSSL, and with it Python, reads on newer systems.
+const OPENSSL_BUNDLE: &str = "/usr/lib/ssl/cert.pem";
 const TRUST_SOURCE: &str = "/usr/local/share/ca-certificates/greenproof.crt";
 
 /// Prepares the container.
@@ -45,5 +47,22 @@ fn trust(authority: &Path) -> io::Result<()> {
     if let Some(folder) = Path::new(TRUST_SOURCE).parent() {
         fs::create_dir_all(folder)?;
     }
-    fs::write(TRUST_SOURCE, certificate)
+    fs::write(TRUST_SOURCE, certificate)?;
+    if !Path::new(OPENSSL_BUNDLE).exists() {
+        link_by_hash();
+    }
+    Ok(())
+}
+
+/// Links the authority as `update-ca-certificates` does: where OpenSSL has no bundle, it looks for the hash of the name.
+fn link_by_hash() {
+    let words = ["x509", "-noout", "-subject_hash", "-in", TRUST_SOURCE];
+    // A system without the tool has nobody who looks.
+    let Ok(output) = std::process::Command::new("openssl").args(words).output() else { return };
+    let hash = String::from_utf8_lossy(&output.stdout);
+    let link = Path::new(SYSTEM_TRUST).with_file_name(format!("{}.0", hash.trim()));
+    if output.status.success() {
+        // A container that was started again has it.
+        _ = std::os::unix::fs::symlink(TRUST_SOURCE, link);
+    }
 }

@@ -161,6 +161,10 @@ impl<'a> Files<'a> {
             self.missed += 1;
             return;
         };
+        if self.leaked.contains_key(&path) {
+            // What was written here before may be in its place by now.
+            self.follow();
+        }
         if !metadata.is_file() || metadata.len() == 0 {
             self.searched(&path, Leaked::default());
             return;
@@ -247,9 +251,12 @@ impl<'a> Files<'a> {
         let Some(root) = self.device.root() else { return };
         let names = self.device.names();
         let mut gone = Vec::new();
-        for (path, Leaked { numbers, .. }) in &self.leaked {
+        for (path, Leaked { numbers, file }) in &self.leaked {
             let Ok(metadata) = fs::symlink_metadata(format!("{root}{path}")) else {
-                gone.push(path.clone());
+                // One that was moved only now is followed the next time.
+                if file.as_ref().and_then(place).is_none_or(|now| now == *path) {
+                    gone.push(path.clone());
+                }
                 continue;
             };
             let access = process::access_of(&metadata);

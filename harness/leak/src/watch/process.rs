@@ -130,6 +130,11 @@ pub(crate) struct Exposed {
 /// Who can read a process's arguments (`cmdline`) or environment (`environ`).
 pub(crate) fn exposed(pid: Pid, file: &str, names: &Names) -> Option<Exposed> {
     let access = access_of(&fs::symlink_metadata(path(pid, file)).ok()?);
+    // A process that has ended has no memory any more, and what is left of it is root's.
+    let status = fs::read_to_string(path(pid, "status")).ok()?;
+    if !status.lines().any(|line| line.starts_with("VmSize:")) {
+        return None;
+    }
     Some(Exposed { readers: access.readers(&[], names), access })
 }
 

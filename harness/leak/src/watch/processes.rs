@@ -157,7 +157,9 @@ impl<'a> Processes<'a> {
 
 fn told(found: Match, place: Place, pid: Pid, file: &str, names: &Names) -> Found {
     let exposed = process::exposed(pid, file, names);
-    let readers = exposed.as_ref().map(|exposed| exposed.readers.text(names)).unwrap_or_default();
+    // Who has ended meanwhile was as the kernel makes every process.
+    let usual = if file == "cmdline" { "every local user" } else { "every process of its user" };
+    let readers = exposed.as_ref().map_or_else(|| usual.to_owned(), |exposed| exposed.readers.text(names));
     Found {
         secret: found.secret,
         encoding: found.hit.encoding,
