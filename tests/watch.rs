@@ -25,7 +25,7 @@ for trial in range(int(sys.argv[2])):
 ";
 
 #[test]
-fn a_secret_that_is_held_for_20_ms_is_caught_at_under_5_percent_of_a_processor() -> Result<()> {
+fn alone_a_secret_that_is_held_for_20_ms_is_caught_at_under_5_percent_of_a_processor() -> Result<()> {
     block_on(async {
         let mut scenario = Scenario::load(&fixture("scenarios/leaks/held.toml"))?;
         let seed = u64::from(std::process::id());

@@ -20,6 +20,8 @@ pub(crate) struct Processes<'a> {
     table: &'a Mutex<Table>,
     /// Those that are the container's, and the leaks that each has.
     members: HashMap<Pid, Vec<Number>>,
+    /// The container's users and groups, read once: what is read of its disk may take as long as a process lives.
+    names: Option<Names>,
     /// How many of them ended before they could be read.
     pub(crate) missed: u64,
     /// How many were read.
@@ -28,7 +30,15 @@ pub(crate) struct Processes<'a> {
 
 impl<'a> Processes<'a> {
     pub(crate) fn new(container: &str, wanted: &'a Wanted, table: &'a Mutex<Table>) -> Self {
-        Self { container: container.to_owned(), wanted, table, members: HashMap::new(), missed: 0, read: 0 }
+        Self {
+            container: container.to_owned(),
+            wanted,
+            table,
+            members: HashMap::new(),
+            names: None,
+            missed: 0,
+            read: 0,
+        }
     }
 
     /// Looks at all processes that there are; those that are known are looked at again.
@@ -109,6 +119,9 @@ impl<'a> Processes<'a> {
     /// A process is another program now, or is seen for the first time.
     fn became(&mut self, pid: Pid) {
         let time = now();
+        if self.names.is_none() && process::has_own_root(pid) {
+            self.names = Some(process::names(pid));
+        }
         let before = self.members.insert(pid, Vec::new()).unwrap_or_default();
         let leaks = if let Ok(process) = Process::read(pid) {
             self.read += 1;
@@ -130,7 +143,7 @@ impl<'a> Processes<'a> {
         if arguments.is_empty() && environment.is_empty() {
             return Vec::new();
         }
-        let names = process::names(pid);
+        let names = self.names.clone().unwrap_or_else(|| process::names(pid));
         let program = self.wanted.masked(&process::name(pid, &process.arguments));
         let line = process::line(pid, &self.container);
         let mut numbers = Vec::new();
