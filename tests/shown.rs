@@ -4,11 +4,10 @@
 use anyhow::Result;
 use greenproof::{
     Evidence, Plan, judge,
-    plan::Hidden,
     report::{self, Outcome, Reader},
     run,
 };
-use leak::{Canary, Finder, Kind, Limits};
+use leak::{Finder, Limits};
 use std::{
     fmt::Write,
     fs::File,
@@ -43,7 +42,7 @@ pub fn secrets(
     let mut found = Vec::new();
     let verdict = judge(&plan.scenario, evidence);
     let kept = tempfile::tempdir()?;
-    let folder = run::store(plan, (&verdict, evidence), kept.path(), patience, told);
+    let folder = run::store((&plan.scenario, plan), (&verdict, evidence), kept.path(), patience, told);
     for entry in folder.iter().map(std::fs::read_dir).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
         found.extend(in_file(&finder, &entry?.path())?);
     }
@@ -75,8 +74,7 @@ pub fn secrets(
 
 /// What finds a run's secrets.
 fn finder(plan: &Plan) -> Finder {
-    let canaries = |secret: Hidden| Canary::of_value(&secret.name, &secret.text, Kind::Lasting);
-    Finder::new(plan.hidden().into_iter().flat_map(canaries).collect())
+    Finder::new(plan.canaries())
 }
 
 /// The secrets in a file, and in what is packed in it.
@@ -98,10 +96,8 @@ fn in_file(finder: &Finder, path: &Path) -> Result<Vec<String>> {
 /// When it is not.
 pub fn finds(plan: &Plan) {
     let finder = finder(plan);
-    for secret in plan.hidden() {
-        for canary in Canary::of_value(&secret.name, &secret.text, Kind::Lasting) {
-            let hits = finder.hits(format!("x {} y", canary.text).as_bytes());
-            assert!(!hits.is_empty() || canary.text.len() < leak::SHORTEST, "{} is not found", canary.name);
-        }
+    for canary in plan.canaries() {
+        let hits = finder.hits(format!("x {} y", canary.text).as_bytes());
+        assert!(!hits.is_empty() || canary.text.len() < leak::SHORTEST, "{} is not found", canary.name);
     }
 }

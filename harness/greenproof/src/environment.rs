@@ -15,7 +15,7 @@ pub use device_logs::DeviceLogs;
 pub use kept::Standing;
 
 pub(crate) use containers::container;
-pub(crate) use watch::{Watched, canaries};
+pub(crate) use watch::Watched;
 
 use raise::follow;
 

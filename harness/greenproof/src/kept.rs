@@ -14,10 +14,9 @@ pub mod trouble;
 pub use deploy::deploy;
 
 use crate::{
-    bundle::{self, Failed},
     docker::{self, Engine, Kept},
-    environment::{Environment, Standing, canaries},
-    evidence::{Evidence, folder},
+    environment::{Environment, Standing},
+    evidence::Evidence,
     plan::{Outside, Plan},
     report::{Outcome, Reader, Told},
     run,
@@ -81,12 +80,9 @@ pub(crate) fn judged(
     reader: &dyn Reader,
 ) -> Outcome {
     let verdict = judge(&scenario, &seen);
-    let folder = evidence.join(&scenario.name);
-    let folder = run::written(folder::write(&seen, &folder), folder, reader);
-    let failed = Failed { scenario: &scenario, verdict: &verdict, evidence: &seen, redactor: &plan.redactor, patience };
-    bundle::write(failed, folder.as_deref(), reader);
+    let folder = run::store((&scenario, plan), (&verdict, &seen), evidence, patience, reader);
     let outcome = Outcome { scenario, verdict, evidence: Some(seen), folder, took: began.elapsed() };
-    let outcome = run::own::checked(outcome, || canaries(plan));
+    let outcome = run::own::checked(outcome, || plan.canaries());
     reader.told(&Told::Judged(&outcome));
     outcome
 }

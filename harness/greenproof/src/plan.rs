@@ -13,7 +13,7 @@ mod kept;
 mod repository;
 
 pub use authority::Identity;
-pub use hidden::{Hidden, Life};
+pub use hidden::DEVICE_KEY;
 pub use kept::{Outside, Record};
 
 use crate::{

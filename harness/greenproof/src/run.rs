@@ -5,7 +5,7 @@ pub(crate) mod own;
 use crate::{
     bundle::{self, Failed},
     core::Core,
-    environment::{Environment, canaries},
+    environment::Environment,
     evidence::{Evidence, folder, log},
     plan::Plan,
     report::{Outcome, Reader, Told},
@@ -47,11 +47,10 @@ pub async fn run(stage: &Stage, scenario: Scenario, evidence: &Path, reader: &dy
     let seen = Box::pin(followed(&environment, stage.patience(), reader)).await;
     let verdict = judge(&scenario, &seen);
     let took = began.elapsed();
-    let canaries = canaries(&environment.plan);
-    let folder = store(&environment.plan, (&verdict, &seen), evidence, stage.patience(), reader);
-    environment.remove().await?;
+    let folder = store((&scenario, &environment.plan), (&verdict, &seen), evidence, stage.patience(), reader);
     let outcome = Outcome { scenario, verdict, evidence: Some(seen), folder, took };
-    let outcome = own::checked(outcome, || canaries);
+    let outcome = own::checked(outcome, || environment.plan.canaries());
+    environment.remove().await?;
     reader.told(&Told::Judged(&outcome));
     Ok(outcome)
 }
@@ -59,16 +58,16 @@ pub async fn run(stage: &Stage, scenario: Scenario, evidence: &Path, reader: &dy
 /// Writes what was seen of a run into a folder of its own below `evidence`, which it gives, and a bundle if it failed.
 #[must_use]
 pub fn store(
-    plan: &Plan,
+    (scenario, plan): (&Scenario, &Plan),
     (verdict, seen): (&Verdict, &Evidence),
     evidence: &Path,
     patience: Duration,
     reader: &dyn Reader,
 ) -> Option<PathBuf> {
-    let (scenario, redactor) = (&plan.scenario, &plan.redactor);
     let folder = evidence.join(&scenario.name);
     let folder = written(folder::write(seen, &folder), folder, reader);
-    bundle::write(Failed { scenario, verdict, evidence: seen, redactor, patience }, folder.as_deref(), reader);
+    let failed = Failed { scenario, verdict, evidence: seen, redactor: &plan.redactor, patience };
+    bundle::write(failed, folder.as_deref(), reader);
     folder
 }
 

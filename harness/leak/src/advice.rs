@@ -4,7 +4,7 @@ use crate::found::Place;
 
 /// What to do about a secret in this place.
 #[must_use]
-pub fn close(place: &Place) -> String {
+pub(crate) fn close(place: &Place) -> String {
     match place {
         Place::Arguments { .. } => {
             "keep it out of URLs and options: let GIT_ASKPASS read it from a private file, or use a deploy key"

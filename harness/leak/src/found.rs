@@ -1,6 +1,11 @@
 //! What was found, where, and who can read it there. It shows no secret, so it may be stored and sent.
 
-use crate::{advice, form::Encoding};
+use crate::{
+    advice,
+    form::Encoding,
+    readers::{Access, Names, Readers},
+    stream::Hit,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -127,6 +132,32 @@ pub struct Found {
     pub excerpt: String,
     /// What to do about it.
     pub close: String,
+}
+
+impl Found {
+    /// A hit of a secret at a place; who can read it there is not known yet.
+    #[must_use]
+    pub(crate) fn new(secret: String, hit: Hit, place: Place) -> Self {
+        Self {
+            secret,
+            encoding: hit.encoding,
+            whole: hit.whole,
+            split: hit.split,
+            close: place.close(),
+            place,
+            readers: String::new(),
+            mode: None,
+            owner: None,
+            excerpt: hit.excerpt,
+        }
+    }
+
+    /// Who can read it, and what says so.
+    pub(crate) fn guard(&mut self, access: Access, readers: Readers, names: &Names) {
+        self.readers = readers.text(names);
+        self.mode = Some(access.mode_text());
+        self.owner = Some(access.owner_text(names));
+    }
 }
 
 #[cfg(test)]

@@ -17,18 +17,22 @@
 //!     (22, true, "Cloning https://x:***@github.com/o/r"));
 //! ```
 
-pub mod advice;
+mod advice;
 mod anchors;
 mod canary;
 mod chain;
+mod counted;
 mod excerpt;
 mod finder;
 mod form;
 mod found;
 mod frame;
+mod given;
 mod key;
 mod normal;
 mod open;
+#[cfg(test)]
+mod packed;
 mod pattern;
 pub mod plant;
 #[cfg(test)]
@@ -43,6 +47,7 @@ pub use canary::{Canary, Kind, SHORTEST};
 pub use finder::Finder;
 pub use form::Encoding;
 pub use found::{Found, Place};
+pub use given::{variables, words};
 pub use open::{Limits, Told, open};
 pub use pattern::Patterns;
 pub use readers::{Access, Names, Readers};

@@ -132,10 +132,7 @@ impl Opener<'_> {
 
     /// Searches a name; what may be shown of it.
     fn named(&mut self, name: &str) -> String {
-        let (mut search, mut hits) = (self.search.begin(), Vec::new());
-        search.feed(name.as_bytes(), &mut hits);
-        search.finish(&mut hits);
-        let Some(hit) = hits.into_iter().next() else { return name.to_owned() };
+        let Some(hit) = self.search.all(name.as_bytes()).into_iter().next() else { return name.to_owned() };
         let shown = hit.excerpt.clone();
         self.inside.push(shown.clone());
         (self.told)(Told::Name(hit, &self.inside));

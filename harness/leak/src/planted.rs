@@ -2,11 +2,8 @@
 
 use crate::{
     Canary, Finder, Found, Kind, Limits, Patterns, Place, Search, Survey,
+    packed::{gzip, zlib},
     plant::{Draw, Form},
-};
-use flate2::{
-    Compression,
-    write::{GzEncoder, ZlibEncoder},
 };
 use std::{
     fs,
@@ -42,18 +39,6 @@ const PLACES: [(&str, Put); 10] = [
         (bytes, "")
     }),
 ];
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut packer = GzEncoder::new(Vec::new(), Compression::default());
-    packer.write_all(bytes).unwrap();
-    packer.finish().unwrap()
-}
-
-fn zlib(bytes: &[u8]) -> Vec<u8> {
-    let mut packer = ZlibEncoder::new(Vec::new(), Compression::fast());
-    packer.write_all(bytes).unwrap();
-    packer.finish().unwrap()
-}
 
 fn zip(text: &[u8], draw: &mut Draw, method: CompressionMethod) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));

@@ -11,6 +11,14 @@ pub trait Search: Sync {
     fn name(&self, secret: usize) -> &str;
     /// Begins to search bytes that come piece by piece.
     fn begin(&self) -> Box<dyn Searching + '_>;
+
+    /// All hits in these bytes.
+    fn all(&self, bytes: &[u8]) -> Vec<Hit> {
+        let (mut search, mut hits) = (self.begin(), Vec::new());
+        search.feed(bytes, &mut hits);
+        search.finish(&mut hits);
+        hits
+    }
 }
 
 /// A search through bytes that come piece by piece.

@@ -5,6 +5,7 @@ mod disk;
 mod folder;
 
 use crate::{
+    counted::Counted,
     found::{Found, Place},
     open::{Limits, Told, open},
     readers::{Access, Names},
@@ -138,10 +139,7 @@ impl<'a> Survey<'a> {
     /// Searches a text that stands somewhere else than in a file, such as a process's arguments, which this access guards.
     /// A [`Place::Name`] without a path gets what may be shown of it.
     pub fn text(&mut self, place: &Place, text: &[u8], access: Option<Access>) {
-        let (mut search, mut hits) = (self.search.begin(), Vec::new());
-        search.feed(text, &mut hits);
-        search.finish(&mut hits);
-        for hit in hits {
+        for hit in self.search.all(text) {
             let place = match place {
                 Place::Name { path } if path.is_empty() => Place::Name { path: hit.excerpt.clone() },
                 other => other.clone(),
@@ -168,19 +166,12 @@ impl<'a> Survey<'a> {
             Place::File { path, .. } | Place::Name { path } => path.as_str(),
             _ => "",
         };
-        let readers = |access: Access| access.readers(&self.above(path), &self.names).text(&self.names);
-        Found {
-            secret: self.search.name(raw.hit.canary).to_owned(),
-            encoding: raw.hit.encoding,
-            whole: raw.hit.whole,
-            split: raw.hit.split,
-            place: raw.place.clone(),
-            readers: raw.access.map(readers).unwrap_or_default(),
-            mode: raw.access.map(|access| access.mode_text()),
-            owner: raw.access.map(|access| access.owner_text(&self.names)),
-            excerpt: raw.hit.excerpt.clone(),
-            close: raw.place.close(),
+        let secret = self.search.name(raw.hit.canary).to_owned();
+        let mut found = Found::new(secret, raw.hit.clone(), raw.place.clone());
+        if let Some(access) = raw.access {
+            found.guard(access, access.readers(&self.above(path), &self.names), &self.names);
         }
+        found
     }
 
     /// Notes what came with a package: Debian's list of its files.
@@ -246,31 +237,6 @@ fn keep(raw: &mut BTreeMap<(usize, String), Raw>, place: Place, hit: Hit, access
             raw.insert(key, Raw { hit, place, access });
         }
         None => {}
-    }
-}
-
-/// A reader that counts.
-struct Counted<'a> {
-    reader: &'a mut dyn BufRead,
-    bytes: &'a mut u64,
-}
-
-impl io::Read for Counted<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let length = self.reader.read(into)?;
-        *self.bytes += length as u64;
-        Ok(length)
-    }
-}
-
-impl BufRead for Counted<'_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.reader.fill_buf()
-    }
-
-    fn consume(&mut self, amount: usize) {
-        *self.bytes += amount as u64;
-        self.reader.consume(amount);
     }
 }
 

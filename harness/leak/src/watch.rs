@@ -169,7 +169,7 @@ impl Watcher {
         let unwatched = files.watch().err().map(|error| error.to_string());
         let (to_processes, asked) = mpsc::channel();
         let members = to_files.clone();
-        let processes = Processes::new(&watch.container, wanted, table);
+        let processes = Processes::new(device, wanted, table);
         thread::spawn(move || follow_processes(processes, source, &asked, &members));
         let walk = (device, wanted, table, watch.since);
         thread::spawn(move || follow_files(files, walk, &orders));

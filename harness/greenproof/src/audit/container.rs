@@ -6,7 +6,7 @@ use crate::{
     stage::Error,
 };
 use bytes::{Buf, Bytes};
-use leak::{Access, Limits, Place, Survey, Surveyed};
+use leak::{Access, Limits, Place, Survey, Surveyed, variables, words};
 use std::io::{self, Read};
 use tokio::sync::mpsc::{self, Receiver};
 
@@ -65,14 +65,11 @@ struct Process {
 impl Process {
     fn search(&self, survey: &mut Survey<'_>) {
         let program = self.program.clone();
-        let shown: Vec<u8> = self.arguments.iter().map(|byte| if *byte == 0 { b' ' } else { *byte }).collect();
         let everyone = Access::new(0o444, self.uid, self.gid);
-        survey.text(&Place::Arguments { program: program.clone() }, &shown, Some(everyone));
-        for variable in self.environment.split(|byte| *byte == 0) {
-            let name = variable.split(|byte| *byte == b'=').next().unwrap_or_default();
-            let variable_name = String::from_utf8_lossy(name).into_owned();
-            let place = Place::Environment { program: program.clone(), variable: variable_name };
-            survey.text(&place, variable, Some(Access::new(0o400, self.uid, self.gid)));
+        survey.text(&Place::Arguments { program: program.clone() }, &words(&self.arguments), Some(everyone));
+        for (name, entry) in variables(&self.environment) {
+            let place = Place::Environment { program: program.clone(), variable: name.into_owned() };
+            survey.text(&place, entry, Some(Access::new(0o400, self.uid, self.gid)));
         }
     }
 }

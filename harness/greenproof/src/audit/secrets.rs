@@ -2,16 +2,13 @@
 
 use crate::{
     environment::Standing,
-    plan::{Life, Plan},
+    plan::{DEVICE_KEY, Plan},
     scenario::Scenario,
     stage::Error,
 };
 use leak::{Canary, Finder, Found, Kind, Patterns, Place, Search};
 use serde_json::Value;
 use std::collections::BTreeSet;
-
-/// Name of the device's own key, which has to be on it.
-const DEVICE_KEY: &str = "the device's private key";
 
 const PACKAGED: &str = "it came with a package of the system, as an example or a test";
 
@@ -58,15 +55,11 @@ impl Secrets {
     pub fn of_kept(scenario: Scenario, standing: &Standing) -> Result<Self, Error> {
         let plan = Plan::standing(scenario, &standing.world, &standing.record);
         let plan = plan.map_err(|error| Error::surrounding("reading the environment's secrets", error, ""))?;
-        let own = plan.hidden().into_iter().flat_map(|hidden| {
-            let kind = if hidden.life == Life::Lasting { Kind::Lasting } else { Kind::Session };
-            Canary::of_value(&hidden.name, &hidden.text, kind)
-        });
         let stated =
             standing.world.secrets.iter().flat_map(|secret| {
                 Canary::of_value(&format!("secret `{}`", secret.name), &secret.value.0, Kind::Lasting)
             });
-        Ok(Self::Given(Box::new(Finder::new(own.chain(stated).collect()))))
+        Ok(Self::Given(Box::new(Finder::new(plan.canaries().into_iter().chain(stated).collect()))))
     }
 
     pub(super) fn search(&self) -> &dyn Search {

@@ -10,7 +10,6 @@ use crate::{
 use leak::watch::Ancestor;
 use std::collections::BTreeMap;
 
-/// How much later than it happened something may be written down, in milliseconds.
 /// The scripts of a run, and the steps of its scenario.
 #[derive(Debug)]
 pub(super) struct During {

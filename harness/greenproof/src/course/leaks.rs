@@ -3,14 +3,14 @@
 use super::during::During;
 use crate::{
     core::Core,
-    environment::{Environment, Watched, canaries},
+    environment::{Environment, Watched},
     evidence::{
         Leak, Processes, Search, StepSeen,
         log::{self, Millis},
     },
 };
 use cloud::event::What;
-use leak::{Finder, Place, advice, watch::Sighting};
+use leak::{Finder, Place, watch::Sighting};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 
@@ -30,12 +30,10 @@ pub(super) async fn gather(
     let finder = finder(environment);
     let (watched, clouds) = tokio::join!(environment.watched(), clouds(environment));
     let Some(watched) = watched else { return (of_logs, None) };
-    let during = During::of(environment.plan.scenario.device.core, logs, steps);
-    let mut leaks: Vec<_> = watched.sightings.iter().map(|sighting| told(environment, &during, sighting)).collect();
-    let seen: HashSet<_> = leaks.iter().map(|leak| (leak.secret.clone(), spot(&leak.place).to_owned())).collect();
     let core = environment.plan.scenario.device.core;
-    let of_logs = of_logs.into_iter().map(|leak| in_file(core, leak));
-    leaks.extend(of_logs.filter(|leak| !seen.contains(&(leak.secret.clone(), spot(&leak.place).to_owned()))));
+    let during = During::of(core, logs, steps);
+    let mut leaks: Vec<_> = watched.sightings.iter().map(|sighting| told(environment, &during, sighting)).collect();
+    leaks.extend(of_logs.into_iter().map(|leak| in_file(core, leak)));
     if let Ok(finder) = finder.await {
         leaks.extend(in_clouds(environment, &finder, &clouds));
     }
@@ -46,7 +44,7 @@ pub(super) async fn gather(
 
 /// What finds the run's secrets, made while others work.
 fn finder(environment: &Environment) -> tokio::task::JoinHandle<Finder> {
-    let canaries = canaries(&environment.plan);
+    let canaries = environment.plan.canaries();
     tokio::task::spawn_blocking(move || Finder::new(canaries))
 }
 
@@ -131,7 +129,7 @@ fn in_file(core: Core, leak: Leak) -> Leak {
         Core::Lite => format!("journal of {}, line {line}", log.trim_end_matches(".log")),
         Core::Emulated | Core::Classic => format!("file {}/logs/{log}, line {line}", core.root()),
     };
-    let close = advice::close(&Place::File { path: log.to_owned(), inside: Vec::new(), line: 1 });
+    let close = Place::File { path: log.to_owned(), inside: Vec::new(), line: 1 }.close();
     Leak { encoding: "raw".into(), readers: "root".into(), place, close, ..leak }
 }
 
@@ -140,7 +138,7 @@ fn spot(place: &str) -> &str {
     place.rsplit_once(", line ").map_or(place, |(spot, _)| spot)
 }
 
-/// Keeps the first leak of each secret at each spot.
+/// Keeps the first leak of each secret at each spot; of two, the one that says when it began.
 fn once(leaks: &mut Vec<Leak>) {
     leaks.sort_by(|a, b| (a.began.is_empty(), &a.began, &a.place).cmp(&(b.began.is_empty(), &b.began, &b.place)));
     let mut seen = HashSet::new();
@@ -163,7 +161,7 @@ fn in_clouds(environment: &Environment, finder: &Finder, clouds: &[(&'static str
         stays: true,
         began: time.to_owned(),
         line: environment.plan.redactor.apply(&hit.excerpt),
-        close: advice::close(&place),
+        close: place.close(),
         place: place.to_string(),
         ..Leak::default()
     };

@@ -5,14 +5,11 @@ use super::Environment;
 use crate::{
     docker::{Container, ContainerSpec, Engine, Lease, Upload},
     evidence::log,
-    plan::{Hidden, Life, Plan},
+    plan::Plan,
     stage::Stage,
 };
 use futures_util::StreamExt;
-use leak::{
-    Canary, Kind,
-    watch::{self, Said, Sighting, Summary, Watch, now},
-};
+use leak::watch::{self, Said, Sighting, Summary, Watch, now};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -22,7 +19,8 @@ use tokio::{sync::watch::Sender, task::JoinHandle, time::timeout};
 /// The part that the container plays.
 pub(super) const ROLE: &str = "watch";
 
-/// What it takes to be told of processes, to read what they were given and their files, and to be told of files.
+/// What it takes to be told of processes, to read what they were given and their files, to be told of files, and to go
+/// before others.
 const CAPABILITIES: [&str; 4] = ["NET_ADMIN", "SYS_PTRACE", "SYS_ADMIN", "SYS_NICE"];
 
 /// How long it may take until it watches, and until it has searched what is left.
@@ -58,7 +56,7 @@ pub(crate) struct Watched {
 
 /// The container that watches a device which was made at a time and is not started yet.
 pub(super) fn spec(stage: &Stage, plan: &Plan, lease: &Lease, (device, made): (&Container, u64)) -> ContainerSpec {
-    let watch = Watch { container: device.id.clone(), since: made, canaries: canaries(plan), sampled: false };
+    let watch = Watch { container: device.id.clone(), since: made, canaries: plan.canaries(), sampled: false };
     let watch = serde_json::to_vec(&watch).expect("what a watcher is told always serialises");
     ContainerSpec {
         name: format!("greenproof-{}-{ROLE}", lease.id()),
@@ -72,18 +70,6 @@ pub(super) fn spec(stage: &Stage, plan: &Plan, lease: &Lease, (device, made): (&
         files: vec![Upload::file(watch::PATH, watch, 0o600)],
         ..ContainerSpec::default()
     }
-}
-
-/// What is searched for: the secrets of the run, and of documents the texts in them.
-pub(crate) fn canaries(plan: &Plan) -> Vec<Canary> {
-    let of = |hidden: Hidden| {
-        let kind = match hidden.life {
-            Life::Lasting => Kind::Lasting,
-            Life::Session => Kind::Session,
-        };
-        Canary::of_value(&hidden.name, &hidden.text, kind)
-    };
-    plan.hidden().into_iter().flat_map(of).collect()
 }
 
 impl Watching {

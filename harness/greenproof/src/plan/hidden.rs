@@ -6,54 +6,29 @@
 use super::{Plan, account};
 use crate::redact::Redactor;
 use cloud::minted::{AHEAD, Seed, TokenForm};
-use std::fmt;
+use leak::{Canary, Kind};
 
-/// A secret of a run.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Hidden {
-    /// What it is, such as ``token `mypat` ``.
-    pub name: String,
-    /// The secret itself.
-    pub text: String,
-    /// How long it is good for.
-    pub life: Life,
-}
-
-/// How long a secret is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Life {
-    /// Until somebody takes it back.
-    Lasting,
-    /// For some hours at most.
-    Session,
-}
-
-/// Says what it is and not the secret.
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hidden").field("name", &self.name).field("life", &self.life).finish_non_exhaustive()
-    }
-}
-
-impl Hidden {
-    fn new(name: impl Into<String>, text: &str, life: Life) -> Self {
-        Self { name: name.into(), text: text.to_owned(), life }
-    }
-}
+/// What the device's own key is called.
+pub const DEVICE_KEY: &str = "the device's private key";
 
 impl Plan {
-    /// Every secret of the run: what lasts, then what is handed out for a session, the first of each kind.
+    /// What is searched for: the secrets of the run, and of documents the texts in them.
     #[must_use]
-    pub fn hidden(&self) -> Vec<Hidden> {
+    pub fn canaries(&self) -> Vec<Canary> {
+        self.hidden().iter().flat_map(|secret| Canary::of_value(&secret.name, &secret.text, secret.kind)).collect()
+    }
+
+    /// Every secret of the run: what lasts, then what is handed out for a session, the first of each kind.
+    fn hidden(&self) -> Vec<Canary> {
         let mut all = self.lasting();
         all.extend(self.sessions());
         all
     }
 
-    fn lasting(&self) -> Vec<Hidden> {
-        let lasting = |name: String, text: &str| Hidden::new(name, text, Life::Lasting);
+    fn lasting(&self) -> Vec<Canary> {
+        let lasting = |name: String, text: &str| Canary::new(name, text, Kind::Lasting);
         let mut all = vec![
-            lasting("the device's private key".to_owned(), &self.identity.key),
+            lasting(DEVICE_KEY.to_owned(), &self.identity.key),
             lasting("the private CA's key".to_owned(), &self.issuer.key()),
         ];
         all.extend(self.credentials.secret().map(|(name, text)| lasting(name, text)));
@@ -65,26 +40,26 @@ impl Plan {
         all
     }
 
-    fn sessions(&self) -> Vec<Hidden> {
+    fn sessions(&self) -> Vec<Canary> {
         let Some(seed) = self.seed.as_ref().map(|seed| Seed::of(&seed.0)) else { return Vec::new() };
         (0..AHEAD).flat_map(|n| self.nth(&seed, n)).collect()
     }
 
     /// What is handed out for the n-th time.
-    fn nth(&self, seed: &Seed, n: u64) -> Vec<Hidden> {
+    fn nth(&self, seed: &Seed, n: u64) -> Vec<Canary> {
         let number = n + 1;
         let keys = seed.session(n);
         let mut all = vec![
-            Hidden::new(format!("secret key of AWS session {number}"), &keys.secret.0, Life::Session),
-            Hidden::new(format!("token of AWS session {number}"), &keys.token.0, Life::Session),
+            Canary::new(format!("secret key of AWS session {number}"), &keys.secret.0, Kind::Session),
+            Canary::new(format!("token of AWS session {number}"), &keys.token.0, Kind::Session),
         ];
         for (name, app) in &self.credentials.apps {
             for form in [TokenForm::Long, TokenForm::Short] {
                 let token = seed.installation_token(app.id, n, form);
-                all.push(Hidden::new(
+                all.push(Canary::new(
                     format!("installation token {number} of the App `{name}`"),
                     &token,
-                    Life::Session,
+                    Kind::Session,
                 ));
             }
         }
@@ -93,9 +68,9 @@ impl Plan {
 
     /// What masks them all.
     pub(super) fn secrets(&self) -> Redactor {
-        self.hidden().iter().fold(Redactor::default(), |redactor, secret| match secret.life {
-            Life::Lasting => redactor.with(&secret.name, &secret.text),
-            Life::Session => redactor.with_whole(&secret.name, &secret.text),
+        self.hidden().iter().fold(Redactor::default(), |redactor, secret| match secret.kind {
+            Kind::Lasting => redactor.with(&secret.name, &secret.text),
+            Kind::Session => redactor.with_whole(&secret.name, &secret.text),
         })
     }
 }
@@ -117,9 +92,9 @@ mod tests {
         let text = format!("{} and {}", last.secret.0, last.token.0);
         assert_eq!(plan.redactor.apply(&text), "*** and ***");
         let known = plan.hidden();
-        let of = |life| known.iter().filter(move |secret| secret.life == life).count();
-        assert_eq!((of(Life::Session), known.iter().filter(|secret| secret.text == last.token.0).count()), (128, 1));
-        assert!(of(Life::Lasting) >= 4, "{known:?}");
+        let of = |kind| known.iter().filter(move |secret| secret.kind == kind).count();
+        assert_eq!((of(Kind::Session), known.iter().filter(|secret| secret.text == last.token.0).count()), (128, 1));
+        assert!(of(Kind::Lasting) >= 4, "{known:?}");
         assert!(!format!("{known:?}").contains(&last.token.0));
     }
 }

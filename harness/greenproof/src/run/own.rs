@@ -4,9 +4,10 @@ use crate::{
     report::{Outcome, junit},
     verdict::Verdict,
 };
-use leak::{Canary, Finder};
+use leak::{Canary, Finder, Hit, Limits, Told};
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::BufReader,
     path::{Path, PathBuf},
 };
 
@@ -19,7 +20,7 @@ pub(crate) fn checked(outcome: Outcome, canaries: impl FnOnce() -> Vec<Canary>) 
     let finder = Finder::new(canaries());
     let mut found = outcome.folder.as_deref().map(|folder| searched(&finder, folder)).unwrap_or_default();
     if let Ok(report) = junit(std::slice::from_ref(&outcome)) {
-        found.extend(hits(&finder, report.as_bytes(), "the JUnit report"));
+        found.extend(finder.hits(report.as_bytes()).iter().map(|hit| named(&finder, hit, "the JUnit report")));
     }
     if found.is_empty() {
         return outcome;
@@ -35,9 +36,16 @@ fn searched(finder: &Finder, folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for path in files(folder) {
         let shown = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
-        match contents(&path) {
-            Ok(parts) => parts.iter().for_each(|bytes| found.extend(hits(finder, bytes, &shown))),
-            Err(error) => found.push(format!("`{shown}` can't be searched: {error}")),
+        let mut tell = |told: Told<'_>| {
+            if let Told::Hit(hit, _) | Told::Name(hit, _) = told {
+                found.push(named(finder, &hit, &shown));
+            }
+        };
+        let opened = File::open(&path);
+        let searched =
+            opened.and_then(|file| leak::open(finder, &mut BufReader::new(file), Limits::default(), &mut tell));
+        if let Err(error) = searched {
+            found.push(format!("`{shown}` can't be searched: {error}"));
         }
     }
     found
@@ -49,22 +57,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(within).collect()
 }
 
-/// A file's bytes, and of an archive what comes out of it.
-fn contents(path: &Path) -> io::Result<Vec<Vec<u8>>> {
-    let bytes = fs::read(path)?;
-    let mut parts = Vec::new();
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        let mut unpacked = Vec::new();
-        io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(bytes.as_slice()), &mut unpacked)?;
-        parts.push(unpacked);
-    }
-    parts.push(bytes);
-    Ok(parts)
-}
-
-fn hits(finder: &Finder, bytes: &[u8], place: &str) -> Vec<String> {
-    let name = |hit: &leak::Hit| finder.canaries()[hit.canary].name.clone();
-    finder.hits(bytes).iter().map(|hit| format!("{} in {place}, line {}", name(hit), hit.line)).collect()
+fn named(finder: &Finder, hit: &Hit, place: &str) -> String {
+    format!("{} in {place}, line {}", finder.canaries()[hit.canary].name, hit.line)
 }
 
 #[cfg(test)]

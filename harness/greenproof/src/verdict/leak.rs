@@ -4,11 +4,13 @@ use super::{Finding, Kind};
 use crate::{
     core::Core,
     evidence::{Evidence, Leak, Processes},
+    plan::DEVICE_KEY,
     scenario::{
         Scenario,
         leaks::{Accepted, Leaks, Pattern, like},
     },
 };
+use leak::watch::LEARNED;
 
 /// What came of the search for leaks.
 #[derive(Clone, Debug, Default)]
@@ -23,16 +25,11 @@ pub struct Judgement<'a> {
     pub notes: Vec<String>,
 }
 
-/// The name of the token by which the core lets a component's processes fetch the role's credentials.
-pub const EXCHANGE_TOKEN: &str = "the token of the token exchange service";
-/// The name of the device's private key.
-pub const DEVICE_KEY: &str = "the device's private key";
-
 /// Leaks that every device has by design.
 fn by_design(leak: &Leak, core: Core) -> Option<&'static str> {
     const VARIABLES: [&str; 2] =
         ["environment of *, variable AWS_CONTAINER_AUTHORIZATION_TOKEN", "environment of *, variable SVCUID"];
-    if leak.secret == EXCHANGE_TOKEN && VARIABLES.iter().any(|variable| like(variable, &leak.place)) {
+    if leak.secret == LEARNED && VARIABLES.iter().any(|variable| like(variable, &leak.place)) {
         return Some("the core gives it to each process of a component, and it is worth nothing once the core ends");
     }
     let key = Pattern { place: format!("file {}/private.pem.key", core.root()), ..Pattern::default() };

@@ -1,12 +1,11 @@
 //! Archives of every kind, in one another, damaged and cut.
 
 use super::*;
-use crate::{Canary, Finder, Kind};
-use ::zip::{CompressionMethod, write::SimpleFileOptions};
-use flate2::{
-    Compression,
-    write::{GzEncoder, ZlibEncoder},
+use crate::{
+    Canary, Finder, Kind,
+    packed::{gzip, zlib},
 };
+use ::zip::{CompressionMethod, write::SimpleFileOptions};
 use std::io::Write;
 
 const TOKEN: &str = "ghp_0123456789abcdefghijABCDEFGHIJ456789";
@@ -27,18 +26,6 @@ fn told(bytes: &[u8], limits: Limits) -> Vec<String> {
     };
     open(&finder(), &mut &*bytes, limits, &mut tell).unwrap();
     all
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut packer = GzEncoder::new(Vec::new(), Compression::default());
-    packer.write_all(bytes).unwrap();
-    packer.finish().unwrap()
-}
-
-fn zlib(bytes: &[u8]) -> Vec<u8> {
-    let mut packer = ZlibEncoder::new(Vec::new(), Compression::fast());
-    packer.write_all(bytes).unwrap();
-    packer.finish().unwrap()
 }
 
 fn zip(entries: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {

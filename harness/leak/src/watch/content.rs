@@ -1,7 +1,7 @@
 //! Searches a file's content and what is packed in it.
 
 use super::wanted::{Match, Wanted};
-use crate::{Finder, Hit, Limits, Search, Searching, Told, open};
+use crate::{Finder, Hit, Limits, Search, Searching, Told, counted::Counted, open};
 use std::{
     io::{self, BufReader, Read},
     sync::Arc,
@@ -20,27 +20,15 @@ const LIMITS: Limits = Limits { depth: 4, unpacked: 1 << 30 };
 pub(crate) fn search(wanted: &Wanted, reader: &mut dyn Read) -> io::Result<(Matches, u64)> {
     let (given, learned) = wanted.finders();
     let both = Both { given, learned };
-    let (mut matches, mut counted) = (Vec::new(), Counted { reader, bytes: 0 });
-    open(&both, &mut BufReader::with_capacity(64 * 1024, &mut counted), LIMITS, &mut |told| match told {
+    let (mut matches, mut bytes) = (Vec::new(), 0);
+    let mut counted = Counted { reader: &mut BufReader::with_capacity(64 * 1024, reader), bytes: &mut bytes };
+    open(&both, &mut counted, LIMITS, &mut |told| match told {
         Told::Hit(hit, inside) | Told::Name(hit, inside) => {
             matches.push((Match { secret: both.name(hit.canary).to_owned(), hit }, inside.to_vec()));
         }
         Told::Unopened(..) => {}
     })?;
-    Ok((matches, counted.bytes))
-}
-
-struct Counted<'a> {
-    reader: &'a mut dyn Read,
-    bytes: u64,
-}
-
-impl Read for Counted<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.reader.read(buffer)?;
-        self.bytes += length as u64;
-        Ok(length)
-    }
+    Ok((matches, bytes))
 }
 
 /// What was given and what was learned, numbered one after the other.

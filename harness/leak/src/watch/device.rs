@@ -15,7 +15,8 @@ use std::{
 pub(crate) struct Device {
     pub(crate) container: String,
     pid: AtomicU32,
-    names: Mutex<Names>,
+    /// Its users and groups as they were read last.
+    names: Mutex<Option<Names>>,
 }
 
 impl Device {
@@ -39,13 +40,30 @@ impl Device {
         self.pid().map(|pid| format!("/proc/{pid}/root"))
     }
 
-    /// The names of its users and groups, as they were last.
+    /// The names of its users and groups as they are now; once it does not run, as they were last.
     pub(crate) fn names(&self) -> Names {
-        let mut known = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pid) = self.pid() {
-            *known = process::names(pid);
+            self.read(pid);
         }
-        known.clone()
+        self.known_names().unwrap_or_default()
+    }
+
+    /// The names as they were read last: to read its disk may take as long as a process lives.
+    pub(crate) fn known_names(&self) -> Option<Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the names through a process of it, if they were never read.
+    pub(crate) fn know(&self, pid: Pid) {
+        if self.known_names().is_none() && process::has_own_root(pid) {
+            self.read(pid);
+        }
+    }
+
+    fn read(&self, pid: Pid) {
+        let names = process::names(pid);
+        // Whoever asks meanwhile need not wait.
+        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
     }
 
     /// The folders above a file that are there, from the outermost.

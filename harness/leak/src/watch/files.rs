@@ -9,7 +9,7 @@ use super::{
     sighting::{Number, Table, now},
     wanted::Wanted,
 };
-use crate::{Found, Place, Readers, advice, readers::Access};
+use crate::{Found, Place, Readers, readers::Access};
 use nix::{
     errno::Errno,
     fcntl::AT_FDCWD,
@@ -192,21 +192,12 @@ impl<'a> Files<'a> {
         let names = self.device.names();
         let line = process::line(pid, &self.device.container);
         let shown = self.wanted.masked(&subject.path);
+        let readers = subject.access.readers(&subject.folders, &names);
         let (time, mut numbers) = (now(), Vec::new());
         for (found, inside) in matches {
             let place = Place::File { path: shown.clone(), inside, line: found.hit.line };
-            let found = Found {
-                secret: found.secret,
-                encoding: found.hit.encoding,
-                whole: found.hit.whole,
-                split: found.hit.split,
-                close: advice::close(&place),
-                place,
-                readers: subject.access.readers(&subject.folders, &names).text(&names),
-                mode: Some(subject.access.mode_text()),
-                owner: Some(subject.access.owner_text(&names)),
-                excerpt: found.hit.excerpt,
-            };
+            let mut found = Found::new(found.secret, found.hit, place);
+            found.guard(subject.access, readers, &names);
             numbers.push(self.table().seen(found, || line.clone(), time));
         }
         self.searched(&subject.path, Leaked { numbers, file });
@@ -264,11 +255,7 @@ impl<'a> Files<'a> {
             let mut table = self.table();
             for number in numbers {
                 if wider(readers, &table.found(*number).readers, &names) {
-                    table.change(*number, |found| {
-                        found.readers = readers.text(&names);
-                        found.mode = Some(access.mode_text());
-                        found.owner = Some(access.owner_text(&names));
-                    });
+                    table.change(*number, |found| found.guard(access, readers, &names));
                 }
             }
         }

@@ -2,11 +2,12 @@
 
 use super::{
     connector::{Event, Pid},
+    device::Device,
     process::{self, Process},
     sighting::{Millis, Number, Table, now},
     wanted::{Match, Wanted},
 };
-use crate::{Found, Names, Place, advice};
+use crate::{Found, Names, Place, variables, words};
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -15,13 +16,11 @@ use std::{
 /// The processes of one container.
 #[derive(Debug)]
 pub(crate) struct Processes<'a> {
-    container: String,
+    device: &'a Device,
     wanted: &'a Wanted,
     table: &'a Mutex<Table>,
     /// Those that are the container's, and the leaks that each has.
     members: HashMap<Pid, Vec<Number>>,
-    /// The container's users and groups, read once: what is read of its disk may take as long as a process lives.
-    names: Option<Names>,
     /// How many of them ended before they could be read.
     pub(crate) missed: u64,
     /// How many were read.
@@ -29,16 +28,8 @@ pub(crate) struct Processes<'a> {
 }
 
 impl<'a> Processes<'a> {
-    pub(crate) fn new(container: &str, wanted: &'a Wanted, table: &'a Mutex<Table>) -> Self {
-        Self {
-            container: container.to_owned(),
-            wanted,
-            table,
-            members: HashMap::new(),
-            names: None,
-            missed: 0,
-            read: 0,
-        }
+    pub(crate) fn new(device: &'a Device, wanted: &'a Wanted, table: &'a Mutex<Table>) -> Self {
+        Self { device, wanted, table, members: HashMap::new(), missed: 0, read: 0 }
     }
 
     /// Looks at all processes that there are; those that are known are looked at again.
@@ -49,7 +40,7 @@ impl<'a> Processes<'a> {
             self.ended(pid);
         }
         for pid in all {
-            if self.members.contains_key(&pid) || process::is_in(pid, &self.container) == Some(true) {
+            if self.members.contains_key(&pid) || process::is_in(pid, &self.device.container) == Some(true) {
                 self.became(pid);
             }
         }
@@ -71,7 +62,7 @@ impl<'a> Processes<'a> {
             Event::Exec(pid) => {
                 // A process enters a container while it runs, so one that is not known is asked.
                 let known = self.members.contains_key(&pid);
-                (known || process::is_in(pid, &self.container) == Some(true)).then(|| {
+                (known || process::is_in(pid, &self.device.container) == Some(true)).then(|| {
                     self.became(pid);
                     pid
                 })
@@ -119,9 +110,7 @@ impl<'a> Processes<'a> {
     /// A process is another program now, or is seen for the first time.
     fn became(&mut self, pid: Pid) {
         let time = now();
-        if self.names.is_none() && process::has_own_root(pid) {
-            self.names = Some(process::names(pid));
-        }
+        self.device.know(pid);
         let before = self.members.insert(pid, Vec::new()).unwrap_or_default();
         let leaks = if let Ok(process) = Process::read(pid) {
             self.read += 1;
@@ -136,16 +125,14 @@ impl<'a> Processes<'a> {
 
     fn leaks(&self, pid: Pid, process: &Process, time: Millis) -> Vec<Number> {
         self.wanted.learn(&process.environment);
-        // The words of a command are one line, as `ps` shows them.
-        let words: Vec<u8> = process.arguments.iter().map(|byte| if *byte == 0 { b' ' } else { *byte }).collect();
-        let arguments = self.wanted.matches(&words);
+        let arguments = self.wanted.matches(&words(&process.arguments));
         let environment = self.wanted.matches(&process.environment);
         if arguments.is_empty() && environment.is_empty() {
             return Vec::new();
         }
-        let names = self.names.clone().unwrap_or_else(|| process::names(pid));
+        let names = self.device.known_names().unwrap_or_else(|| process::names(pid));
         let program = self.wanted.masked(&process::name(pid, &process.arguments));
-        let line = process::line(pid, &self.container);
+        let line = process::line(pid, &self.device.container);
         let mut numbers = Vec::new();
         let mut seen = |found: Match, place: Place, file: &str| {
             let found = told(found, place, pid, file, &names);
@@ -155,9 +142,8 @@ impl<'a> Processes<'a> {
             seen(found, Place::Arguments { program: program.clone() }, "cmdline");
         }
         if !environment.is_empty() {
-            for entry in process.environment.split(|byte| *byte == 0) {
-                let variable = entry.split(|byte| *byte == b'=').next().unwrap_or_default();
-                let variable = self.wanted.masked(&String::from_utf8_lossy(variable));
+            for (variable, entry) in variables(&process.environment) {
+                let variable = self.wanted.masked(&variable);
                 for found in self.wanted.matches(entry) {
                     let place = Place::Environment { program: program.clone(), variable: variable.clone() };
                     seen(found, place, "environ");
@@ -169,20 +155,12 @@ impl<'a> Processes<'a> {
 }
 
 fn told(found: Match, place: Place, pid: Pid, file: &str, names: &Names) -> Found {
-    let exposed = process::exposed(pid, file, names);
-    // Who has ended meanwhile was as the kernel makes every process.
-    let usual = if file == "cmdline" { "every local user" } else { "every process of its user" };
-    let readers = exposed.as_ref().map_or_else(|| usual.to_owned(), |exposed| exposed.readers.text(names));
-    Found {
-        secret: found.secret,
-        encoding: found.hit.encoding,
-        whole: found.hit.whole,
-        split: found.hit.split,
-        close: advice::close(&place),
-        place,
-        readers,
-        mode: exposed.as_ref().map(|exposed| exposed.access.mode_text()),
-        owner: exposed.as_ref().map(|exposed| exposed.access.owner_text(names)),
-        excerpt: found.hit.excerpt,
+    let mut found = Found::new(found.secret, found.hit, place);
+    match process::exposed(pid, file, names) {
+        Some(exposed) => found.guard(exposed.access, exposed.readers, names),
+        // Who has ended meanwhile was as the kernel makes every process.
+        None if file == "cmdline" => "every local user".clone_into(&mut found.readers),
+        None => "every process of its user".clone_into(&mut found.readers),
     }
+    found
 }

@@ -1,7 +1,7 @@
 //! What was seen of each leak: where, from when, how long, and who put it there.
 
 use super::process::Ancestor;
-use crate::{Found, Place, advice};
+use crate::{Found, Place};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
@@ -107,7 +107,7 @@ impl Table {
         if let Place::File { path, .. } = &mut found.place {
             to.clone_into(path);
         }
-        found.close = advice::close(&found.place);
+        found.close = found.place.close();
         let key = (found.secret.clone(), found.place.spot());
         self.numbers.remove(&before);
         if self.numbers.contains_key(&key) {

@@ -10,7 +10,7 @@ use super::{
     sighting::{Millis, Table, now},
     wanted::{Match, Wanted},
 };
-use crate::{Found, Place, advice, readers::Access};
+use crate::{Found, Place, readers::Access};
 use std::{
     fs::{self, File, Metadata},
     os::unix::{
@@ -162,18 +162,8 @@ impl Walk<'_, '_> {
 
     fn tell(&self, found: Match, place: Place, access: Access, folders: &[Access]) {
         let names = self.device.names();
-        let found = Found {
-            secret: found.secret,
-            encoding: found.hit.encoding,
-            whole: found.hit.whole,
-            split: found.hit.split,
-            close: advice::close(&place),
-            place,
-            readers: access.readers(folders, &names).text(&names),
-            mode: Some(access.mode_text()),
-            owner: Some(access.owner_text(&names)),
-            excerpt: found.hit.excerpt,
-        };
+        let mut found = Found::new(found.secret, found.hit, place);
+        found.guard(access, access.readers(folders, &names), &names);
         self.table.lock().unwrap_or_else(PoisonError::into_inner).seen(found, Vec::new, now());
     }
 }

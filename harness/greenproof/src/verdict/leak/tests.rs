@@ -104,15 +104,15 @@ fn a_search_that_missed_something_or_did_not_happen_is_never_none() {
 fn what_a_device_has_by_design_is_accepted_at_its_place_alone() {
     let root = |secret: &str, place: &str| Leak { readers: "root".into(), ..leak(secret, place, true) };
     let by_design = [
-        leak(EXCHANGE_TOKEN, "environment of sh, variable AWS_CONTAINER_AUTHORIZATION_TOKEN", false),
-        leak(EXCHANGE_TOKEN, "environment of python3, variable SVCUID", true),
+        leak(LEARNED, "environment of sh, variable AWS_CONTAINER_AUTHORIZATION_TOKEN", false),
+        leak(LEARNED, "environment of python3, variable SVCUID", true),
         root(DEVICE_KEY, "file /greengrass/v2/private.pem.key, line 1"),
     ];
     let evidence = seen(by_design.to_vec(), Some(Search::default()));
     assert_eq!(judged(Some(Leaks::None), &evidence), [""; 0]);
     let others = [
-        leak(EXCHANGE_TOKEN, "environment of sh, variable SUDO_COMMAND", false),
-        leak(EXCHANGE_TOKEN, "arguments of curl", false),
+        leak(LEARNED, "environment of sh, variable SUDO_COMMAND", false),
+        leak(LEARNED, "arguments of curl", false),
         leak(TOKEN, "environment of sh, variable AWS_CONTAINER_AUTHORIZATION_TOKEN", false),
         leak(DEVICE_KEY, "file /greengrass/v2/private.pem.key, line 1", true),
         root(DEVICE_KEY, "file /tmp/private.pem.key, line 1"),
