@@ -10,6 +10,8 @@ mod command;
 mod explain;
 #[path = "main/fault.rs"]
 mod fault;
+#[path = "main/interrupt.rs"]
+mod interrupt;
 #[path = "main/kept.rs"]
 mod kept;
 #[path = "main/part.rs"]
@@ -18,6 +20,8 @@ mod part;
 mod policy;
 #[path = "main/reproduce.rs"]
 mod reproduce;
+#[path = "main/run.rs"]
+mod run;
 
 use clap::Parser;
 use command::{Arguments, Command};
@@ -49,7 +53,7 @@ fn main() -> ExitCode {
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(failure)) => fail(failure.code, &failure.message, &failure.hint),
         Err(_) => {
-            let swept = runtime.block_on(command::clean_up());
+            let swept = runtime.block_on(interrupt::clean_up());
             fail(greenproof::exit::FAULT, &format!("a bug of greenproof ended the run; {swept}"), "")
         }
     }
@@ -57,15 +61,15 @@ fn main() -> ExitCode {
 
 async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
     match arguments.command {
-        Command::Run(run) => Box::pin(command::run(run)).await,
+        Command::Run(run) => Box::pin(run::run(run)).await,
         Command::Audit(arguments) => Box::pin(audit::audit(arguments)).await,
         Command::Check(arguments) => check::check(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Policy { command } => policy::policy(*command).await,
         Command::Reproduce(arguments) => reproduce::reproduce(arguments).await,
         Command::Kept(command) => Box::pin(kept::kept(command)).await,
-        Command::Sweep { all } => command::sweep(all).await,
-        Command::Bench { runs } => Box::pin(command::bench(runs)).await,
+        Command::Sweep { all } => interrupt::sweep(all).await,
+        Command::Bench { runs } => Box::pin(run::bench(runs)).await,
         Command::Cloud { role } => part::cloud(role).await,
         Command::Device(device) => part::device(device).await,
         Command::Surround(arguments) => part::surround(arguments).await,

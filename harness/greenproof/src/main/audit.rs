@@ -1,6 +1,6 @@
 //! `greenproof audit`: disks, containers and logs in, leaks out.
 
-use super::command::{Failure, scenarios};
+use super::{command::Failure, run::scenarios};
 use clap::Args;
 use greenproof::{
     Options,

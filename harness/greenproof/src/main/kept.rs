@@ -1,6 +1,10 @@
 //! The subcommands for environments that stay.
 
-use super::command::{Failure, colour, interruptible, scenarios};
+use super::{
+    command::{Failure, colour},
+    interrupt::interruptible,
+    run::scenarios,
+};
 use clap::{Args, Subcommand};
 use greenproof::{
     Options, Stage,

@@ -1,6 +1,10 @@
 //! `greenproof policy`: policies in, and what they do.
 
-use super::command::{Failure, colour, interruptible, positive, scenarios};
+use super::{
+    command::{Failure, colour, positive},
+    interrupt::interruptible,
+    run::scenarios,
+};
 use clap::{Args, Subcommand};
 use greenproof::{
     Options, Scenario, Stage, exit,

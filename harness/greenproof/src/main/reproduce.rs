@@ -1,6 +1,9 @@
 //! `greenproof reproduce`: makes a failure happen again.
 
-use super::command::{Failure, colour, interruptible};
+use super::{
+    command::{Failure, colour},
+    interrupt::interruptible,
+};
 use clap::Args;
 use greenproof::{
     Options, Stage,

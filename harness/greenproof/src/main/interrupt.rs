@@ -1,0 +1,71 @@
+//! What is raised is removed, however a command ends: `greenproof sweep`, and what stands in for it on Ctrl-C.
+
+use super::command::{Failure, colour};
+use greenproof::{
+    Options,
+    docker::{self, Engine},
+    exit,
+    report::{Reader, Terminal, Told},
+};
+
+/// Carries out what raises worlds; they are removed when it fails or is interrupted.
+pub(crate) async fn interruptible<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let mut interrupt = Interrupt::new()?;
+    let result = tokio::select! {
+        result = work => result,
+        signal = interrupt.received() => {
+            // The run was dropped, and its lease with it, so that a sweep takes what it raised.
+            let swept = clean_up().await;
+            return Err(Failure::new(exit::INTERRUPTED, format!("interrupted by {signal}; {swept}"), ""));
+        }
+    };
+    if result.is_err() {
+        clean_up().await;
+    }
+    result
+}
+
+pub(crate) async fn sweep(all: bool) -> Result<u8, Failure> {
+    let engine = Engine::connect(Options::from_environment()?.cache).await?;
+    let swept = docker::sweep(&engine, all).await?;
+    let note = if swept.is_empty() { "nothing to remove".to_owned() } else { format!("removed {swept}") };
+    Terminal::new(colour()).told(&Told::Note(&note));
+    Ok(exit::PASSED)
+}
+
+/// Removes what this process raised, once its runs are dropped; says what was done.
+pub(crate) async fn clean_up() -> String {
+    let swept = async {
+        let cache = Options::from_environment().map_err(|error| error.to_string())?.cache;
+        let engine = Engine::connect(cache).await.map_err(|error| error.to_string())?;
+        docker::sweep(&engine, false).await.map_err(|error| error.to_string())
+    };
+    match swept.await {
+        Ok(swept) if swept.is_empty() => "nothing was left to remove".into(),
+        Ok(swept) => format!("removed {swept}"),
+        Err(error) => format!("could not clean up: {error}; run `greenproof sweep`"),
+    }
+}
+
+/// Ctrl-C and `SIGTERM`.
+struct Interrupt {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Interrupt {
+    fn new() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::new(exit::FAULT, format!("can't listen for signals: {error}"), ""))
+        };
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn received(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "Ctrl-C",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
