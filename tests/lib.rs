@@ -12,7 +12,7 @@ use greenproof::{
     explain::{self, Explainer},
     failure::Library,
     judge,
-    report::Silent,
+    report::{Silent, Telling},
 };
 use std::{
     fs::File,
@@ -80,10 +80,11 @@ pub fn is_scenario(file: &Path) -> bool {
 pub async fn run(scenario: &Scenario, patience: f64) -> anyhow::Result<Evidence> {
     let stage = stage(patience).await;
     let environment = Box::pin(Environment::raise(&stage, Plan::of(scenario.clone())?)).await?;
-    let told = shown::Told::default();
-    let evidence = Box::pin(environment.deploy_telling(stage.patience(), &told)).await;
+    let plan = &environment.plan;
+    let telling = Telling::new(&scenario.name, &plan.redactor, stage.versions(scenario), &Silent);
+    let evidence = Box::pin(environment.deploy_telling(stage.patience(), &telling)).await;
     let outputs = environment.outputs().await?;
-    let shows = shown::secrets(&environment.plan, &evidence, &told, &outputs, stage.patience());
+    let shows = shown::secrets(plan, &evidence, &telling, &outputs, stage.patience());
     environment.remove().await?;
     let shows = shows?;
     anyhow::ensure!(shows.is_empty(), "secrets are shown:\n{}\n{}", shows.join("\n"), logs(&evidence));

@@ -1,31 +1,19 @@
 //! What is stored and shown of a run is searched for every secret of it, in every form: the evidence folder, the bundle, the
 //! JUnit document, what was told while it ran, and what our own programs wrote in their containers.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use greenproof::{
     Evidence, Plan, judge,
-    report::{self, Outcome, Reader},
+    report::{self, Outcome, Record, Telling},
     run,
 };
 use leak::{Finder, Limits};
 use std::{
-    fmt::Write,
     fs::File,
     io::BufReader,
-    path::Path,
-    sync::{Mutex, PoisonError},
+    path::{Path, PathBuf},
     time::Duration,
 };
-
-/// A reader that keeps all that it is told.
-#[derive(Debug, Default)]
-pub struct Told(Mutex<String>);
-
-impl Reader for Told {
-    fn told(&self, told: &report::Told<'_>) {
-        _ = writeln!(self.0.lock().unwrap_or_else(PoisonError::into_inner), "{told:?}");
-    }
-}
 
 /// Where a run's secrets stand in what is kept and shown of it, a line each; none, if all is well.
 ///
@@ -34,7 +22,7 @@ impl Reader for Told {
 pub fn secrets(
     plan: &Plan,
     evidence: &Evidence,
-    told: &Told,
+    telling: &Telling<'_>,
     outputs: &[(&str, Vec<String>)],
     patience: Duration,
 ) -> Result<Vec<String>> {
@@ -42,23 +30,25 @@ pub fn secrets(
     let mut found = Vec::new();
     let verdict = judge(&plan.scenario, evidence);
     let kept = tempfile::tempdir()?;
-    let folder = run::store((&plan.scenario, plan), (&verdict, evidence), kept.path(), patience, told);
-    for entry in folder.iter().map(std::fs::read_dir).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
-        found.extend(in_file(&finder, &entry?.path())?);
-    }
     let outcome = Outcome {
         scenario: plan.scenario.clone(),
         verdict,
         evidence: Some(evidence.clone()),
-        folder,
+        folder: None,
         took: Duration::ZERO,
     };
-    let said = told.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let outcome = run::store(outcome, plan, kept.path(), patience, telling);
+    let folder = outcome.folder.as_deref().context("the evidence is written")?;
+    for file in files(folder)? {
+        found.extend(in_file(&finder, &file)?);
+    }
+    let told = Record::read(&folder.join(report::NAME)).map_err(anyhow::Error::msg)?;
+    let said = told.iter().map(|event| format!("{event:?}")).collect::<Vec<_>>().join("\n");
     let told_of = |leak: &&greenproof::evidence::Leak| {
         leak.place.starts_with("deployment document") || leak.place.starts_with("log of ")
     };
     let known: Vec<_> = evidence.leaks.iter().filter(told_of).map(|leak| leak.secret.as_str()).collect();
-    let texts = [("the JUnit document", report::junit(&[outcome])?), ("what was told", said)];
+    let texts = [("the JUnit document", report::junit(&told)?), ("what was told", said)];
     let outputs = outputs.iter().map(|(of, lines)| (*of, lines.join("\n")));
     for (of, text) in texts.into_iter().chain(outputs) {
         let hits = finder.hits(text.as_bytes()).into_iter();
@@ -70,6 +60,16 @@ pub fn secrets(
         );
     }
     Ok(found)
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() { files.extend(self::files(&path)?) } else { files.push(path) }
+    }
+    Ok(files)
 }
 
 /// What finds a run's secrets.

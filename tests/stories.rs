@@ -144,12 +144,12 @@ fn a_world_is_closed_and_leaves_no_seed() -> Result<()> {
 /// Images that are there are not built again.
 #[test]
 fn a_second_stage_builds_nothing() -> Result<()> {
-    use greenproof::report::{Reader, Told};
+    use greenproof::report::{Event, Reader, Told};
     #[derive(Default)]
     struct Built(std::sync::atomic::AtomicBool);
     impl Reader for Built {
-        fn told(&self, told: &Told<'_>) {
-            if matches!(told, Told::Building { .. }) {
+        fn take(&self, event: &Event) {
+            if matches!(event.told, Told::Building { .. }) {
                 self.0.store(true, std::sync::atomic::Ordering::Relaxed);
             }
         }

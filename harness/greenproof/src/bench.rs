@@ -91,7 +91,7 @@ pub async fn bench(stage: &Stage, runs: usize, reader: &dyn Reader) -> Result<Be
             result.scenario.push(took);
             result.bare.push(bare);
             let note = format!("run {run}: bare {:.2} s, greenproof {:.2} s", bare.as_secs_f64(), took.as_secs_f64());
-            reader.told(&Told::Note(&note));
+            reader.tell(Told::note(note));
         }
     }
     Ok(result)

@@ -33,6 +33,11 @@ use tempfile::TempDir;
 /// The name of a bundle in the evidence folder.
 pub const NAME: &str = "bundle.tar.gz";
 
+/// What a run says of itself, in its evidence folder and in its bundle.
+const MANIFEST: &str = "manifest.json";
+/// Where the evidence is in a bundle.
+const EVIDENCE: &str = "evidence";
+
 /// The version of the format.
 const FORMAT: u32 = 1;
 
@@ -63,9 +68,9 @@ pub struct Manifest {
     pub signature: Signature,
 }
 
-/// A run that failed, as its bundle needs it.
+/// A run that is to be stored.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Failed<'a> {
+pub(crate) struct Stored<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) verdict: &'a Verdict,
     pub(crate) evidence: &'a Evidence,
@@ -106,14 +111,26 @@ pub fn of(evidence: &Path) -> Option<PathBuf> {
     Some(evidence.join(NAME)).filter(|path| path.is_file())
 }
 
-/// Writes the bundle of a failed run into its evidence folder; any other run has none. What hinders it is told, and is no
-/// failure of the run.
-pub(crate) fn write(run: Failed<'_>, folder: Option<&Path>, reader: &dyn Reader) {
-    let (Some(folder), Verdict::Failed { .. }) = (folder, run.verdict) else { return };
-    let written = Files::of(run, folder).and_then(|files| files.write(&folder.join(NAME)));
+/// Writes into a run's evidence folder what it takes to judge it again: what it says of itself and its scenario; and if it
+/// failed, its bundle. What hinders it is told, and is no failure of the run.
+pub(crate) fn write(run: Stored<'_>, folder: &Path, reader: &dyn Reader) {
+    let written = Files::of(run).and_then(|mut files| {
+        files.write_out("", folder)?;
+        if matches!(run.verdict, Verdict::Failed { .. }) {
+            files.add_evidence(folder, &run.redactor.scrubber())?;
+            files.write(&folder.join(NAME))?;
+        }
+        Ok(())
+    });
     if let Err(error) = written {
-        reader.told(&Told::Note(&format!("could not write the bundle `{}`: {error}", folder.join(NAME).display())));
+        reader.tell(Told::note(format!("could not write the bundle `{}`: {error}", folder.join(NAME).display())));
     }
+}
+
+/// What masks the secrets that a scenario states.
+pub(crate) fn stated(scenario: &Scenario) -> Redactor {
+    let values = scenario.sources.iter().flat_map(|source| secret::stated(&source.text));
+    values.fold(Redactor::default(), |stated, value| stated.with("a stated secret", &value))
 }
 
 /// Writes a scenario with all that it names into a folder, which is made anew; gives its file.
@@ -129,19 +146,10 @@ pub(crate) fn write_scenario(scenario: &Scenario, folder: &Path) -> io::Result<P
 }
 
 impl Files {
-    /// All that goes into the bundle.
-    fn of(run: Failed<'_>, evidence: &Path) -> io::Result<Self> {
+    /// What it takes to run a scenario again, and to know its failure.
+    fn of(run: Stored<'_>) -> io::Result<Self> {
         let mut files = Self::default();
         let scenario = pack::scenario(run.scenario, &mut files)?;
-        let scrubber = run.redactor.scrubber();
-        for entry in std::fs::read_dir(evidence)? {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if path.is_file() && name != NAME {
-                let text = std::fs::read_to_string(&path)?;
-                files.add(&format!("evidence/{name}"), scrubbed(&scrubber, &name, &text));
-            }
-        }
         let manifest = Manifest {
             format: FORMAT,
             greenproof: env!("CARGO_PKG_VERSION").into(),
@@ -154,9 +162,22 @@ impl Files {
             patience: run.patience.as_secs(),
             signature: Signature::of(run.verdict, run.evidence),
         };
-        let manifest = scrubber.json(&serde_json::to_value(&manifest)?);
-        files.add("manifest.json", serde_json::to_string_pretty(&manifest)?);
+        let manifest = run.redactor.scrubber().json(&serde_json::to_value(&manifest)?);
+        files.add(MANIFEST, serde_json::to_string_pretty(&manifest)?);
         Ok(files)
+    }
+
+    /// The files of the evidence folder.
+    fn add_evidence(&mut self, folder: &Path, scrubber: &Scrubber<'_>) -> io::Result<()> {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_file() && ![NAME, MANIFEST].contains(&name.as_str()) {
+                let text = std::fs::read_to_string(&path)?;
+                self.add(&format!("{EVIDENCE}/{name}"), scrubbed(scrubber, &name, &text));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -188,7 +209,7 @@ impl Bundle {
     /// Whether a file is a bundle, by its content.
     #[must_use]
     pub fn is(path: &Path) -> bool {
-        archive::names(path).is_ok_and(|names| names.iter().any(|name| name == "manifest.json"))
+        archive::names(path).is_ok_and(|names| names.iter().any(|name| name == MANIFEST))
     }
 
     /// Unpacks a bundle and reads its scenario.
@@ -200,7 +221,7 @@ impl Bundle {
         let wrong = |why: String| Error::Manifest(path.to_owned(), why);
         let folder = tempfile::Builder::new().prefix("greenproof-bundle-").tempdir().map_err(unreadable)?;
         archive::unpack(path, folder.path()).map_err(unreadable)?;
-        let text = std::fs::read_to_string(folder.path().join("manifest.json")).map_err(unreadable)?;
+        let text = std::fs::read_to_string(folder.path().join(MANIFEST)).map_err(unreadable)?;
         let format = serde_json::from_str::<serde_json::Value>(&text).map_err(|error| wrong(error.to_string()))?;
         if format["format"].as_u64().is_none_or(|format| format > FORMAT.into()) {
             return Err(wrong(format!("its format is {}, and this greenproof knows {FORMAT}", format["format"])));

@@ -77,10 +77,12 @@ impl<'a> Course<'a> {
         let mut ending = Ending::Settled;
         for index in 0..self.environment.plan.scenario.steps.len() {
             let beginning = Beginning { time: log::now(), instant: Instant::now() };
+            let action = self.environment.plan.scenario.steps[index].action.to_string();
+            reader.tell(Told::StepBegun { step: index + 1, action });
             let carried_out = self.step(index, beginning).await;
             if let Some(seen) = self.seen.last() {
                 let (as_expected, took) = (matches!(carried_out, Ok(true)), beginning.instant.elapsed());
-                reader.told(&Told::Step { index, seen, as_expected, took });
+                reader.tell(Told::step(index, seen, as_expected, took));
             }
             if let Err(early) = carried_out {
                 ending = early;

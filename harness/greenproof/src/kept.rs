@@ -15,14 +15,13 @@ pub use deploy::deploy;
 
 use crate::{
     docker::{self, Engine, Kept},
-    environment::{Environment, Standing},
+    environment::Standing,
     evidence::Evidence,
     plan::{Outside, Plan},
-    report::{Outcome, Reader, Told},
+    report::{Outcome, Reader, Telling, Told},
     run,
     scenario::Scenario,
     stage::{Error, Stage},
-    verdict::judge,
 };
 use std::{
     path::{Path, PathBuf},
@@ -58,11 +57,14 @@ pub async fn up(stage: &Stage, wish: Wish, evidence: &Path, reader: &dyn Reader)
     };
     let plan = Plan::of(scenario.clone()).map_err(|error| Error::surrounding("planning", error, ""))?;
     let plan = plan.to_keep(port.map_or(Outside::AnyPort, Outside::Port), deploy);
-    let environment = Environment::raise_telling(stage, plan, reader).await?;
-    reader.told(&Told::Stage { stage: "environment", detail: "aws, github and device are up", took: began.elapsed() });
+    let telling = Telling::new(&scenario.name, &plan.redactor, stage.versions(&scenario), reader);
+    if deploy {
+        telling.tell(Told::begun(&scenario, &[run::ENVIRONMENT]));
+    }
+    let environment = run::raised(stage, plan, &telling).await?;
     let outcome = if deploy {
-        let seen = run::followed(&environment, stage.patience(), reader).await;
-        Some(judged(scenario, seen, evidence, began, (&environment.plan, stage.patience()), reader))
+        let seen = run::followed(&environment, stage.patience(), &telling).await;
+        Some(judged((scenario, &environment.plan), seen, evidence, (stage.patience(), began), &telling))
     } else {
         None
     };
@@ -72,18 +74,14 @@ pub async fn up(stage: &Stage, wish: Wish, evidence: &Path, reader: &dyn Reader)
 
 /// Judges what was seen, writes it down and tells the verdict.
 pub(crate) fn judged(
-    scenario: Scenario,
+    (scenario, plan): (Scenario, &Plan),
     seen: Evidence,
     evidence: &Path,
-    began: Instant,
-    (plan, patience): (&Plan, Duration),
-    reader: &dyn Reader,
+    (patience, began): (Duration, Instant),
+    telling: &Telling<'_>,
 ) -> Outcome {
-    let verdict = judge(&scenario, &seen);
-    let folder = run::store((&scenario, plan), (&verdict, &seen), evidence, patience, reader);
-    let outcome = Outcome { scenario, verdict, evidence: Some(seen), folder, took: began.elapsed() };
-    let outcome = run::own::checked(outcome, || plan.canaries());
-    reader.told(&Told::Judged(&outcome));
+    let outcome = run::concluded((scenario, plan), seen, evidence, (patience, began.elapsed()), telling);
+    telling.judged(&outcome);
     outcome
 }
 

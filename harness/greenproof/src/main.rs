@@ -22,6 +22,8 @@ mod policy;
 mod reproduce;
 #[path = "main/run.rs"]
 mod run;
+#[path = "main/shown.rs"]
+mod shown;
 
 use clap::Parser;
 use command::{Arguments, Command};
@@ -39,9 +41,10 @@ fn main() -> ExitCode {
         return ExitCode::from(device::greengrass_cli(arguments, root));
     }
     let arguments = Arguments::of_device(&words).unwrap_or_else(Arguments::parse);
+    shown::settle(arguments.color, arguments.verbose > 0);
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_max_level(if arguments.verbose { tracing::Level::DEBUG } else { tracing::Level::WARN })
+        .with_max_level(if arguments.verbose > 1 { tracing::Level::DEBUG } else { tracing::Level::WARN })
         .with_target(false)
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -1,61 +1,31 @@
-//! What a run tells: one typed stream of [`Told`], many readers.
+//! What greenproof tells: one typed stream of [`Event`]s, many readers.
 //!
-//! Nobody else prints. [`Terminal`] writes for a person, [`junit()`] for a CI server.
+//! Nobody else prints, and no reader knows anything that is not in the stream; so a stored one shows all of it again.
+//! [`Terminal`] writes for a person, [`Json`] for a program, [`junit()`], [`GitHub`] and [`markdown()`] for a CI server. What is [`Told`] of a scenario holds no secret: it
+//! goes through a [`Telling`], which also keeps it for the evidence folder.
 
+mod event;
+mod github;
+mod json;
 mod junit;
 mod leaks;
+mod markdown;
+mod place;
+mod record;
+mod telling;
 mod terminal;
 
+pub use event::{Came, Event, Found, Judged, Sight, Told, VERSION};
+pub use github::GitHub;
+pub use json::Json;
 pub use junit::junit;
-pub use terminal::Terminal;
+pub use markdown::{LIMIT as SUMMARY_LIMIT, markdown};
+pub use record::{NAME, Record};
+pub use telling::Telling;
+pub use terminal::{Look, Terminal};
 
-use crate::{
-    bundle,
-    evidence::{Evidence, StepSeen},
-    scenario::Scenario,
-    verdict::Verdict,
-};
-use std::{path::PathBuf, time::Duration};
-
-/// One thing that a run tells.
-#[derive(Debug)]
-pub enum Told<'a> {
-    /// An image is being made; one line of its builder's output.
-    Building {
-        /// The image.
-        image: &'a str,
-        /// The line.
-        line: &'a str,
-    },
-    /// Something that a person may want to know.
-    Note(&'a str),
-    /// A scenario begins.
-    Begun(&'a Scenario),
-    /// Something was seen while its deployment goes on.
-    Seen(&'a str),
-    /// A stage of it is done.
-    Stage {
-        /// The stage, such as `environment`.
-        stage: &'a str,
-        /// What came out of it.
-        detail: &'a str,
-        /// How long it took.
-        took: Duration,
-    },
-    /// A step is done.
-    Step {
-        /// Which, from 0.
-        index: usize,
-        /// What was seen of it.
-        seen: &'a StepSeen,
-        /// Whether that is what it expects.
-        as_expected: bool,
-        /// How long it took.
-        took: Duration,
-    },
-    /// A scenario is judged.
-    Judged(&'a Outcome),
-}
+use crate::{bundle, evidence::Evidence, scenario::Scenario, verdict::Verdict};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// A judged run.
 #[derive(Debug)]
@@ -80,10 +50,23 @@ impl Outcome {
     }
 }
 
-/// A reader of what a run tells.
+/// A reader of what is told.
 pub trait Reader: Send + Sync {
-    /// Takes the next thing.
-    fn told(&self, told: &Told<'_>);
+    /// Takes the next event.
+    fn take(&self, event: &Event);
+
+    /// Tells something now.
+    fn tell(&self, told: Told) {
+        self.take(&Event::now(told));
+    }
+}
+
+impl Reader for Vec<Arc<dyn Reader>> {
+    fn take(&self, event: &Event) {
+        for reader in self {
+            reader.take(event);
+        }
+    }
 }
 
 /// A reader that ignores everything.
@@ -91,5 +74,5 @@ pub trait Reader: Send + Sync {
 pub struct Silent;
 
 impl Reader for Silent {
-    fn told(&self, _: &Told<'_>) {}
+    fn take(&self, _: &Event) {}
 }

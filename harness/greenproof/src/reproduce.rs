@@ -53,6 +53,6 @@ pub async fn replay(stage: &Stage, bundle: &Bundle, evidence: &Path, reader: &dy
     let here = outcome.evidence.as_ref().map(|seen| Signature::of(&outcome.verdict, seen)).unwrap_or_default();
     let comparison = Comparison::of(&bundle.manifest.signature, &here);
     let verdict = if comparison.is_same() { "the same failure" } else { "not the same" };
-    reader.told(&Told::Note(&format!("{verdict}:\n{}", comparison.table("bundle", "here"))));
+    reader.tell(Told::note(format!("{verdict}:\n{}", comparison.table("bundle", "here"))));
     Ok(Replayed { outcome, comparison })
 }

@@ -3,23 +3,26 @@
 pub(crate) mod own;
 
 use crate::{
-    bundle::{self, Failed},
+    bundle::{self, Stored},
     core::Core,
     environment::Environment,
     evidence::{Evidence, folder, log},
     plan::Plan,
-    report::{Outcome, Reader, Told},
+    report::{self, Outcome, Reader, Sight, Telling, Told},
     scenario::Scenario,
     stage::{Error, Stage},
     verdict::{Verdict, judge},
 };
-use cloud::event::What;
+use cloud::event::{Decision, What};
 use std::{
-    collections::HashSet,
+    collections::BTreeMap,
     convert::Infallible,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
+
+/// The stage in which a world comes up.
+pub(crate) const ENVIRONMENT: &str = "environment";
 
 /// What a run on the classic nucleus says of itself.
 const UNPROVEN: &str =
@@ -30,45 +33,87 @@ const UNPROVEN: &str =
 /// # Errors
 /// When the world can't be raised. That a component fails is no error: it is in the verdict.
 pub async fn run(stage: &Stage, scenario: Scenario, evidence: &Path, reader: &dyn Reader) -> Result<Outcome, Error> {
-    reader.told(&Told::Begun(&scenario));
     let began = Instant::now();
+    let versions = stage.versions(&scenario);
     if let Some(why) = stage.lacks(&scenario) {
-        let verdict = Verdict::Skipped { why };
-        let outcome = Outcome { scenario, verdict, evidence: None, folder: None, took: Duration::ZERO };
-        reader.told(&Told::Judged(&outcome));
-        return Ok(outcome);
-    }
-    if scenario.device.core == Core::Classic {
-        reader.told(&Told::Note(UNPROVEN));
+        return Ok(skipped(scenario, why, versions, reader));
     }
     let plan = Plan::of(scenario.clone()).map_err(|error| Error::surrounding("planning", error, ""))?;
-    let environment = Box::pin(Environment::raise_telling(stage, plan, reader)).await?;
-    reader.told(&Told::Stage { stage: "environment", detail: "aws, github and device are up", took: began.elapsed() });
-    let seen = Box::pin(followed(&environment, stage.patience(), reader)).await;
-    let verdict = judge(&scenario, &seen);
-    let took = began.elapsed();
-    let folder = store((&scenario, &environment.plan), (&verdict, &seen), evidence, stage.patience(), reader);
-    let outcome = Outcome { scenario, verdict, evidence: Some(seen), folder, took };
-    let outcome = own::checked(outcome, || environment.plan.canaries());
+    let telling = Telling::new(&scenario.name, &plan.redactor, versions, reader);
+    telling.tell(Told::begun(&scenario, &[ENVIRONMENT]));
+    if scenario.device.core == Core::Classic {
+        telling.tell(Told::note(UNPROVEN));
+    }
+    let environment = Box::pin(raised(stage, plan, &telling)).await?;
+    let seen = Box::pin(followed(&environment, stage.patience(), &telling)).await;
+    let outcome =
+        concluded((scenario, &environment.plan), seen, evidence, (stage.patience(), began.elapsed()), &telling);
     environment.remove().await?;
-    reader.told(&Told::Judged(&outcome));
+    telling.judged(&outcome);
     Ok(outcome)
 }
 
-/// Writes what was seen of a run into a folder of its own below `evidence`, which it gives, and a bundle if it failed.
-#[must_use]
-pub fn store(
-    (scenario, plan): (&Scenario, &Plan),
-    (verdict, seen): (&Verdict, &Evidence),
+/// An outcome for a scenario that needs what is not here.
+fn skipped(scenario: Scenario, why: String, versions: BTreeMap<String, String>, reader: &dyn Reader) -> Outcome {
+    let telling = Telling::new(&scenario.name, &bundle::stated(&scenario), versions, reader);
+    telling.tell(Told::begun(&scenario, &[]));
+    let verdict = Verdict::Skipped { why };
+    let outcome = Outcome { scenario, verdict, evidence: None, folder: None, took: Duration::ZERO };
+    telling.judged(&outcome);
+    outcome
+}
+
+/// Raises the world of a plan while telling it.
+pub(crate) async fn raised(stage: &Stage, plan: Plan, reader: &dyn Reader) -> Result<Environment, Error> {
+    let began = Instant::now();
+    reader.tell(Told::StageBegun { stage: ENVIRONMENT.to_owned() });
+    let environment = Environment::raise_telling(stage, plan, reader).await?;
+    reader.tell(Told::stage(ENVIRONMENT, "aws, github and device are up", began.elapsed()));
+    Ok(environment)
+}
+
+/// Judges what was seen, and stores it. The verdict is not told yet.
+pub(crate) fn concluded(
+    (scenario, plan): (Scenario, &Plan),
+    seen: Evidence,
     evidence: &Path,
-    patience: Duration,
-    reader: &dyn Reader,
-) -> Option<PathBuf> {
-    let folder = evidence.join(&scenario.name);
-    let folder = written(folder::write(seen, &folder), folder, reader);
-    let failed = Failed { scenario, verdict, evidence: seen, redactor: &plan.redactor, patience };
-    bundle::write(failed, folder.as_deref(), reader);
-    folder
+    (patience, took): (Duration, Duration),
+    telling: &Telling<'_>,
+) -> Outcome {
+    let verdict = judge(&scenario, &seen);
+    let outcome = Outcome { scenario, verdict, evidence: Some(seen), folder: None, took };
+    let outcome = store(outcome, plan, evidence, patience, telling);
+    let outcome = own::checked(outcome, || plan.canaries());
+    // What was found in what we wrote changes the verdict.
+    if let (Verdict::Broken { .. }, Some(folder)) = (&outcome.verdict, &outcome.folder) {
+        written(telling.write(&outcome, &folder.join(report::NAME)), folder, telling);
+    }
+    outcome
+}
+
+/// Writes what was seen of a run into a folder of its own below `evidence`: what was told, the evidence itself, the
+/// scenario with all that it names, and a bundle if it failed.
+#[must_use]
+pub fn store(outcome: Outcome, plan: &Plan, evidence: &Path, patience: Duration, telling: &Telling<'_>) -> Outcome {
+    let Some(seen) = &outcome.evidence else { return outcome };
+    let folder = evidence.join(&outcome.scenario.name);
+    if !written(folder::write(seen, &folder), &folder, telling) {
+        return outcome;
+    }
+    let stored = Stored {
+        scenario: &outcome.scenario,
+        verdict: &outcome.verdict,
+        evidence: seen,
+        redactor: &plan.redactor,
+        patience,
+    };
+    let events = folder.join(report::NAME);
+    // The bundle holds it too, and it names the bundle.
+    written(telling.write(&outcome, &events), &folder, telling);
+    bundle::write(stored, &folder, telling);
+    let outcome = Outcome { folder: Some(folder.clone()), ..outcome };
+    written(telling.write(&outcome, &events), &folder, telling);
+    outcome
 }
 
 /// Carries out an environment's steps while telling what is seen.
@@ -81,65 +126,72 @@ pub(crate) async fn followed(environment: &Environment, patience: Duration, read
     seen
 }
 
-/// The evidence folder, if it could be written.
-pub(crate) fn written<E: std::fmt::Display>(
-    result: Result<(), E>,
-    folder: PathBuf,
-    reader: &dyn Reader,
-) -> Option<PathBuf> {
-    match result {
-        Ok(()) => Some(folder),
-        Err(error) => {
-            reader.told(&Told::Note(&format!("could not write the evidence to `{}`: {error}", folder.display())));
-            None
-        }
-    }
+/// Whether something could be written; what hinders it is told, and is no failure of the run.
+pub(crate) fn written<E: std::fmt::Display>(result: Result<(), E>, folder: &Path, reader: &dyn Reader) -> bool {
+    let Err(error) = result else { return true };
+    reader.tell(Told::note(format!("could not write the evidence to `{}`: {error}", folder.display())));
+    false
 }
 
-/// Tells what the clouds see as it arrives, each thing once.
+/// Tells what the clouds see as it arrives.
 async fn narrate(environment: &Environment, reader: &dyn Reader) -> Infallible {
-    let (mut known, mut told) = (0, HashSet::new());
+    let mut known = 0;
     loop {
         let events = environment.journal.arrived_after(known).await;
         known += events.len();
         let now =
             events.iter().filter(|event| log::millis_of(&event.time).is_none_or(|time| time >= environment.since));
-        for line in now.filter_map(|event| narrated(&event.what)) {
-            if told.insert(line.clone()) {
-                reader.told(&Told::Seen(&environment.plan.redactor.apply(&line)));
-            }
-        }
+        now.filter_map(|event| seen(&event.what)).for_each(|told| reader.tell(told));
     }
 }
 
-/// What is worth a line while a person waits.
-fn narrated(what: &What) -> Option<String> {
+/// What is told while a person waits.
+fn seen(what: &What) -> Option<Told> {
+    let told = |kind, text: String, detail: String, refused| Some(Told::Seen { kind, text, detail, refused });
+    let none = String::new;
     match what {
-        What::Job { thing: None, status, .. } if status != "QUEUED" => Some(format!("job {status}")),
-        What::Credentials { alias, status, .. } => Some(format!("credentials of role alias {alias}: {status}")),
-        What::Api(call) => match &call.error_code {
-            None => Some(call.decision.action.clone()),
-            Some(code) => Some(format!("{}: {code}", call.decision.action)),
-        },
-        What::Git { repository: Some(repository), status, .. } => Some(format!("git {repository}: {status}")),
-        What::Dns { name, record, answer: None } if record == "A" => Some(format!("unknown name {name}")),
-        What::Oversize { .. } => what.oversize(),
-        What::RawAddress { destination } => Some(format!("raw address {destination}")),
+        What::Job { thing: None, status, .. } => told(Sight::Deployment, format!("job {status}"), none(), false),
+        What::Credentials { alias, status, message, .. } => {
+            let text = format!("credentials of role alias {alias}: {status}");
+            told(Sight::Credentials, text, message.clone().unwrap_or_default(), *status != 200)
+        }
+        What::Api(call) => {
+            let action = &call.decision.action;
+            let text = call.error_code.as_ref().map_or_else(|| action.clone(), |code| format!("{action}: {code}"));
+            told(Sight::Call, text, decided(&call.decision), !call.decision.is_allowed())
+        }
+        What::Git { method, path, repository, status, .. } => {
+            let text = match repository {
+                Some(repository) => format!("git {repository}: {status}"),
+                None => format!("github {path}: {status}"),
+            };
+            told(Sight::Git, text, format!("{method} {path}"), (400..500).contains(status) && *status != 401)
+        }
+        What::Index { host, path, status, .. } => {
+            let text = format!("index {}{path}: {status}", host.as_deref().unwrap_or_default());
+            told(Sight::Index, text, none(), *status >= 400)
+        }
+        What::Dns { name, record, answer: None } if record == "A" => {
+            told(Sight::Dns, format!("unknown name {name}"), none(), true)
+        }
+        What::Dns { name, record, answer: Some(answer) } => {
+            told(Sight::Dns, format!("name {name}"), format!("{record} {answer}"), false)
+        }
+        What::Oversize { .. } => told(Sight::Oversize, what.oversize()?, none(), true),
+        What::RawAddress { destination } => told(Sight::Dns, format!("raw address {destination}"), none(), true),
         _ => None,
     }
+}
+
+/// A decision in a few words.
+fn decided(decision: &Decision) -> String {
+    format!("{} on {}", if decision.is_allowed() { "allowed" } else { "denied" }, decision.resource)
 }
 
 /// Tells of a core that ended without being asked to: it is started again, but it should not have ended.
 fn tell_restarts(evidence: &Evidence, reader: &dyn Reader) {
     for restart in evidence.restarts.iter().filter(|restart| restart.is_fault()) {
         let code = restart.code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
-        reader.told(&Told::Note(&format!("  the core ended with {code} and was started again")));
+        reader.tell(Told::note(format!("  the core ended with {code} and was started again")));
     }
-}
-
-/// An outcome for a scenario whose world could not be raised.
-#[must_use]
-pub fn broken(scenario: Scenario, error: &Error) -> Outcome {
-    let verdict = Verdict::Broken { what: error.to_string() };
-    Outcome { scenario, verdict, evidence: None, folder: None, took: Duration::ZERO }
 }

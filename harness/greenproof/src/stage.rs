@@ -3,10 +3,12 @@
 use crate::{
     core::{Core, Source},
     docker::{self, Build, Engine, Images, Own, Progress},
+    redact::masked,
     report::{Reader, Told},
     scenario::Scenario,
 };
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -148,17 +150,17 @@ impl Stage {
             classic: options.classic.clone(),
         };
         let progress = |progress: Progress| {
-            reader.told(&Told::Building { image: &progress.image, line: &progress.line });
+            reader.tell(Told::Building { image: progress.image, line: masked(&progress.line).into_owned() });
         };
         let (swept, images) =
             tokio::join!(docker::sweep(&engine, false), Box::pin(docker::images(&engine, &build, &progress)));
         let (swept, images) = (swept?, images?);
         if !swept.is_empty() {
-            reader.told(&Told::Note(&format!("removed what an earlier run left: {swept}")));
+            reader.tell(Told::note(format!("removed what an earlier run left: {swept}")));
         }
         let took = began.elapsed();
         if took > Duration::from_secs(1) {
-            reader.told(&Told::Note(&format!("images ready after {:.0} s", took.as_secs_f64())));
+            reader.tell(Told::note(format!("images ready after {:.0} s", took.as_secs_f64())));
         }
         Ok(Self { engine, images, build, patience: options.patience() })
     }
@@ -169,7 +171,7 @@ impl Stage {
     /// When a package or an image is not to be had, or an image lacks what a device needs.
     pub(crate) async fn extra(&self, scenario: &Scenario, reader: &dyn Reader) -> Result<Extra, Error> {
         let progress = |progress: Progress| {
-            reader.told(&Told::Building { image: &progress.image, line: &progress.line });
+            reader.tell(Told::Building { image: progress.image, line: masked(&progress.line).into_owned() });
         };
         let (own, engine, mut extra) = (scenario.own(), &self.engine, Extra::default());
         if own != Own::default() {
@@ -199,11 +201,32 @@ impl Stage {
         (!here).then(|| core.missing().to_owned())
     }
 
+    /// What a scenario runs with here.
+    #[must_use]
+    pub fn versions(&self, scenario: &Scenario) -> BTreeMap<String, String> {
+        let mut versions = versions(scenario);
+        versions.insert("localstack".to_owned(), self.images.localstack.clone());
+        versions
+    }
+
     /// How long a deployment may take.
     #[must_use]
     pub const fn patience(&self) -> Duration {
         self.patience
     }
+}
+
+/// What a scenario runs with wherever it runs.
+#[must_use]
+pub(crate) fn versions(scenario: &Scenario) -> BTreeMap<String, String> {
+    let own = &scenario.device.own;
+    let system = own.image.clone().unwrap_or_else(|| own.system.name().to_owned());
+    let versions = [
+        ("greenproof", env!("CARGO_PKG_VERSION").to_owned()),
+        ("core", scenario.device.core.to_string()),
+        ("system", system),
+    ];
+    versions.map(|(name, version)| (name.to_owned(), version)).into()
 }
 
 /// Why the stage could not be set or an environment not raised.

@@ -18,7 +18,7 @@ use crate::{
     scenario::{Call, MustFail, Package, Scenario, Step},
 };
 use cloud::event::{Outcome, What};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
 /// How a run came out.
@@ -61,7 +61,7 @@ pub struct Finding {
 }
 
 /// The kinds of finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// The deployment did not end as expected.

@@ -54,7 +54,7 @@ pub async fn cost(stage: &Stage, runs: usize, reader: &dyn Reader) -> Result<Cos
     for run in 1..=runs {
         let (memory, overhead) = measured(stage, &path).await?;
         let note = format!("run {run}: {} KiB resident, {} ms in a deployment", memory.resident, overhead.as_millis());
-        reader.told(&Told::Note(&note));
+        reader.tell(Told::note(note));
         cost.memory.push(memory);
         cost.overhead.push(overhead);
     }

@@ -15,11 +15,7 @@ use std::{
 
 /// Adds the scenario's files below `scenario/`; gives the name of the first there.
 pub(super) fn scenario(scenario: &Scenario, files: &mut Files) -> io::Result<String> {
-    let mut packing = Packing { scenario, places: BTreeMap::new(), stated: Redactor::default() };
-    for source in &scenario.sources {
-        let stated = secret::stated(&source.text).into_iter();
-        packing.stated = stated.fold(packing.stated, |stated, value| stated.with("a stated secret", &value));
-    }
+    let mut packing = Packing { scenario, places: BTreeMap::new(), stated: super::stated(scenario) };
     let names: Vec<_> = scenario.sources.iter().enumerate().map(|(index, source)| name(index, source)).collect();
     for (source, name) in scenario.sources.iter().zip(&names) {
         packing.places.insert(canonical(&source.path), name.clone());

@@ -54,12 +54,17 @@ impl LocalStack {
     }
 }
 
-/// Finds or starts a LocalStack in which nobody else claims any of these names.
+/// Finds or starts a LocalStack in which nobody else claims any of these names; says when it has to start one.
 ///
 /// # Errors
 /// [`Error::LocalStack`] if it doesn't become ready within a minute, [`Error::Engine`] or [`Error::Io`] before that.
-pub async fn localstack(engine: &Engine, image: &str, claims: &[String]) -> Result<LocalStack, Error> {
-    let starting = lock::exclusive(&start_lock(engine), || ()).await?;
+pub async fn localstack(
+    engine: &Engine,
+    image: &str,
+    claims: &[String],
+    starting: &(dyn Fn() + Send + Sync),
+) -> Result<LocalStack, Error> {
+    let choosing = lock::exclusive(&start_lock(engine), || ()).await?;
     let network = format!("greenproof-localstack-{}", engine.owner);
     let subnet = shared_network(engine, &network).await?;
     let image_id =
@@ -81,12 +86,13 @@ pub async fn localstack(engine: &Engine, image: &str, claims: &[String]) -> Resu
         }
         if !fits {
             let Some(_alone) = lock::try_exclusive(&folder(engine, slot).join("users"))? else { continue };
+            starting();
             engine.remove(&container).await?;
             start(engine, image, &container, &network, address).await?;
         }
         held.push(lock::shared(&folder(engine, slot).join("users")).await?);
         // From here the shared lock guards the slot: who needs another one need not wait for this one.
-        drop(starting);
+        drop(choosing);
         wait(engine, slot, &container).await?;
         return Ok(LocalStack { url: format!("http://{address}:{PORT}"), network, container, slot, _held: held });
     }

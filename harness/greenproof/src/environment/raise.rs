@@ -5,14 +5,14 @@ use super::{
     watch::{self, Watching},
 };
 use crate::{
-    docker::{self, Container, ContainerSpec, Engine, Lease},
+    docker::{self, Container, ContainerSpec, Engine, Lease, LocalStack, Network},
     evidence::{
         Timing,
         log::{self, Millis},
     },
     journal::Journal,
     plan::{Outside, Plan},
-    report::{Reader, Silent},
+    report::{Reader, Silent, Told},
     stage::{Error, Stage},
 };
 use cloud::event::What;
@@ -56,10 +56,7 @@ impl Environment {
         let extra = Box::pin(stage.extra(&plan.scenario, reader)).await?;
         let began = Instant::now();
         let lease = Lease::take(&engine, &plan.environment)?;
-        let claims = plan.claims();
-        let (localstack, network) =
-            tokio::join!(docker::localstack(&engine, &stage.images.localstack, &claims), engine.create_network(&lease));
-        let (localstack, network) = (localstack?, network?);
+        let (localstack, network) = Self::ground(stage, &plan, &lease, reader).await?;
         let mut timings = vec![Timing::new("network and LocalStack", began.elapsed())];
         let edge = if plan.outside == Outside::Nowhere { None } else { Some(engine.create_edge(&lease).await?) };
         let began = Instant::now();
@@ -111,6 +108,20 @@ impl Environment {
         timings.push(Timing::new("containers", began.elapsed()));
         raised.timings = timings;
         Ok(raised)
+    }
+
+    /// What the containers stand on.
+    async fn ground(
+        Stage { engine, images, .. }: &Stage,
+        plan: &Plan,
+        lease: &Lease,
+        reader: &dyn Reader,
+    ) -> Result<(LocalStack, Network), docker::Error> {
+        let claims = plan.claims();
+        let starting = || reader.tell(Told::Waiting { what: "LocalStack to start".to_owned() });
+        let localstack = docker::localstack(engine, &images.localstack, &claims, &starting);
+        let (localstack, network) = tokio::join!(localstack, engine.create_network(lease));
+        Ok((localstack?, network?))
     }
 
     /// Makes the device, and what watches it.

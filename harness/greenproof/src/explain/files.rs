@@ -28,7 +28,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         let entry = entry?;
         // A link may lead out of the folder, or around in it.
         let kind = entry.file_type()?;
-        if kind.is_dir() {
+        if kind.is_dir() && !own {
             collect(&entry.path(), files)?;
         } else if kind.is_file() && (!own || of_a_device(&entry.path())) {
             files.push(entry.path());

@@ -6,10 +6,10 @@ use crate::{
     environment::{Environment, Standing},
     evidence::{Progress, log},
     plan::{self, Plan},
-    report::{Outcome, Reader, Told},
+    report::{Outcome, Reader, Telling, Told},
     run,
     scenario::Scenario,
-    stage::Error,
+    stage::{self, Error},
 };
 use cloud::{control::Control, event::Event, world::Deployment};
 use std::{
@@ -17,6 +17,9 @@ use std::{
     path::Path,
     time::{Duration, Instant},
 };
+
+/// The stage in which components are published.
+const PUBLISHED: &str = "published";
 
 /// Carries a scenario out in an environment that stands.
 ///
@@ -35,11 +38,13 @@ pub async fn deploy(
     reader: &dyn Reader,
 ) -> Result<Outcome, Error> {
     scenario.leaks = scenario.leaks.or_else(|| standing.record.leaks.clone());
-    reader.told(&Told::Begun(&scenario));
     let began = Instant::now();
     let planned = |error: plan::Error| Error::surrounding("planning", error, "");
     let mut plan = Plan::standing(scenario.clone(), &standing.world, &standing.record).map_err(planned)?;
     plan.repositories = Plan::repositories(&scenario).map_err(planned)?;
+    let telling = Telling::new(&scenario.name, &plan.redactor, stage::versions(&scenario), reader);
+    telling.tell(Told::begun(&scenario, &[PUBLISHED]));
+    telling.tell(Told::StageBegun { stage: PUBLISHED.to_owned() });
     let mut environment = Environment::attach(engine, standing, plan).await?;
     let there = Status::of(engine, standing).await?.device.components;
     take_off(&environment, &there, patience).await?;
@@ -49,15 +54,11 @@ pub async fn deploy(
         account.publish(component).await?;
     }
     let published = scenario.components.len();
-    reader.told(&Told::Stage {
-        stage: "published",
-        detail: &format!("{published} component versions"),
-        took: began.elapsed(),
-    });
+    telling.tell(Told::stage(PUBLISHED, format!("{published} component versions"), began.elapsed()));
     environment.begin_anew();
-    let seen = Box::pin(run::followed(&environment, patience, reader)).await;
+    let seen = Box::pin(run::followed(&environment, patience, &telling)).await;
     environment.let_go();
-    Ok(judged(scenario, seen, evidence, began, (&environment.plan, patience), reader))
+    Ok(judged((scenario, &environment.plan), seen, evidence, (patience, began), &telling))
 }
 
 /// Takes the versions off the device that the scenario has by the same number, and waits until they are gone.

@@ -10,7 +10,7 @@ use crate::{
     reproduce::Reproduce,
     run::Run,
 };
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, ColorChoice, Parser, Subcommand};
 use greenproof::{docker, exit, scenario, stage};
 
 /// Prove that a Greengrass V2 component installs and runs on a core device, on this machine and without AWS.
@@ -19,9 +19,12 @@ use greenproof::{docker, exit, scenario, stage};
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Say more about what greenproof itself does.
-    #[arg(long, short, global = true)]
-    pub(crate) verbose: bool,
+    /// Show each call, git request and DNS question; twice, also what greenproof itself does.
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// When to use colours; `auto` follows `NO_COLOR` and `CLICOLOR_FORCE`.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: ColorChoice,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 all passed, 1 a finding, 2 usage or scenario error, 3 environment missing or \
@@ -94,7 +97,8 @@ impl Arguments {
             device: Device,
         }
         let words = words.get(1..).filter(|words| words.first().is_some_and(|command| command == "device"))?;
-        Some(Self { command: Command::Device(Lone::parse_from(words).device), verbose: false })
+        let command = Command::Device(Lone::parse_from(words).device);
+        Some(Self { command, verbose: 0, color: ColorChoice::Auto })
     }
 }
 
@@ -133,9 +137,4 @@ impl Failure {
 
 pub(crate) fn positive(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0).ok_or("use a number above 0".into())
-}
-
-pub(crate) fn colour() -> bool {
-    #[expect(clippy::disallowed_methods, reason = "this is the edge where configuration is read")]
-    std::env::var("NO_COLOR").is_err()
 }

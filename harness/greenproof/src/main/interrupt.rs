@@ -1,11 +1,11 @@
 //! What is raised is removed, however a command ends: `greenproof sweep`, and what stands in for it on Ctrl-C.
 
-use super::command::{Failure, colour};
+use super::{command::Failure, shown::terminal};
 use greenproof::{
     Options,
     docker::{self, Engine},
     exit,
-    report::{Reader, Terminal, Told},
+    report::{Reader, Told},
 };
 
 /// Carries out what raises worlds; they are removed when it fails or is interrupted.
@@ -29,7 +29,7 @@ pub(crate) async fn sweep(all: bool) -> Result<u8, Failure> {
     let engine = Engine::connect(Options::from_environment()?.cache).await?;
     let swept = docker::sweep(&engine, all).await?;
     let note = if swept.is_empty() { "nothing to remove".to_owned() } else { format!("removed {swept}") };
-    Terminal::new(colour()).told(&Told::Note(&note));
+    terminal().tell(Told::note(note));
     Ok(exit::PASSED)
 }
 

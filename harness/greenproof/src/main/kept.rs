@@ -1,10 +1,6 @@
 //! The subcommands for environments that stay.
 
-use super::{
-    command::{Failure, colour},
-    interrupt::interruptible,
-    run::scenarios,
-};
+use super::{command::Failure, interrupt::interruptible, run::scenarios, shown::terminal};
 use clap::{Args, Subcommand};
 use greenproof::{
     Options, Stage,
@@ -17,7 +13,7 @@ use greenproof::{
         inside::{self, Ended},
         status::Status,
     },
-    report::{Reader, Terminal, Told},
+    report::{Reader, Told},
     scenario::Leaks,
 };
 use std::{
@@ -171,7 +167,7 @@ pub(super) async fn engine() -> Result<Engine, Failure> {
 async fn raise(up: Up) -> Result<u8, Failure> {
     let mut options = Options::from_environment()?;
     options.install_missing = up.install_missing;
-    let reader = Terminal::new(colour());
+    let reader = terminal();
     let files: Vec<PathBuf> = up.scenario.iter().cloned().collect();
     let (mut scenarios, _folder) = scenarios(&files)?;
     let mut scenario = scenarios.remove(0);
@@ -187,7 +183,7 @@ async fn raise(up: Up) -> Result<u8, Failure> {
     let stage = Stage::set(options, &reader).await?;
     let wish = Wish { scenario, file, name: name.clone(), port: up.port, deploy: up.deploy };
     let outcome = Box::pin(kept::up(&stage, wish, &up.evidence, &reader)).await?;
-    reader.told(&Told::Note(&format!("`{name}` stays: eval \"$(greenproof env --name {name})\"")));
+    reader.tell(Told::note(format!("`{name}` stays: eval \"$(greenproof env --name {name})\"")));
     Ok(outcome.map_or(exit::PASSED, |outcome| exit::code(&[outcome])))
 }
 
@@ -243,7 +239,7 @@ async fn deploy(
     let standing = kept::standing(&engine, named.name.as_deref()).await?;
     let file = scenario.or_else(|| standing.record.scenario.clone());
     let (mut scenarios, _folder) = scenarios(&Vec::from_iter(file))?;
-    let reader = Terminal::new(colour());
+    let reader = terminal();
     let work = kept::deploy(&engine, &standing, scenarios.remove(0), patience, evidence, &reader);
     Ok(exit::code(&[Box::pin(work).await?]))
 }
@@ -284,10 +280,10 @@ fn code(ended: Ended) -> u8 {
 async fn down(named: &Named, all: bool) -> Result<u8, Failure> {
     let engine = engine().await?;
     let found = if all { engine.kept() } else { vec![kept::find(&engine, named.name.as_deref())?] };
-    let reader = Terminal::new(colour());
+    let reader = terminal();
     for kept in &found {
         kept::down(&engine, kept).await?;
-        reader.told(&Told::Note(&format!("removed `{}`", kept.name)));
+        reader.tell(Told::note(format!("removed `{}`", kept.name)));
     }
     Ok(exit::PASSED)
 }

@@ -1,9 +1,10 @@
 //! `greenproof policy`: policies in, and what they do.
 
 use super::{
-    command::{Failure, colour, positive},
+    command::{Failure, positive},
     interrupt::interruptible,
     run::scenarios,
+    shown::terminal,
 };
 use clap::{Args, Subcommand};
 use greenproof::{
@@ -19,7 +20,6 @@ use greenproof::{
         source::{Given, Source},
         trial::{self, Trial},
     },
-    report::Terminal,
 };
 use std::{
     collections::BTreeMap,
@@ -245,7 +245,7 @@ async fn tried(trial: &Trial, scenarios: Vec<Scenario>, runs: &Runs) -> Result<V
     for scenario in &scenarios {
         trial.check(scenario)?;
     }
-    let reader = Terminal::new(colour());
+    let reader = terminal();
     let stage = Stage::set(runs.options()?, &reader).await?;
     let mut changes = Vec::new();
     for scenario in scenarios {
@@ -258,7 +258,7 @@ async fn minimise(arguments: Minimise) -> Result<u8, Failure> {
     let (scenarios, _folder) = scenarios(arguments.scenario.as_slice())?;
     let sought = arguments.place.map_or_else(|| Which::ALL.to_vec(), |which| vec![which]);
     let options = arguments.runs.options()?;
-    let reader = Terminal::new(colour());
+    let reader = terminal();
     for scenario in &scenarios {
         let evidence = &arguments.runs.evidence;
         let work = async {

@@ -1,9 +1,6 @@
 //! `greenproof reproduce`: makes a failure happen again.
 
-use super::{
-    command::{Failure, colour},
-    interrupt::interruptible,
-};
+use super::{command::Failure, interrupt::interruptible, shown::terminal};
 use clap::Args;
 use greenproof::{
     Options, Stage,
@@ -76,7 +73,7 @@ async fn stage(arguments: &Reproduce, reader: &Terminal, seconds: u64) -> Result
 /// Replays the bundle of a failed run.
 async fn of_run(arguments: &Reproduce) -> Result<bool, Failure> {
     let bundle = Bundle::open(&arguments.what).map_err(|error| usage(error.to_string()))?;
-    let reader = Terminal::new(colour());
+    let reader = terminal();
     let stage = stage(arguments, &reader, bundle.manifest.patience).await?;
     Ok(Box::pin(reproduce::replay(&stage, &bundle, &arguments.evidence, &reader)).await?.is_same())
 }
@@ -89,7 +86,7 @@ async fn of_library(arguments: &Reproduce) -> Result<bool, Failure> {
     if let Some(why) = reproduce::cannot(failure) {
         return Err(usage(why.to_string()));
     }
-    let reader = Terminal::new(colour());
+    let reader = terminal();
     let stage = stage(arguments, &reader, 0).await?;
     let shown = Box::pin(reproduce::demonstrate(&stage, failure, &arguments.evidence, &reader)).await;
     shown.map_err(|error| match error {
@@ -100,8 +97,8 @@ async fn of_library(arguments: &Reproduce) -> Result<bool, Failure> {
 
 /// Builds and runs what a device showed.
 async fn of_device(arguments: &Reproduce, folder: &Path) -> Result<bool, Failure> {
-    let reader = Terminal::new(colour());
-    let tell = |text: String| reader.told(&Told::Note(&text));
+    let reader = terminal();
+    let tell = |text: String| reader.tell(Told::note(text));
     let brought = Brought::of(folder).map_err(|error| usage(format!("reading `{}`: {error}", folder.display())))?;
     for (file, told) in &brought.told {
         tell(format!("  {file}: {told}"));

@@ -1,8 +1,9 @@
 //! `greenproof run` and `greenproof bench`: scenarios in, verdicts out.
 
 use super::{
-    command::{Failure, colour, positive},
+    command::{Failure, positive},
     interrupt::interruptible,
+    shown::{Format, Shown, terminal},
 };
 use clap::Args;
 use greenproof::{
@@ -10,11 +11,11 @@ use greenproof::{
     core::{Core, compare},
     embedded, exit,
     fault::Fault,
-    report::{Outcome, Reader, Terminal, Told, junit},
+    report::{Reader, Told},
     run as runner,
     scenario::Leaks,
 };
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, time::Instant};
 use tempfile::TempDir;
 
 #[derive(Args)]
@@ -40,6 +41,9 @@ pub(crate) struct Run {
     /// Where evidence folders go, one a scenario.
     #[arg(long, value_name = "FOLDER", default_value = "greenproof-evidence")]
     evidence: PathBuf,
+    /// What goes to standard output.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: Format,
     /// Write a JUnit XML report.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -54,7 +58,21 @@ pub(crate) async fn run(arguments: Run) -> Result<u8, Failure> {
 
 async fn run_all(arguments: Run) -> Result<u8, Failure> {
     // What can't be written is told before anything is raised.
-    write_junit(arguments.junit.as_ref(), &[])?;
+    let shown = Shown::of_run(arguments.format, arguments.junit.clone())?;
+    shown.tell(Told::stream());
+    let code = match Box::pin(run_each(arguments, &shown)).await {
+        Ok(code) => Ok(code),
+        Err(failure) => {
+            shown.tell(Told::Stopped { error: failure.message.clone(), hint: failure.hint.clone() });
+            Err(failure)
+        }
+    };
+    shown.finish()?;
+    code
+}
+
+async fn run_each(arguments: Run, reader: &dyn Reader) -> Result<u8, Failure> {
+    let began = Instant::now();
     std::fs::create_dir_all(&arguments.evidence).map_err(|error| {
         let message = format!("can't make the evidence folder `{}`: {error}", arguments.evidence.display());
         Failure::new(exit::USAGE, message, "name a folder that can be made")
@@ -62,7 +80,6 @@ async fn run_all(arguments: Run) -> Result<u8, Failure> {
     let mut options = Options::from_environment()?;
     options.install_missing = arguments.install_missing;
     options.patience = arguments.patience.unwrap_or(options.patience);
-    let reader: Arc<dyn Reader> = Arc::new(Terminal::new(colour()));
     let (mut scenarios, _folder) = scenarios(&arguments.scenarios)?;
     for scenario in &mut scenarios {
         scenario.aws.soft |= arguments.soft;
@@ -71,29 +88,20 @@ async fn run_all(arguments: Run) -> Result<u8, Failure> {
     }
     let count = scenarios.len();
     let scenarios = on_cores(scenarios, &arguments.core);
-    let stage = Stage::set(options, &*reader).await?;
+    let stage = Stage::set(options, reader).await?;
     let mut outcomes = Vec::new();
     for scenario in scenarios {
-        let run = Box::pin(runner::run(&stage, scenario.clone(), &arguments.evidence, &*reader));
-        match run.await {
-            Ok(outcome) => outcomes.push(outcome),
-            Err(error) => {
-                write_junit(arguments.junit.as_ref(), &{
-                    outcomes.push(runner::broken(scenario, &error));
-                    outcomes
-                })?;
-                return Err(error.into());
-            }
-        }
+        outcomes.push(Box::pin(runner::run(&stage, scenario, &arguments.evidence, reader)).await?);
     }
-    write_junit(arguments.junit.as_ref(), &outcomes)?;
     for index in 0..count {
         let of_one: Vec<_> = outcomes.iter().skip(index).step_by(count).collect();
         if let Some(table) = compare::table(&of_one) {
-            reader.told(&Told::Note(&format!("{} on several cores:\n{table}", of_one[0].scenario.summary)));
+            reader.tell(Told::note(format!("{} on several cores:\n{table}", of_one[0].scenario.summary)));
         }
     }
-    Ok(exit::code(&outcomes))
+    let code = exit::code(&outcomes);
+    reader.tell(Told::ended(&outcomes, code, began.elapsed()));
+    Ok(code)
 }
 
 /// The scenarios on each of these cores; without any, on their own.
@@ -127,25 +135,12 @@ pub(crate) fn scenarios(files: &[PathBuf]) -> Result<(Vec<Scenario>, TempDir), F
     Ok((vec![Scenario::load(&path)?], folder))
 }
 
-fn write_junit(file: Option<&PathBuf>, outcomes: &[Outcome]) -> Result<(), Failure> {
-    let Some(file) = file else { return Ok(()) };
-    let failed = |error: String| {
-        Failure::new(
-            exit::USAGE,
-            format!("can't write the report `{}`: {error}", file.display()),
-            "name a writable file",
-        )
-    };
-    let text = junit(outcomes).map_err(|error| failed(error.to_string()))?;
-    std::fs::write(file, text).map_err(|error| failed(error.to_string()))
-}
-
 pub(crate) async fn bench(runs: usize) -> Result<u8, Failure> {
-    let reader = Terminal::new(colour());
+    let reader = terminal();
     let stage = Stage::set(Options::from_environment()?, &reader).await?;
     let result = greenproof::bench::bench(&stage, runs, &reader).await?;
-    reader.told(&Told::Note(&result.to_string()));
+    reader.tell(Told::note(result.to_string()));
     let cost = greenproof::bench::cost(&stage, runs, &reader).await?;
-    reader.told(&Told::Note(&cost.to_string()));
+    reader.tell(Told::note(cost.to_string()));
     Ok(exit::PASSED)
 }

@@ -1,50 +1,80 @@
-//! The reader for a CI server: a JUnit XML document with one case a scenario.
+//! The reader for a CI server: a JUnit XML document in the dialect of Jenkins, one suite a scenario.
 
-use super::Outcome;
-use crate::verdict::Verdict;
+use super::{Came, Event, Found, Judged, Told};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use std::time::Duration;
 
-/// The outcomes as JUnit XML. Unsupported scenarios are skipped cases; our own faults are errors.
+/// A stream as JUnit XML. Scenarios that are not supported or not run are skipped cases; our own faults are errors.
 ///
 /// # Errors
 /// When the document can't be written, which only a text that XML can't hold would cause.
-pub fn junit(outcomes: &[Outcome]) -> Result<String, quick_junit::SerializeError> {
-    let mut suite = TestSuite::new("greenproof");
-    for outcome in outcomes {
-        let mut case = TestCase::new(outcome.scenario.name.clone(), status(&outcome.verdict));
-        case.set_classname("greenproof.scenario").set_time(outcome.took);
-        if let Some(evidence) = &outcome.evidence {
-            let logs: String = evidence.component_logs.values().map(String::as_str).collect();
-            case.set_system_out(logs + &super::leaks::lines(outcome).join("\n"));
-        }
-        suite.add_test_case(case);
-    }
+pub fn junit(events: &[Event]) -> Result<String, quick_junit::SerializeError> {
     let mut report = Report::new("greenproof");
-    report.add_test_suite(suite);
+    let (mut begun, mut took) = (None, Duration::ZERO);
+    for Event { scenario, told, .. } in events {
+        let name = scenario.as_deref().unwrap_or("greenproof");
+        match told {
+            Told::Begun { .. } => begun = Some(name),
+            Told::Judged(judged) => {
+                begun = None;
+                took += Duration::from_millis(judged.milliseconds);
+                report.add_test_suite(judged_suite(name, judged));
+            }
+            Told::Stopped { error, hint } => {
+                let status = not_good(NonSuccessKind::Error, error, &[error, hint].map(String::as_str).join("\n"));
+                report.add_test_suite(suite(begun.take().unwrap_or(name), status, Duration::ZERO, String::new()));
+            }
+            _ => {}
+        }
+    }
+    report.set_time(took);
     report.to_string()
 }
 
-fn status(verdict: &Verdict) -> TestCaseStatus {
-    match verdict {
-        Verdict::Passed => TestCaseStatus::success(),
-        Verdict::Failed { findings } => {
-            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            let lines: Vec<_> = findings
-                .iter()
-                .map(|finding| format!("{}: expected {}; seen {}", finding.kind, finding.expected, finding.seen))
-                .collect();
-            status.set_message(lines.first().cloned().unwrap_or_default()).set_description(lines.join("\n"));
-            status
-        }
-        Verdict::Unsupported { what } | Verdict::Skipped { why: what } => {
-            let mut status = TestCaseStatus::skipped();
-            status.set_message(what.clone());
-            status
-        }
-        Verdict::Broken { what } => {
-            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-            status.set_message(what.clone());
-            status
-        }
+fn judged_suite(name: &str, judged: &Judged) -> TestSuite {
+    // What a good run printed is in its evidence.
+    let failed = judged.verdict == Came::Failed;
+    let out = if failed { judged.output.clone() + &judged.leaks.join("\n") } else { String::new() };
+    let mut suite = suite(name, status(judged), Duration::from_millis(judged.milliseconds), out);
+    for (name, value) in &judged.versions {
+        suite.add_property((name.as_str(), value.as_str()));
     }
+    if let Some(file) = &judged.file {
+        suite.extra.insert("file".into(), file.as_str().into());
+    }
+    suite
+}
+
+/// A suite of one case.
+fn suite(name: &str, status: TestCaseStatus, took: Duration, out: String) -> TestSuite {
+    let mut case = TestCase::new(name, status);
+    case.set_classname("greenproof").set_time(took);
+    if !out.is_empty() {
+        case.set_system_out(out);
+    }
+    let mut suite = TestSuite::new(name);
+    suite.set_time(took).add_test_case(case);
+    suite
+}
+
+fn status(judged: &Judged) -> TestCaseStatus {
+    match judged.verdict {
+        Came::Passed => TestCaseStatus::success(),
+        Came::Failed => {
+            let lines: Vec<_> = judged.findings.iter().map(Found::told).collect();
+            not_good(NonSuccessKind::Failure, lines.first().map_or("", String::as_str), &lines.join("\n"))
+        }
+        Came::Unsupported | Came::Skipped => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(judged.why.as_str());
+            status
+        }
+        Came::Broken => not_good(NonSuccessKind::Error, &judged.why, &judged.why),
+    }
+}
+
+fn not_good(kind: NonSuccessKind, message: &str, description: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_message(message).set_description(description);
+    status
 }

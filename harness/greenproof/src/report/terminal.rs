@@ -1,127 +1,186 @@
-//! The reader for a person: one line a stage, every finding with what was expected, and where to look next.
+//! The reader for a person.
+//!
+//! On a terminal the plan of the scenario under way stands below what was said, step by step, as long as it runs; what
+//! is done moves up ([`board`]). Elsewhere it is quiet and plain: one line a thing, no control codes. What a person has
+//! to know of a failure comes last, so that it stands above the prompt.
 
-use super::{Outcome, Reader, Told};
-use crate::{
-    evidence::StepSeen,
-    verdict::{Finding, Verdict},
-};
+mod board;
+mod text;
+
+use super::{Came, Event, Judged, Reader, Sight, Told};
+use board::Board;
+use indicatif::MultiProgress;
 use std::{
-    io::{IsTerminal, Write},
+    collections::HashSet,
+    fmt,
+    io::Write,
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
+use text::Text;
 
-/// Writes to standard error, so that standard output stays free for machine-readable reports.
-#[derive(Debug)]
+pub(super) use text::seconds;
+
+/// How a terminal looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Whether it has colours.
+    pub colour: bool,
+    /// Whether each call is shown.
+    pub verbose: bool,
+    /// How many columns it has.
+    pub width: usize,
+}
+
+impl Look {
+    /// Where nothing is known of a terminal.
+    pub const PLAIN: Self = Self { colour: false, verbose: false, width: 80 };
+}
+
+/// Writes for a person, usually to standard error, so that standard output stays free for machines.
 pub struct Terminal {
-    colour: bool,
+    look: Look,
+    text: Text,
+    out: Out,
+    state: Mutex<State>,
+}
+
+/// Where it writes.
+enum Out {
+    /// Line by line.
+    Plain(Mutex<Box<dyn Write + Send>>),
+    /// Above the board.
+    Live(MultiProgress),
+}
+
+#[derive(Default)]
+struct State {
     /// The image whose builder spoke last.
-    building: Mutex<String>,
+    building: String,
+    board: Board,
+    /// What was seen of this scenario so far.
+    seen: HashSet<String>,
+    /// The scenarios so far that came out in a way that a person has to know of again at the end.
+    bad: Vec<(String, Judged)>,
+}
+
+impl fmt::Debug for Terminal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Terminal").field("look", &self.look).finish_non_exhaustive()
+    }
 }
 
 impl Terminal {
-    /// A terminal reader; `colour` as the person asked (`NO_COLOR`), and never into a pipe.
+    /// A reader that writes line by line.
     #[must_use]
-    pub fn new(colour: bool) -> Self {
-        Self { colour: colour && std::io::stderr().is_terminal(), building: Mutex::default() }
+    pub fn plain(look: Look, out: Box<dyn Write + Send>) -> Self {
+        Self::new(look, Out::Plain(Mutex::new(out)))
     }
 
-    fn paint(&self, code: &str, text: &str) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    /// A reader that shows what goes on as long as it does.
+    #[must_use]
+    pub fn live(look: Look, lines: MultiProgress) -> Self {
+        Self::new(look, Out::Live(lines))
     }
 
-    fn building(&self, image: &str, output: &str) {
-        let mut last = self.building.lock().unwrap_or_else(PoisonError::into_inner);
-        if *last != image {
-            line(&format!("building image {image} (once)"));
-            image.clone_into(&mut last);
+    fn new(look: Look, out: Out) -> Self {
+        Self { look, text: Text { look }, out, state: Mutex::default() }
+    }
+
+    fn say(&self, lines: impl IntoIterator<Item = String>) {
+        for line in lines {
+            // Nobody is left to tell where it is closed; the exit code still does.
+            _ = match &self.out {
+                Out::Plain(out) => writeln!(out.lock().unwrap_or_else(PoisonError::into_inner), "{line}"),
+                Out::Live(lines) => lines.println(line),
+            };
         }
-        if output.starts_with("Step ") {
-            line(&format!("  {output}"));
+    }
+
+    /// The lines at the bottom, if there are any.
+    fn lines(&self) -> Option<&MultiProgress> {
+        match &self.out {
+            Out::Live(lines) => Some(lines),
+            Out::Plain(_) => None,
         }
     }
 
-    fn done(&self, good: bool, what: &str, detail: &str, took: Duration) {
-        let mark = if good { self.paint("32", "✓") } else { self.paint("31", "✗") };
-        line(&format!("  {mark} {what:<12} {detail:<58} {:>5.1} s", took.as_secs_f64()));
-    }
-
-    /// What was done and what came of it, in one line.
-    fn step(&self, index: usize, seen: &StepSeen, as_expected: bool, took: Duration) {
-        let deployment = seen.deployment.as_ref().map(|progress| progress.status.clone());
-        let exit = seen.output.as_ref().map(|output| format!("exit code {}", output.exit));
-        let recovery = seen.recovery.map(|seconds| format!("recovered after {seconds:.0} s of device time"));
-        let came = recovery.or(exit).or(deployment).map_or_else(String::new, |came| format!(": {came}"));
-        let action = shortened(&seen.action, 58_usize.saturating_sub(came.chars().count()));
-        self.done(as_expected, &format!("step {}", index + 1), &format!("{action}{came}"), took);
-    }
-
-    fn judged(&self, outcome: &Outcome) {
-        let name = &outcome.scenario.name;
-        let took = format!("{:.1} s", outcome.took.as_secs_f64());
-        match &outcome.verdict {
-            Verdict::Passed => line(&format!("{} {name} in {took}", self.paint("1;32", "PASSED"))),
-            Verdict::Failed { findings } => {
-                let count = findings.len();
-                let plural = if count == 1 { "" } else { "s" };
-                line(&format!("{} {name} in {took}, {count} finding{plural}", self.paint("1;31", "FAILED")));
-                for finding in findings {
-                    self.finding(finding);
-                }
+    fn building(&self, state: &mut State, image: &str, output: &str) {
+        if state.building != image {
+            self.say([format!("building image {image} (once)")]);
+            image.clone_into(&mut state.building);
+        }
+        if let Some(lines) = self.lines() {
+            if state.board.is_empty() {
+                state.board = Board::running(Some(lines), "images");
             }
-            Verdict::Skipped { why } => line(&format!("{} {name}: {why}", self.paint("1;33", "SKIPPED"))),
-            Verdict::Unsupported { what } => {
-                line(&format!("{} {name}: {what}", self.paint("1;33", "UNSUPPORTED")));
-            }
-            Verdict::Broken { what } => {
-                line(&format!("{} {name}: {what}", self.paint("1;35", "BROKEN")));
-                line("  this is greenproof's fault or its environment's; it says nothing about the component");
-            }
-        }
-        for told in super::leaks::lines(outcome) {
-            line(&format!("  {told}"));
-        }
-        if let Some(folder) = &outcome.folder {
-            line(&format!("  evidence: {}", folder.display()));
-        }
-        if let Some(bundle) = outcome.bundle() {
-            line(&format!("  again: greenproof reproduce {}", bundle.display()));
+            state.board.waits(&format!("{image}: {output}"));
+        } else if output.starts_with("Step ") {
+            self.say([format!("  {output}")]);
         }
     }
 
-    fn finding(&self, finding: &Finding) {
-        line(&format!("  {} {}", self.paint("31", "✗"), self.paint("1", &finding.kind.to_string())));
-        line(&format!("      expected: {}", finding.expected));
-        line(&format!("      seen:     {}", finding.seen));
+    fn waiting(&self, state: &mut State, what: &str) {
+        match self.lines() {
+            Some(_) => state.board.waits(&format!("waiting for {what}")),
+            None => self.say([self.text.aside(&format!("waiting for {what}"))]),
+        }
+    }
+
+    /// All that is seen is worth a line when it is asked for; otherwise what was refused is, once.
+    fn seen(&self, state: &mut State, kind: Sight, told: (&str, &str), refused: bool) {
+        let (text, detail) = told;
+        state.board.waits(text);
+        if self.look.verbose {
+            self.say([self.text.aside(&if detail.is_empty() { text.to_owned() } else { format!("{text}  {detail}") })]);
+        } else if refused && kind != Sight::Deployment && state.seen.insert(text.to_owned()) {
+            self.say([self.text.aside(text)]);
+        }
+    }
+
+    fn judged(&self, state: &mut State, name: &str, judged: &Judged) {
+        let left = state.board.left();
+        if judged.verdict != Came::Passed {
+            self.say(left.iter().map(|(what, detail)| self.text.not_reached(what, detail)));
+            state.bad.push((name.to_owned(), judged.clone()));
+        }
+        self.say(self.text.judged(name, judged));
     }
 }
 
 impl Reader for Terminal {
-    fn told(&self, told: &Told<'_>) {
-        match told {
-            Told::Building { image, line } => self.building(image, line),
-            Told::Note(note) => line(note),
-            Told::Begun(scenario) => line(&format!("{}: {}", self.paint("1", &scenario.name), scenario.summary)),
-            Told::Seen(what) => line(&format!("    {} {what}", self.paint("2", "·"))),
-            Told::Stage { stage, detail, took } => {
-                self.done(true, stage, detail, *took);
+    fn take(&self, event: &Event) {
+        let name = event.scenario.as_deref().unwrap_or_default();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *state;
+        match &event.told {
+            Told::Stream { .. } | Told::Unknown => {}
+            Told::Building { image, line } => self.building(state, image, line),
+            Told::Waiting { what } => self.waiting(state, what),
+            Told::Note { text } => self.say(text.lines().map(str::to_owned)),
+            Told::Begun { summary, stages, steps, .. } => {
+                state.board.left();
+                state.seen.clear();
+                self.say([self.text.begun(name, summary)]);
+                state.board = Board::of(self.lines(), stages, steps);
             }
-            Told::Step { index, seen, as_expected, took } => self.step(*index, seen, *as_expected, *took),
-            Told::Judged(outcome) => self.judged(outcome),
+            Told::StageBegun { stage } => state.board.begins(stage),
+            Told::StageEnded { stage, detail, milliseconds } => {
+                state.board.ends(stage);
+                self.say([self.text.done(true, stage, detail, *milliseconds)]);
+            }
+            Told::StepBegun { step, .. } => state.board.begins(&text::step(*step)),
+            Told::Seen { kind, text, detail, refused } => self.seen(state, *kind, (text, detail), *refused),
+            Told::StepEnded { step, action, came, as_expected, milliseconds } => {
+                state.board.ends(&text::step(*step));
+                self.say([self.text.step(*step, (action, came), *as_expected, *milliseconds)]);
+            }
+            Told::Judged(judged) => self.judged(state, name, judged),
+            Told::Stopped { .. } => _ = state.board.left(),
+            Told::Ended { counts, milliseconds, .. } => {
+                if counts.values().sum::<usize>() > 1 {
+                    self.say(self.text.summary(counts, *milliseconds, &state.bad));
+                }
+            }
         }
     }
-}
-
-/// The first line of a text, cut to a length.
-fn shortened(text: &str, length: usize) -> String {
-    let first = text.lines().next().unwrap_or_default();
-    if first == text && text.chars().count() <= length {
-        return text.to_owned();
-    }
-    first.chars().take(length.saturating_sub(1)).chain(['…']).collect()
-}
-
-fn line(text: &str) {
-    // A closed standard error leaves nobody to tell; the exit code still does.
-    _ = writeln!(std::io::stderr().lock(), "{text}");
 }

@@ -70,6 +70,6 @@ pub async fn demonstrate(
     };
     let told = if differences.is_empty() { "happens as stated".to_owned() } else { differences.join("\n") };
     let Failure { id, title, cause, fix, source, .. } = failure;
-    reader.told(&Told::Note(&format!("{id} {title}: {told}\n  cause:  {cause}\n  fix:    {fix}\n  source: {source}")));
+    reader.tell(Told::note(format!("{id} {title}: {told}\n  cause:  {cause}\n  fix:    {fix}\n  source: {source}")));
     Ok(differences.is_empty())
 }

@@ -139,7 +139,7 @@ impl Trials<'_> {
     }
 
     fn tell(&self, text: &str) {
-        self.reader.told(&Told::Note(text));
+        self.reader.tell(Told::note(text));
     }
 }
 

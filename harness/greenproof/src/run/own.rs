@@ -1,11 +1,12 @@
 //! What greenproof itself wrote down of a run is searched for the run's secrets: one there is a fault of ours.
 
 use crate::{
-    report::{Outcome, junit},
+    report::{self, Event, Outcome, junit},
     verdict::Verdict,
 };
 use leak::{Canary, Finder, Hit, Limits, Told};
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::BufReader,
     path::{Path, PathBuf},
@@ -19,7 +20,8 @@ pub(crate) fn checked(outcome: Outcome, canaries: impl FnOnce() -> Vec<Canary>) 
     }
     let finder = Finder::new(canaries());
     let mut found = outcome.folder.as_deref().map(|folder| searched(&finder, folder)).unwrap_or_default();
-    if let Ok(report) = junit(std::slice::from_ref(&outcome)) {
+    let judged = Event::now(report::Told::judged(&outcome, BTreeMap::new()));
+    if let Ok(report) = junit(&[judged]) {
         found.extend(finder.hits(report.as_bytes()).iter().map(|hit| named(&finder, hit, "the JUnit report")));
     }
     if found.is_empty() {

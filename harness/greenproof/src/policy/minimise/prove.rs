@@ -138,7 +138,7 @@ impl Proof<'_> {
         let sid = policies.of(place.0)[place.1].sid.clone();
         let red = self.run(&policies.without(&[place]), &format!("without-{sid}")).await?;
         let told = red.as_ref().map_or("green: it is not needed", |_| "red");
-        self.reader.told(&Told::Note(&format!("without {sid}: {told}")));
+        self.reader.tell(Told::note(format!("without {sid}: {told}")));
         Ok(Removal { policy: place.0, sid, red })
     }
 

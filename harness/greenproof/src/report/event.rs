@@ -1,0 +1,429 @@
+//! The events of the stream, as plain data: `docs/EVENTS.md` describes their JSON, `docs/schema/run-1.json` checks it.
+//!
+//! Within one [`VERSION`] kinds of event and fields are only added; who reads ignores what it does not know.
+
+use super::{Outcome, leaks, place};
+use crate::{
+    evidence::{StepSeen, log},
+    redact::Redactor,
+    scenario::Scenario,
+    verdict::{Finding, Kind, Verdict},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
+
+/// The version of the stream.
+pub const VERSION: u32 = 1;
+
+/// Fields whose values are words of the stream itself.
+const WORDS: [&str; 4] = ["told", "time", "verdict", "kind"];
+
+/// Something that is told, and when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When: RFC 3339, UTC, milliseconds.
+    pub time: String,
+    /// The name of the scenario that it is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<String>,
+    /// What.
+    #[serde(flatten)]
+    pub told: Told,
+}
+
+/// What is told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "told", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Told {
+    /// A stream begins.
+    Stream {
+        /// The version of the stream.
+        version: u32,
+        /// The version of greenproof that tells it.
+        greenproof: String,
+    },
+    /// An image is being made; one line of its builder's output.
+    Building {
+        /// The image.
+        image: String,
+        /// The line.
+        line: String,
+    },
+    /// Something that takes its time is waited for.
+    Waiting {
+        /// What.
+        what: String,
+    },
+    /// Something that a person may want to know.
+    Note {
+        /// The text, of one line or more.
+        text: String,
+    },
+    /// A scenario begins. This is its plan: the stages and steps that are to come, in order.
+    Begun {
+        /// One sentence about it.
+        summary: String,
+        /// Its file, if it has one that lasts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
+        /// The stages before its steps.
+        stages: Vec<String>,
+        /// What each step does.
+        steps: Vec<String>,
+    },
+    /// A stage begins.
+    StageBegun {
+        /// The stage.
+        stage: String,
+    },
+    /// A stage is done.
+    StageEnded {
+        /// The stage.
+        stage: String,
+        /// What came out of it.
+        detail: String,
+        /// How long it took.
+        milliseconds: u64,
+    },
+    /// A step begins.
+    StepBegun {
+        /// Which, from 1.
+        step: usize,
+        /// What it does.
+        action: String,
+    },
+    /// Something was seen while a scenario goes on.
+    Seen {
+        /// What kind of thing.
+        kind: Sight,
+        /// What, in a few words.
+        text: String,
+        /// More of it, such as the decision on a call; may be empty.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        detail: String,
+        /// Whether it was refused, or is nothing that a device should ask for.
+        refused: bool,
+    },
+    /// A step is done.
+    StepEnded {
+        /// Which, from 1.
+        step: usize,
+        /// What it did.
+        action: String,
+        /// What came of it, in a few words; may be empty.
+        came: String,
+        /// Whether that is what it expects.
+        as_expected: bool,
+        /// How long it took.
+        milliseconds: u64,
+    },
+    /// A scenario is judged.
+    Judged(Box<Judged>),
+    /// No scenario can be run any more.
+    Stopped {
+        /// Why.
+        error: String,
+        /// What to do about it; may be empty.
+        hint: String,
+    },
+    /// All scenarios are done.
+    Ended {
+        /// How many came out how.
+        counts: BTreeMap<Came, usize>,
+        /// The exit code.
+        code: u8,
+        /// From the first to the last.
+        milliseconds: u64,
+    },
+    /// Something that a later version tells.
+    #[serde(other)]
+    Unknown,
+}
+
+/// How a scenario came out, and what is known of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Judged {
+    /// How it came out.
+    pub verdict: Came,
+    /// Why it was not judged; empty if it was.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// What was not as expected, in the order of the checks.
+    pub findings: Vec<Found>,
+    /// What is said of leaks beside the findings, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaks: Vec<String>,
+    /// Its file, if it has one that lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The evidence folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+    /// The bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
+    /// The command that runs it again, if it did not pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
+    /// What it ran with: `greenproof`, `core`, `localstack`, `system`.
+    pub versions: BTreeMap<String, String>,
+    /// What the components printed, if it failed: the end of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub output: String,
+    /// From start to verdict.
+    pub milliseconds: u64,
+}
+
+/// A finding, and where the expectation stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Found {
+    /// What kind of thing was not as expected.
+    pub kind: Kind,
+    /// What was expected.
+    pub expected: String,
+    /// What was seen instead.
+    pub seen: String,
+    /// The file that states the expectation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+}
+
+/// The ways in which a scenario can come out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Came {
+    /// Everything expected was seen.
+    Passed,
+    /// Something was not.
+    Failed,
+    /// It needs something that is not emulated.
+    Unsupported,
+    /// It was not run, since what it needs is not here.
+    Skipped,
+    /// Our own fault.
+    Broken,
+}
+
+/// The kinds of thing that are seen while a scenario goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sight {
+    /// A deployment's status.
+    Deployment,
+    /// A request for credentials.
+    Credentials,
+    /// A call to an AWS API.
+    Call,
+    /// A request to the git server.
+    Git,
+    /// A request to a package index.
+    Index,
+    /// A question for a name, or a connection to a raw address.
+    Dns,
+    /// A message that a client can't take.
+    Oversize,
+}
+
+impl Came {
+    const fn of(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Passed => Self::Passed,
+            Verdict::Failed { .. } => Self::Failed,
+            Verdict::Unsupported { .. } => Self::Unsupported,
+            Verdict::Skipped { .. } => Self::Skipped,
+            Verdict::Broken { .. } => Self::Broken,
+        }
+    }
+}
+
+impl fmt::Display for Came {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Unsupported => "unsupported",
+            Self::Skipped => "skipped",
+            Self::Broken => "broken",
+        })
+    }
+}
+
+impl Event {
+    /// Something that is told now, of no scenario.
+    #[must_use]
+    pub fn now(told: Told) -> Self {
+        Self { time: log::instant(log::now()), scenario: None, told }
+    }
+
+    /// The event without secrets.
+    ///
+    /// # Panics
+    /// Never: texts are replaced by texts.
+    #[must_use]
+    pub fn redacted(&self, redactor: &Redactor) -> Self {
+        let value = serde_json::to_value(self).expect("an event is always JSON");
+        serde_json::from_value(without_secrets(redactor, value)).expect("the words of the stream stay")
+    }
+}
+
+fn without_secrets(redactor: &Redactor, value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(redactor.apply(&text)),
+        Value::Array(items) => items.into_iter().map(|item| without_secrets(redactor, item)).collect(),
+        Value::Object(fields) => {
+            let clean = |(name, value): (String, Value)| {
+                let value = if WORDS.contains(&name.as_str()) { value } else { without_secrets(redactor, value) };
+                (name, value)
+            };
+            fields.into_iter().map(clean).collect()
+        }
+        other => other,
+    }
+}
+
+impl Told {
+    /// The beginning of a stream.
+    #[must_use]
+    pub fn stream() -> Self {
+        Self::Stream { version: VERSION, greenproof: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+
+    /// Something that a person may want to know.
+    #[must_use]
+    pub fn note(text: impl Into<String>) -> Self {
+        Self::Note { text: text.into() }
+    }
+
+    /// A scenario's beginning, with these stages before its steps.
+    #[must_use]
+    pub fn begun(scenario: &Scenario, stages: &[&str]) -> Self {
+        Self::Begun {
+            summary: scenario.summary.clone(),
+            file: file(scenario),
+            stages: stages.iter().map(|stage| (*stage).to_owned()).collect(),
+            steps: scenario.steps.iter().map(|step| step.action.to_string()).collect(),
+        }
+    }
+
+    /// The end of a stage.
+    #[must_use]
+    pub fn stage(stage: &str, detail: impl Into<String>, took: Duration) -> Self {
+        Self::StageEnded { stage: stage.to_owned(), detail: detail.into(), milliseconds: milliseconds(took) }
+    }
+
+    /// The end of a step, which is counted from 0.
+    #[must_use]
+    pub fn step(index: usize, seen: &StepSeen, as_expected: bool, took: Duration) -> Self {
+        let deployment = seen.deployment.as_ref().map(|progress| progress.status.clone());
+        let exit = seen.output.as_ref().map(|output| format!("exit code {}", output.exit));
+        let recovery = seen.recovery.map(|seconds| format!("recovered after {seconds:.0} s of device time"));
+        Self::StepEnded {
+            step: index + 1,
+            action: seen.action.clone(),
+            came: recovery.or(exit).or(deployment).unwrap_or_default(),
+            as_expected,
+            milliseconds: milliseconds(took),
+        }
+    }
+
+    /// The end of all scenarios.
+    #[must_use]
+    pub fn ended(outcomes: &[Outcome], code: u8, took: Duration) -> Self {
+        let mut counts = BTreeMap::new();
+        for outcome in outcomes {
+            *counts.entry(Came::of(&outcome.verdict)).or_default() += 1;
+        }
+        Self::Ended { counts, code, milliseconds: milliseconds(took) }
+    }
+
+    /// How a scenario came out that ran with these versions.
+    #[must_use]
+    pub fn judged(outcome: &Outcome, versions: BTreeMap<String, String>) -> Self {
+        let verdict = Came::of(&outcome.verdict);
+        let (why, findings) = match &outcome.verdict {
+            Verdict::Passed => ("", [].as_slice()),
+            Verdict::Failed { findings } => ("", findings.as_slice()),
+            Verdict::Unsupported { what: why } | Verdict::Skipped { why } | Verdict::Broken { what: why } => {
+                (why.as_str(), [].as_slice())
+            }
+        };
+        let (bundle, file) = (outcome.bundle(), file(&outcome.scenario));
+        let again = match (&bundle, &file) {
+            _ if matches!(verdict, Came::Passed | Came::Skipped) => None,
+            (Some(bundle), _) => Some(format!("greenproof reproduce {}", word(&shown(bundle)))),
+            (None, Some(file)) => Some(format!("greenproof run {}", word(file))),
+            (None, None) => Some("greenproof run".to_owned()),
+        };
+        Self::Judged(Box::new(Judged {
+            verdict,
+            why: why.to_owned(),
+            findings: findings.iter().map(|finding| Found::of(&outcome.scenario, finding)).collect(),
+            leaks: leaks::lines(outcome),
+            evidence: outcome.folder.as_deref().map(shown),
+            bundle: bundle.as_deref().map(shown),
+            again,
+            file,
+            versions,
+            output: if verdict == Came::Failed { output(outcome) } else { String::new() },
+            milliseconds: milliseconds(outcome.took),
+        }))
+    }
+}
+
+impl Found {
+    /// All of it in one text.
+    #[must_use]
+    pub fn told(&self) -> String {
+        format!("{}: expected {}; seen {}", self.kind, self.expected, self.seen)
+    }
+
+    fn of(scenario: &Scenario, finding: &Finding) -> Self {
+        let place = place::of(scenario, finding);
+        let Finding { kind, expected, seen } = finding.clone();
+        let (file, line) = place.map_or((None, None), |(path, line)| (Some(shown(path)), Some(line)));
+        Self { kind, expected, seen, file, line }
+    }
+}
+
+/// How much of what components printed is told of a failed run, in bytes.
+const OUTPUT: usize = 32 * 1024;
+
+/// The end of what the components printed.
+fn output(outcome: &Outcome) -> String {
+    let logs = outcome.evidence.iter().flat_map(|evidence| &evidence.component_logs);
+    let all: String = logs.flat_map(|(name, log)| ["== ", name, ".log\n", log, "\n"]).collect();
+    let from = all.ceil_char_boundary(all.len().saturating_sub(OUTPUT));
+    // A line of which only the end is left says nothing.
+    let from = if from == 0 { 0 } else { all[from..].find('\n').map_or(all.len(), |end| from + end + 1) };
+    all[from..].to_owned()
+}
+
+/// The scenario's file; the built-in scenario has none.
+fn file(scenario: &Scenario) -> Option<String> {
+    let path = &scenario.sources.first()?.path;
+    // What we unpacked into a temporary folder is gone afterwards.
+    let own = |rest: &Path| rest.iter().next().is_some_and(|first| first.to_string_lossy().starts_with("greenproof-"));
+    let lasts = !path.strip_prefix(std::env::temp_dir()).is_ok_and(own);
+    lasts.then(|| shown(path))
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// A text as one word of a shell.
+fn word(text: &str) -> String {
+    // No path holds a zero byte.
+    shlex::try_quote(text).unwrap_or_default().into_owned()
+}
+
+/// A duration in whole milliseconds.
+pub(super) fn milliseconds(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,69 @@
+//! A stream that is kept, in memory and as JSON lines in a file.
+
+use super::{Event, Reader, Told, VERSION};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+/// The name of a run's stream in its evidence folder.
+pub const NAME: &str = "run.jsonl";
+
+/// A reader that keeps what is told.
+#[derive(Debug, Default)]
+pub struct Record(Mutex<Vec<Event>>);
+
+impl Record {
+    /// What was told so far.
+    #[must_use]
+    pub fn events(&self) -> Vec<Event> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads a stored stream back.
+    ///
+    /// # Errors
+    /// When the file can't be read, or a line of it is no event of a version that is known; the text names file and
+    /// line.
+    pub fn read(path: &Path) -> Result<Vec<Event>, String> {
+        let text = fs::read_to_string(path).map_err(|error| format!("reading `{}`: {error}", path.display()))?;
+        let wrong = |line: usize, why: String| Err(format!("`{}`, line {}: {why}", path.display(), line + 1));
+        let mut events = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let event: Event = match serde_json::from_str(line) {
+                Ok(event) => event,
+                Err(error) => return wrong(index, error.to_string()),
+            };
+            match (&event.told, index) {
+                (Told::Stream { version, .. }, 0) if *version <= VERSION => {}
+                (Told::Stream { version, .. }, 0) => {
+                    return wrong(0, format!("the stream's version is {version}, and this greenproof knows {VERSION}"));
+                }
+                (_, 0) => return wrong(0, "a stream begins with its version".to_owned()),
+                _ => {}
+            }
+            events.push(event);
+        }
+        if events.is_empty() { wrong(0, "nothing is there".to_owned()) } else { Ok(events) }
+    }
+}
+
+impl Reader for Record {
+    fn take(&self, event: &Event) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+    }
+}
+
+/// Writes events as JSON lines.
+///
+/// # Errors
+/// When the file can't be written.
+pub(crate) fn write<'a>(events: impl IntoIterator<Item = &'a Event>, path: &Path) -> io::Result<()> {
+    fs::write(path, events.into_iter().map(line).collect::<String>())
+}
+
+/// An event as one line.
+pub(super) fn line(event: &Event) -> String {
+    serde_json::to_string(event).expect("an event is always JSON") + "\n"
+}
