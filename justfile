@@ -48,3 +48,7 @@ soak *ARGUMENTS: build
 fuzz TARGET SECONDS='60':
     mkdir -p target/fuzz-corpus/{{TARGET}}
     RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none --target-dir target/fuzz --target x86_64-unknown-linux-gnu {{TARGET}} target/fuzz-corpus/{{TARGET}} fuzz/seeds/{{TARGET}} -- -max_total_time={{SECONDS}} -max_len=65536 -timeout=10 -rss_limit_mb=2048
+
+# Takes the texts of `--help` as they are now for those that are meant.
+bless:
+    UPDATE_EXPECT=1 cargo nextest run --package greenproof --bin greenproof help::each_help_is_as_it_was_read

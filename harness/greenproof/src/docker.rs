@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+mod about;
 mod archive;
 mod attach;
 mod bootstrap;
@@ -40,18 +41,20 @@ mod logs;
 mod network;
 mod sweep;
 
+pub use about::{About, answers};
 pub use archive::{Entry, Tree, Upload};
 pub use attach::{Attached, Errand, Printed};
+pub use bootstrap::{Bootstrapping, bootstrapping};
 pub use container::{Container, ContainerSpec, ExecOutput, State};
 pub use edge::Published;
 pub use error::Error;
-pub use images::{Build, Held, Images, Own, Progress, System, device, images, wheels};
+pub use images::{Build, Due, Held, Images, Own, Progress, System, Tags, Way, device, due, images, tags, wheels};
 pub use kept::Kept;
 pub use lease::Lease;
 pub use localstack::{LocalStack, localstack};
 pub use logs::LogLines;
 pub use network::Network;
-pub use sweep::{Swept, remove_environment, sweep};
+pub use sweep::{Swept, leftovers, remove_environment, sweep};
 
 use bollard::Docker;
 use std::{

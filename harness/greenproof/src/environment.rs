@@ -7,6 +7,7 @@ pub mod device_logs;
 pub(crate) mod faults;
 pub(crate) mod hand;
 mod kept;
+pub(crate) mod probe;
 mod raise;
 mod supervisor;
 mod watch;

@@ -22,7 +22,7 @@ mod source;
 mod vocabulary;
 
 pub use files::logs;
-pub use report::{human, json, library as listed, shown};
+pub use report::{human, json, library as listed, shown, shown_json};
 
 use crate::{failure::Library, redact};
 use reading::{Kept, Reading, Tally};

@@ -6,12 +6,15 @@
 mod account;
 pub mod client;
 mod deploy;
+mod end;
 pub mod exports;
 pub mod inside;
 pub mod status;
 pub mod trouble;
 
 pub use deploy::deploy;
+pub(crate) use end::Place;
+pub use end::{Ending, Keep};
 
 use crate::{
     docker::{self, Engine, Kept},

@@ -1,19 +1,34 @@
 //! The `greenproof` program: the harness on the host, and each part that a container plays.
 
+#[path = "main/answer.rs"]
+mod answer;
 #[path = "main/audit.rs"]
 mod audit;
 #[path = "main/check.rs"]
 mod check;
+#[path = "main/chosen.rs"]
+mod chosen;
 #[path = "main/command.rs"]
 mod command;
+#[path = "main/config.rs"]
+mod config;
+#[path = "main/doctor.rs"]
+mod doctor;
 #[path = "main/explain.rs"]
 mod explain;
 #[path = "main/fault.rs"]
 mod fault;
+#[cfg(test)]
+#[path = "main/help.rs"]
+mod help;
 #[path = "main/interrupt.rs"]
 mod interrupt;
 #[path = "main/kept.rs"]
 mod kept;
+#[path = "main/list.rs"]
+mod list;
+#[path = "main/manual.rs"]
+mod manual;
 #[path = "main/part.rs"]
 mod part;
 #[path = "main/policy.rs"]
@@ -41,7 +56,8 @@ fn main() -> ExitCode {
         return ExitCode::from(device::greengrass_cli(arguments, root));
     }
     let arguments = Arguments::of_device(&words).unwrap_or_else(Arguments::parse);
-    shown::settle(arguments.color, arguments.verbose > 0);
+    let color = arguments.color.or_else(config::color).unwrap_or_default();
+    shown::settle(color, arguments.verbose > 0);
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(if arguments.verbose > 1 { tracing::Level::DEBUG } else { tracing::Level::WARN })
@@ -71,7 +87,12 @@ async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
         Command::Policy { command } => policy::policy(*command).await,
         Command::Reproduce(arguments) => reproduce::reproduce(arguments).await,
         Command::Kept(command) => Box::pin(kept::kept(command)).await,
-        Command::Sweep { all } => interrupt::sweep(all).await,
+        Command::List(arguments) => list::list(&arguments),
+        Command::Doctor(arguments) => Box::pin(doctor::doctor(arguments)).await,
+        Command::Config(arguments) => config::show(&arguments),
+        Command::Completions(arguments) => manual::completions(&arguments),
+        Command::Man(arguments) => manual::man(&arguments),
+        Command::Sweep { all, json } => interrupt::sweep(all, json).await,
         Command::Bench { runs } => Box::pin(run::bench(runs)).await,
         Command::Cloud { role } => part::cloud(role).await,
         Command::Device(device) => part::device(device).await,

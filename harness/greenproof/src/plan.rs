@@ -10,11 +10,13 @@ mod credentials;
 mod hidden;
 mod hub;
 mod kept;
+mod preview;
 mod repository;
 
 pub use authority::Identity;
 pub use hidden::DEVICE_KEY;
 pub use kept::{Outside, Record};
+pub use preview::Preview;
 
 use crate::{
     component::{self, Component, Object, Place},

@@ -43,6 +43,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Whether it was run and did not pass.
+    #[must_use]
+    pub const fn is_red(&self) -> bool {
+        !matches!(self.verdict, Verdict::Passed | Verdict::Skipped { .. })
+    }
+
     /// Where the bundle is that makes a failed run happen again.
     #[must_use]
     pub fn bundle(&self) -> Option<PathBuf> {

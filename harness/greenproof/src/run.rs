@@ -7,6 +7,7 @@ use crate::{
     core::Core,
     environment::Environment,
     evidence::{Evidence, folder, log},
+    kept::{Ending, Place},
     plan::Plan,
     report::{self, Outcome, Reader, Sight, Telling, Told},
     scenario::Scenario,
@@ -15,7 +16,6 @@ use crate::{
 };
 use cloud::event::{Decision, What};
 use std::{
-    collections::BTreeMap,
     convert::Infallible,
     path::Path,
     time::{Duration, Instant},
@@ -33,12 +33,28 @@ const UNPROVEN: &str =
 /// # Errors
 /// When the world can't be raised. That a component fails is no error: it is in the verdict.
 pub async fn run(stage: &Stage, scenario: Scenario, evidence: &Path, reader: &dyn Reader) -> Result<Outcome, Error> {
+    Box::pin(keeping(stage, scenario, Ending::default(), evidence, reader)).await
+}
+
+/// Runs one scenario as [`run`] does, and leaves its environment standing if it is to be kept.
+///
+/// # Errors
+/// As [`run`]; and when the environment can't be kept.
+pub async fn keeping(
+    stage: &Stage,
+    scenario: Scenario,
+    ending: Ending,
+    evidence: &Path,
+    reader: &dyn Reader,
+) -> Result<Outcome, Error> {
     let began = Instant::now();
-    let versions = stage.versions(&scenario);
     if let Some(why) = stage.lacks(&scenario) {
-        return Ok(skipped(scenario, why, versions, reader));
+        return Ok(skipped(stage, scenario, why, reader));
     }
+    let versions = stage.versions(&scenario);
     let plan = Plan::of(scenario.clone()).map_err(|error| Error::surrounding("planning", error, ""))?;
+    let place = Place::of(&stage.engine, ending, &scenario)?;
+    let plan = if place.is_some() { Place::plan(plan) } else { plan };
     let telling = Telling::new(&scenario.name, &plan.redactor, versions, reader);
     telling.tell(Told::begun(&scenario, &[ENVIRONMENT]));
     if scenario.device.core == Core::Classic {
@@ -48,14 +64,21 @@ pub async fn run(stage: &Stage, scenario: Scenario, evidence: &Path, reader: &dy
     let seen = Box::pin(followed(&environment, stage.patience(), &telling)).await;
     let outcome =
         concluded((scenario, &environment.plan), seen, evidence, (stage.patience(), began.elapsed()), &telling);
-    environment.remove().await?;
+    let stays = match place {
+        Some(place) => place.end(environment, &outcome.verdict).await?,
+        None => environment.remove().await.map(|()| None)?,
+    };
     telling.judged(&outcome);
+    if let Some(stays) = stays {
+        telling.tell(Told::note(stays));
+    }
     Ok(outcome)
 }
 
-/// An outcome for a scenario that needs what is not here.
-fn skipped(scenario: Scenario, why: String, versions: BTreeMap<String, String>, reader: &dyn Reader) -> Outcome {
-    let telling = Telling::new(&scenario.name, &bundle::stated(&scenario), versions, reader);
+/// Tells that a scenario is not run, and why.
+#[must_use]
+pub fn skipped(stage: &Stage, scenario: Scenario, why: String, reader: &dyn Reader) -> Outcome {
+    let telling = Telling::new(&scenario.name, &bundle::stated(&scenario), stage.versions(&scenario), reader);
     telling.tell(Told::begun(&scenario, &[]));
     let verdict = Verdict::Skipped { why };
     let outcome = Outcome { scenario, verdict, evidence: None, folder: None, took: Duration::ZERO };

@@ -42,6 +42,8 @@ pub struct Scenario {
     pub sources: Vec<Source>,
     /// One sentence for a reader.
     pub summary: String,
+    /// Words to choose it by among others.
+    pub tags: Vec<String>,
     /// Promises of `docs/FIDELITY.md` that greenproof's own tests prove by it.
     pub fidelity: Vec<String>,
     /// The core device.

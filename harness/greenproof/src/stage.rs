@@ -1,6 +1,7 @@
 //! What every run of a process shares: the Docker engine, the images and how patient we are.
 
 use crate::{
+    config::{self, Config, Given},
     core::{Core, Source},
     docker::{self, Build, Engine, Images, Own, Progress},
     redact::masked,
@@ -9,6 +10,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -53,48 +55,24 @@ pub const BUILD_ARGUMENTS: [&str; 7] = [
 const PATIENCE: Duration = Duration::from_mins(3);
 
 impl Options {
-    /// The options that the process environment gives: `XDG_CACHE_HOME`, `HOME`, `PIP_CERT`, `SSL_CERT_FILE`,
-    /// what [`BUILD_ARGUMENTS`] names, and `GREENPROOF_` followed by `PATIENCE`, `PROGRAM`, `LOCALSTACK_IMAGE`,
-    /// `DEBIAN_MIRROR`, `LITE` or `CLASSIC`.
+    /// The options that the variables of the process give ([`crate::config::Key::variables`]), without any file.
     ///
     /// # Errors
-    /// When there is no home folder, the program can't be found, or the patience is no number above zero.
+    /// When there is no home folder, the program can't be found, or a variable says what can't be.
     pub fn from_environment() -> Result<Self, Error> {
-        #[expect(clippy::disallowed_methods, reason = "this is the edge where configuration is read")]
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let cache = variable("XDG_CACHE_HOME")
-            .map(PathBuf::from)
-            .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")))
-            .ok_or_else(|| Error::usage("no folder for locks and leases", "set HOME or XDG_CACHE_HOME"))?;
-        let program = match variable("GREENPROOF_PROGRAM") {
-            Some(program) => PathBuf::from(program),
-            None => std::env::current_exe()
-                .map_err(|error| Error::usage(format!("can't find the program's own file: {error}"), ""))?,
-        };
-        let patience = match variable("GREENPROOF_PATIENCE") {
-            Some(text) => {
-                text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0).ok_or_else(|| {
-                    Error::usage(format!("GREENPROOF_PATIENCE is `{text}`"), "use a number above 0, such as 2")
-                })?
-            }
-            None => 1.0,
-        };
-        Ok(Self {
-            cache: cache.join("greenproof"),
-            program,
-            install_missing: false,
-            localstack_image: variable("GREENPROOF_LOCALSTACK_IMAGE"),
-            ca_bundle: variable("PIP_CERT").or_else(|| variable("SSL_CERT_FILE")).map(PathBuf::from),
-            build_arguments: BUILD_ARGUMENTS
-                .iter()
-                .filter_map(|name| Some(((*name).to_owned(), variable(name)?)))
-                .collect(),
-            debian_mirror: variable("GREENPROOF_DEBIAN_MIRROR"),
-            patience,
-            lite: variable("GREENPROOF_LITE").as_deref().map(Source::of),
-            classic: variable("GREENPROOF_CLASSIC").as_deref().map(Source::of),
-        })
+        Ok(Config::of(&given()?)?.options()?)
     }
+}
+
+/// What the process gives to configure it with: its variables, and the program's own file.
+///
+/// # Errors
+/// When the program's file can't be found.
+pub fn given() -> Result<Given, Error> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    let program = std::env::current_exe();
+    let program = program.map_err(|error| Error::usage(format!("can't find the program's own file: {error}"), ""))?;
+    Ok(Given { variables: std::env::vars_os().filter_map(text).collect(), files: Vec::new(), program })
 }
 
 impl Options {
@@ -108,6 +86,22 @@ impl Options {
     pub fn wait_as_long_as(&mut self, seconds: u64) {
         let factor = Duration::from_secs(seconds).as_secs_f64() / PATIENCE.as_secs_f64();
         self.patience = self.patience.max(factor);
+    }
+}
+
+impl Build {
+    /// How images are made with these options.
+    pub(crate) fn of(options: &Options) -> Self {
+        Self {
+            install_missing: options.install_missing,
+            localstack_image: options.localstack_image.clone(),
+            binary: options.program.clone(),
+            ca_bundle: options.ca_bundle.clone(),
+            arguments: options.build_arguments.clone(),
+            debian_mirror: options.debian_mirror.clone(),
+            lite: options.lite.clone(),
+            classic: options.classic.clone(),
+        }
     }
 }
 
@@ -139,16 +133,7 @@ impl Stage {
     pub async fn set(options: Options, reader: &dyn Reader) -> Result<Self, Error> {
         let began = Instant::now();
         let engine = Engine::connect(options.cache.clone()).await?;
-        let build = Build {
-            install_missing: options.install_missing,
-            localstack_image: options.localstack_image.clone(),
-            binary: options.program.clone(),
-            ca_bundle: options.ca_bundle.clone(),
-            arguments: options.build_arguments.clone(),
-            debian_mirror: options.debian_mirror.clone(),
-            lite: options.lite.clone(),
-            classic: options.classic.clone(),
-        };
+        let build = Build::of(&options);
         let progress = |progress: Progress| {
             reader.tell(Told::Building { image: progress.image, line: masked(&progress.line).into_owned() });
         };
@@ -253,6 +238,12 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> &str {
         &self.hint
+    }
+}
+
+impl From<config::Error> for Error {
+    fn from(error: config::Error) -> Self {
+        Self::usage(error.to_string(), error.hint)
     }
 }
 

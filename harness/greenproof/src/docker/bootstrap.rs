@@ -61,19 +61,13 @@ enum Tool {
 
 impl Tool {
     async fn find(base: &Base, install_missing: bool, say: &impl Fn(&str)) -> Result<Self, Error> {
-        // The owner of our own entry in /proc is the user that we are.
-        let root = fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0);
-        if root && installed("debootstrap") {
-            return Ok(Self::Debootstrap);
-        }
-        if installed("mmdebstrap") {
-            return Ok(Self::Mmdebstrap);
-        }
-        if installed("debootstrap") || (install_missing && !root) {
-            return Err(Error::NotRoot { base: base.name.clone() });
-        }
-        if !install_missing {
-            return Err(Error::NoBootstrap { base: base.name.clone() });
+        match bootstrapping() {
+            Bootstrapping::Debootstrap => return Ok(Self::Debootstrap),
+            Bootstrapping::Mmdebstrap => return Ok(Self::Mmdebstrap),
+            Bootstrapping::NotRoot => return Err(Error::NotRoot { base: base.name.clone() }),
+            Bootstrapping::Missing if !install_missing => return Err(Error::NoBootstrap { base: base.name.clone() }),
+            Bootstrapping::Missing if !is_root() => return Err(Error::NotRoot { base: base.name.clone() }),
+            Bootstrapping::Missing => {}
         }
         say("installing debootstrap");
         run(base, Command::new("apt-get").arg("update"), say).await?;
@@ -102,6 +96,35 @@ impl Tool {
         command.arg(&base.suite).arg(target).args(mirror);
         command
     }
+}
+
+/// What there is to make a Debian root folder with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bootstrapping {
+    /// debootstrap, and we are root.
+    Debootstrap,
+    /// mmdebstrap, for any user.
+    Mmdebstrap,
+    /// debootstrap, which needs root, and we are somebody else.
+    NotRoot,
+    /// Nothing.
+    Missing,
+}
+
+/// What there is on this machine to make a Debian root folder with.
+#[must_use]
+pub fn bootstrapping() -> Bootstrapping {
+    match (installed("debootstrap"), installed("mmdebstrap")) {
+        (true, _) if is_root() => Bootstrapping::Debootstrap,
+        (_, true) => Bootstrapping::Mmdebstrap,
+        (true, false) => Bootstrapping::NotRoot,
+        (false, false) => Bootstrapping::Missing,
+    }
+}
+
+/// The owner of our own entry in /proc is the user that we are.
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }
 
 fn installed(program: &str) -> bool {

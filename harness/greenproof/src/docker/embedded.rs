@@ -98,6 +98,11 @@ impl Manifest {
         toml::from_str(MANIFEST).expect("the embedded manifest is valid")
     }
 
+    /// The recipe of an image that every run has.
+    pub(crate) fn recipe(&self, name: &str) -> &Recipe {
+        self.image.iter().find(|recipe| recipe.name == name).expect("the manifest has every image")
+    }
+
     /// The base that a recipe names.
     pub(crate) fn base(&self, recipe: &Recipe) -> &Base {
         self.base.iter().find(|base| base.name == recipe.base).expect("each image's base is in the manifest")

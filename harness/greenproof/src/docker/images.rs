@@ -3,6 +3,7 @@
 //! Each image's tag is a digest of its recipe, so an unchanged recipe is one question to the engine. The program itself
 //! is a layer of its own on top: a new build of greenproof costs a copy, not a build.
 
+mod due;
 mod nucleus;
 mod own;
 
@@ -18,6 +19,7 @@ use crate::core::Source;
 use bollard::query_parameters::{
     CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder,
 };
+pub use due::{Due, Tags, Way, due, tags};
 use futures_util::{StreamExt, future::try_join_all};
 use nucleus::Nucleus;
 pub use own::{Held, Own, System, device, wheels};
@@ -136,23 +138,12 @@ impl<'a> Maker<'a> {
 
     /// The images to run: LocalStack, device, cloud.
     fn tags(&self) -> [String; 3] {
-        let recipe = |name| self.recipe(name);
-        let own = || image_tag(recipe("localstack"), self.manifest.base(recipe("localstack")));
-        let localstack = self.options.localstack_image.clone().unwrap_or_else(own);
-        [localstack, self.layer_tag(recipe("device")), self.layer_tag(recipe("cloud"))]
+        let Tags { localstack, device, cloud } = Tags::of(&self.manifest, self.options, &self.binary);
+        [localstack, device, cloud]
     }
 
     fn recipe(&self, name: &str) -> &Recipe {
-        self.manifest.image.iter().find(|recipe| recipe.name == name).expect("the manifest has every image")
-    }
-
-    fn layer_tag(&self, recipe: &Recipe) -> String {
-        let below = image_tag(recipe, self.manifest.base(recipe));
-        format!(
-            "greenproof/{}:{}",
-            recipe.name,
-            digest::key([below.as_bytes(), LAYER.as_bytes(), self.binary.as_bytes()])
-        )
+        self.manifest.recipe(name)
     }
 
     /// The lock that a process shares while it uses a tag.
@@ -251,7 +242,10 @@ impl<'a> Maker<'a> {
     async fn make_image(&self, recipe: &Recipe) -> Result<(), Error> {
         let base = self.manifest.base(recipe);
         self.make_system(recipe, base).await?;
-        let (below, tag) = (image_tag(recipe, base), self.layer_tag(recipe));
+        let (below, tag) = (
+            image_tag(recipe, base),
+            Tags::of(&self.manifest, self.options, &self.binary).of_recipe(recipe).to_owned(),
+        );
         if recipe.name == "localstack" || self.is_there(&tag).await? {
             return Ok(());
         }

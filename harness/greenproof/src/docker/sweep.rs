@@ -11,13 +11,17 @@ use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptions,
 };
 use futures_util::future::join_all;
-use std::{collections::HashMap, fs};
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    path::PathBuf,
+};
 
 /// Seconds that an `aws` container has to delete its seeds.
 const GRACE: u16 = 3;
 
 /// What a sweep removed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Swept {
     /// Number of containers.
     pub containers: usize,
@@ -102,6 +106,15 @@ impl Inventory {
         })
     }
 
+    fn count(&self, folders: &[PathBuf]) -> Swept {
+        Swept {
+            containers: self.containers.len(),
+            networks: self.networks.len(),
+            volumes: self.volumes.len(),
+            folders: folders.len(),
+        }
+    }
+
     fn retain(&mut self, keep: impl Fn(&Labels) -> bool) {
         for list in [&mut self.containers, &mut self.networks, &mut self.volumes] {
             list.retain(|found| keep(&found.labels));
@@ -148,9 +161,32 @@ async fn remove_volume(engine: &Engine, name: &str) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Engine`] if the engine does not say what is there, or refuses a removal; [`Error::Io`] for a folder.
 pub async fn sweep(engine: &Engine, everything: bool) -> Result<Swept, Error> {
+    let (inventory, _guard) = removable(engine, everything).await?;
+    remove(engine, &inventory).await?;
+    for id in inventory.containers.iter().filter_map(|found| found.labels.get(labels::ENVIRONMENT)) {
+        lease::forget(&engine.cache, id);
+    }
+    lease::prune(&engine.cache);
+    let folders = folders(engine, everything)?;
+    for folder in &folders {
+        bootstrap::remove_folder(folder).map_err(Error::io("removing", folder))?;
+    }
+    Ok(inventory.count(&folders))
+}
+
+/// What [`sweep`] would remove, without everything.
+///
+/// # Errors
+/// [`Error::Engine`] if the engine does not say what is there; [`Error::Io`] for a folder.
+pub async fn leftovers(engine: &Engine) -> Result<Swept, Error> {
+    let (inventory, _) = removable(engine, false).await?;
+    Ok(inventory.count(&folders(engine, false)?))
+}
+
+/// What may be removed, and what keeps LocalStack from being put to use meanwhile.
+async fn removable(engine: &Engine, everything: bool) -> Result<(Inventory, Option<File>), Error> {
     let mut inventory = Inventory::list(engine, &labels::ours()).await?;
     let alive = inventory.containers.iter().any(|found| judge(engine, &found.labels) == Owner::Alive);
-    // The guard keeps LocalStack from being put to use while it goes.
     let guard = if everything && !alive { localstack::idle(engine)? } else { None };
     inventory.retain(|labels| match judge(engine, labels) {
         Owner::Alive => false,
@@ -158,18 +194,7 @@ pub async fn sweep(engine: &Engine, everything: bool) -> Result<Swept, Error> {
         Owner::Unknown => everything,
         Owner::Everybody => guard.is_some(),
     });
-    remove(engine, &inventory).await?;
-    for id in inventory.containers.iter().filter_map(|found| found.labels.get(labels::ENVIRONMENT)) {
-        lease::forget(&engine.cache, id);
-    }
-    lease::prune(&engine.cache);
-    let folders = remove_folders(engine, everything)?;
-    Ok(Swept {
-        containers: inventory.containers.len(),
-        networks: inventory.networks.len(),
-        volumes: inventory.volumes.len(),
-        folders,
-    })
+    Ok((inventory, guard))
 }
 
 /// What is known of the process that owns something.
@@ -203,10 +228,10 @@ fn judge(engine: &Engine, labels: &Labels) -> Owner {
     }
 }
 
-/// Removes the cache folder's temporary folders whose owner is gone: `greenproof-ID…` of environments, and what an
+/// The cache folder's temporary folders whose owner is gone: `greenproof-ID…` of environments, and what an
 /// interrupted bootstrap left.
-fn remove_folders(engine: &Engine, everything: bool) -> Result<usize, Error> {
-    let mut count = 0;
+fn folders(engine: &Engine, everything: bool) -> Result<Vec<PathBuf>, Error> {
+    let mut folders = Vec::new();
     let listing = fs::read_dir(&engine.cache).map_err(Error::io("reading", &engine.cache))?;
     for path in listing.flatten().map(|entry| entry.path()) {
         let Some(name) = path.file_name().and_then(|name| name.to_str()?.strip_prefix("greenproof-")) else { continue };
@@ -216,9 +241,8 @@ fn remove_folders(engine: &Engine, everything: bool) -> Result<usize, Error> {
             !lease::covers(&engine.cache, name, everything)
         };
         if stale {
-            bootstrap::remove_folder(&path).map_err(Error::io("removing", &path))?;
-            count += 1;
+            folders.push(path);
         }
     }
-    Ok(count)
+    Ok(folders)
 }

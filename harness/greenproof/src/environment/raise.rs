@@ -149,7 +149,7 @@ impl Environment {
     /// verdict.
     async fn watch(stage: &Stage, plan: &Plan, lease: &Lease, device: (&Container, u64)) -> Option<Box<Watching>> {
         plan.scenario.leaks.as_ref()?;
-        match stage.engine.launch(&watch::spec(stage, plan, lease, device)).await {
+        match stage.engine.launch(&watch::spec(&stage.images.cloud, plan.canaries(), lease, device)).await {
             Ok(container) => Some(Box::new(Watching::follow(&stage.engine, container))),
             Err(error) => {
                 tracing::warn!(%error, "the device is not watched");

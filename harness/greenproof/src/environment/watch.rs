@@ -5,11 +5,12 @@ use super::Environment;
 use crate::{
     docker::{Container, ContainerSpec, Engine, Lease, Upload},
     evidence::log,
-    plan::Plan,
-    stage::Stage,
 };
 use futures_util::StreamExt;
-use leak::watch::{self, Said, Sighting, Summary, Watch, now};
+use leak::{
+    Canary,
+    watch::{self, Said, Sighting, Summary, Watch, now},
+};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -55,12 +56,17 @@ pub(crate) struct Watched {
 }
 
 /// The container that watches a device which was made at a time and is not started yet.
-pub(super) fn spec(stage: &Stage, plan: &Plan, lease: &Lease, (device, made): (&Container, u64)) -> ContainerSpec {
-    let watch = Watch { container: device.id.clone(), since: made, canaries: plan.canaries(), sampled: false };
+pub(super) fn spec(
+    image: &str,
+    canaries: Vec<Canary>,
+    lease: &Lease,
+    (device, made): (&Container, u64),
+) -> ContainerSpec {
+    let watch = Watch { container: device.id.clone(), since: made, canaries, sampled: false };
     let watch = serde_json::to_vec(&watch).expect("what a watcher is told always serialises");
     ContainerSpec {
         name: format!("greenproof-{}-{ROLE}", lease.id()),
-        image: stage.images.cloud.clone(),
+        image: image.to_owned(),
         command: ["greenproof", "watch"].map(str::to_owned).to_vec(),
         labels: lease.labels(ROLE),
         network: "host".to_owned(),
@@ -115,6 +121,18 @@ impl Watching {
         if self.wait(READY, begun).await.is_none() {
             tracing::warn!("the watcher does not say that it watches");
         }
+    }
+
+    /// Waits until it says how it watches, and gives that.
+    pub(super) async fn how(&self) -> Result<(Option<String>, Option<String>), String> {
+        let how = self.wait(READY, |said| {
+            said.iter().find_map(|said| match said {
+                Said::Watching { sampled, unwatched } => Some(Ok((sampled.clone(), unwatched.clone()))),
+                Said::Failed { reason } => Some(Err(reason.clone())),
+                _ => None,
+            })
+        });
+        how.await.unwrap_or_else(|| Err(format!("the watcher says nothing in {} s", READY.as_secs())))
     }
 
     /// Has it search what is left, and tells all that it has seen.

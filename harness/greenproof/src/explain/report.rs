@@ -54,6 +54,16 @@ pub fn shown(failure: &Failure) -> String {
     text
 }
 
+/// The same as one line of JSON.
+#[must_use]
+pub fn shown_json(failure: &Failure) -> String {
+    let Failure { id, title, cause, fix, source, scenario, cannot, .. } = failure;
+    let known = json!({
+        "id": id, "title": title, "cause": cause, "fix": fix, "source": source, "scenario": scenario, "cannot": cannot,
+    });
+    format!("{known}\n")
+}
+
 /// The library, a line a failure.
 #[must_use]
 pub fn library(library: &Library) -> String {

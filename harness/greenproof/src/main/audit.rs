@@ -1,19 +1,21 @@
 //! `greenproof audit`: disks, containers and logs in, leaks out.
 
-use super::{command::Failure, run::scenarios};
+use super::{answer, chosen::scenarios, command::Failure, config};
 use clap::Args;
 use greenproof::{
-    Options,
     audit::{self, Audited, Secrets, Target},
     docker::Engine,
     exit, kept,
 };
-use std::{
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "Examples:
+  greenproof audit                                            # the kept environment
+  greenproof audit container my-device --secrets secrets.json
+  greenproof audit disk.tar.gz --json";
 
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Audit {
     /// What to audit: `container NAME`, a tar of a disk (gzipped or not), a disk's image, a folder, a log, `-` for standard
     /// input. Without any, the kept environment.
@@ -39,28 +41,27 @@ pub(crate) async fn audit(arguments: Audit) -> Result<u8, Failure> {
     let given = arguments.secrets.as_deref().map(given).transpose()?;
     let targets = targets(&arguments.targets)?;
     let mut code = exit::PASSED;
-    let mut tell = |audited: &Audited| {
+    let mut tell = |audited: &Audited| -> Result<(), Failure> {
         if audited.leaks() {
             code = exit::LEAKS;
         }
         let text = if arguments.json { audit::json(audited) + "\n" } else { audit::human(audited) };
-        // A closed standard output leaves nobody to tell; the exit code still does.
-        _ = io::stdout().lock().write_all(text.as_bytes());
+        answer::print(&text)
     };
     if targets.is_empty() {
         let given = given.or_else(|| arguments.patterns.then(Secrets::patterns));
-        tell(&of_kept(arguments.name.as_deref(), given).await?);
+        tell(&of_kept(arguments.name.as_deref(), given).await?)?;
         return Ok(code);
     }
     let secrets = given.unwrap_or_else(Secrets::patterns);
     for target in &targets {
-        tell(&of_target(target, &secrets).await?);
+        tell(&of_target(target, &secrets).await?)?;
     }
     Ok(code)
 }
 
 async fn of_kept(name: Option<&str>, given: Option<Secrets>) -> Result<Audited, Failure> {
-    let engine = Engine::connect(Options::from_environment()?.cache).await?;
+    let engine = Engine::connect(config::options()?.cache).await?;
     if name.is_none() && engine.kept().is_empty() {
         let hint = "name a file, a folder or `container NAME`, or raise an environment with `greenproof up`";
         return Err(Failure::new(exit::USAGE, "nothing to audit: no environment stands", hint));
@@ -78,7 +79,7 @@ async fn of_kept(name: Option<&str>, given: Option<Secrets>) -> Result<Audited, 
 async fn of_target(target: &Target, secrets: &Secrets) -> Result<Audited, Failure> {
     let path = match target {
         Target::Container(name) => {
-            let engine = Engine::connect(Options::from_environment()?.cache).await?;
+            let engine = Engine::connect(config::options()?.cache).await?;
             return Ok(audit::container(&engine, name, secrets).await?);
         }
         Target::Path(path) => Some(path.as_path()),

@@ -1,14 +1,19 @@
 //! `greenproof check`: recipes in, remarks out.
 
-use super::command::Failure;
+use super::{answer, command::Failure};
 use clap::Args;
 use greenproof::{
     check::{self, Level},
     exit,
 };
-use std::{io::Write, path::PathBuf};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "Examples:
+  greenproof check recipe.yaml
+  greenproof check --lite --json recipe.yaml other.json";
 
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Check {
     /// Recipe files, YAML or JSON.
     #[arg(required = true)]
@@ -37,8 +42,7 @@ pub(crate) fn check(arguments: &Check) -> Result<u8, Failure> {
         let file = path.display().to_string();
         let report =
             if arguments.json { format!("{}\n", check::json(&file, &verdict)) } else { check::human(&file, &verdict) };
-        // A closed standard output leaves nobody to tell; the exit code still does.
-        _ = std::io::stdout().lock().write_all(report.as_bytes());
+        answer::print(&report)?;
     }
     Ok(code)
 }

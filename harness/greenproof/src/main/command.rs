@@ -3,8 +3,12 @@
 use crate::{
     audit::Audit,
     check::Check,
+    config::Show,
+    doctor::Doctor,
     explain::Explain,
     kept::Kept,
+    list::List,
+    manual::{Completions, Man},
     part::{Device, Enter, Role, Surround},
     policy::Policy,
     reproduce::Reproduce,
@@ -15,25 +19,53 @@ use greenproof::{docker, exit, scenario, stage};
 
 /// Prove that a Greengrass V2 component installs and runs on a core device, on this machine and without AWS.
 #[derive(Parser)]
-#[command(version, about, after_help = EXIT_CODES)]
+#[command(version, about, after_help = AFTER)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// Show each call, git request and DNS question; twice, also what greenproof itself does.
     #[arg(long, short, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// When to use colours; `auto` follows `NO_COLOR` and `CLICOLOR_FORCE`.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub(crate) color: ColorChoice,
+    /// When to use colours; `auto`, unless configured, follows `NO_COLOR` and `CLICOLOR_FORCE`.
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub(crate) color: Option<ColorChoice>,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 all passed, 1 a finding, 2 usage or scenario error, 3 environment missing or \
-not raisable, 4 nothing ran, 5 only leaks found, 6 our own fault or something not emulated, 130 interrupted";
+const AFTER: &str = "Examples:
+  greenproof doctor                             # can a run be made here?
+  greenproof run                                # the built-in reference scenario
+  greenproof run scenarios/ --junit report.xml
+  greenproof up && eval \"$(greenproof env)\"    # an environment that stays, for aws, boto3 and gdk
+
+Answers, and JSON with --json, go to standard output; all that is told besides goes to standard error.
+
+Exit codes:
+  0    all passed
+  1    a finding
+  2    usage or scenario error
+  3    environment missing or not raisable
+  4    nothing ran
+  5    only leaks found
+  6    our own fault, or something not emulated
+  130  interrupted, and cleaned up";
+
+const SWEEP: &str = "Examples:
+  greenproof sweep
+  greenproof sweep --all --json";
+
+const BENCH: &str = "Examples:
+  greenproof bench --runs 3";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Run scenarios and judge them; without any, the built-in reference scenario.
     Run(Run),
+    /// List scenarios: name, core, summary, tags, and what each needs.
+    List(List),
+    /// Say whether this machine can make a run, what it lacks, and how to mend it; exit code 3 if it can't.
+    Doctor(Doctor),
+    /// Show what is configured, where it was said, and what it means.
+    Config(Show),
     /// Say what a recipe is worth: what the classic nucleus and nucleus lite make of it, and what is bad style.
     Check(Check),
     /// Say what a device's logs show is wrong, why, and what to do about it.
@@ -51,12 +83,21 @@ pub(crate) enum Command {
     #[command(flatten)]
     Kept(Kept),
     /// Remove what dead runs left.
+    #[command(after_help = SWEEP)]
     Sweep {
         /// Also what was kept, and stop the shared LocalStack.
         #[arg(long)]
         all: bool,
+        /// Print what was removed as JSON.
+        #[arg(long)]
+        json: bool,
     },
+    /// Print a script that has a shell complete greenproof's commands.
+    Completions(Completions),
+    /// Print or write manual pages.
+    Man(Man),
     /// Measure the reference scenario against the bare script in a plain container, and what the emulated core costs.
+    #[command(after_help = BENCH)]
     Bench {
         /// How many runs of each.
         #[arg(long, default_value_t = 5)]
@@ -98,7 +139,7 @@ impl Arguments {
         }
         let words = words.get(1..).filter(|words| words.first().is_some_and(|command| command == "device"))?;
         let command = Command::Device(Lone::parse_from(words).device);
-        Some(Self { command, verbose: 0, color: ColorChoice::Auto })
+        Some(Self { command, verbose: 0, color: Some(ColorChoice::Auto) })
     }
 }
 
@@ -133,8 +174,4 @@ impl Failure {
     pub(crate) fn new(code: u8, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { code, message: message.into(), hint: hint.into() }
     }
-}
-
-pub(crate) fn positive(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0).ok_or("use a number above 0".into())
 }

@@ -1,6 +1,6 @@
 //! `greenproof explain`: logs in, failures out.
 
-use super::command::Failure;
+use super::{answer, command::Failure};
 use clap::Args;
 use greenproof::{
     exit,
@@ -9,17 +9,24 @@ use greenproof::{
 };
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
+const EXAMPLES: &str = "Examples:
+  greenproof explain /greengrass/v2/logs
+  greenproof explain com.example.Hello.log --json
+  greenproof explain F14                      # what is known of that failure
+  greenproof explain                          # every failure that is known";
+
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Explain {
     /// Logs of a device: files, folders of one device's files, `-` for standard input; an id such as F14 shows what is
     /// known of that failure. Without any, the known failures are listed.
     #[arg(value_name = "LOG")]
     logs: Vec<PathBuf>,
-    /// Print one JSON object a file.
+    /// Print one JSON object a file, or a failure.
     #[arg(long)]
     json: bool,
     /// A failure library of your own instead of the built-in one: the folder that holds `failures`.
@@ -34,14 +41,23 @@ pub(crate) fn explain(arguments: &Explain) -> Result<u8, Failure> {
         own.map_err(|error| Failure::new(exit::USAGE, error.to_string(), "docs/FAILURES.md says what a file is"))?;
     let library = own.as_ref().unwrap_or_else(|| Library::embedded());
     if arguments.logs.is_empty() {
-        print(&explain::listed(library));
+        if arguments.json {
+            let lines: String = library.failures().iter().map(explain::shown_json).collect();
+            answer::print(&lines)?;
+        } else {
+            answer::print(&explain::listed(library))?;
+        }
         return Ok(exit::PASSED);
     }
     let explainer = Explainer::of(library);
     let mut code = exit::PASSED;
     for path in &arguments.logs {
         if let Some(failure) = path.to_str().and_then(|id| library.get(id)).filter(|_| !path.exists()) {
-            print(&explain::shown(failure));
+            if arguments.json {
+                answer::print(&explain::shown_json(failure))?;
+            } else {
+                answer::print(&explain::shown(failure))?;
+            }
             continue;
         }
         for explanation in of_path(&explainer, path, arguments.json)? {
@@ -50,7 +66,7 @@ pub(crate) fn explain(arguments: &Explain) -> Result<u8, Failure> {
             }
             let text =
                 if arguments.json { explain::json(&explanation) + "\n" } else { explain::human(library, &explanation) };
-            print(&text);
+            answer::print(&text)?;
         }
     }
     Ok(code)
@@ -80,9 +96,4 @@ fn of_path(explainer: &Explainer<'_>, path: &Path, each: bool) -> Result<Vec<Exp
         explainer.explain(&name, reader).map_err(|error| failed(file, &error))
     };
     files.iter().map(one).collect()
-}
-
-fn print(text: &str) {
-    // A closed standard output leaves nobody to tell; the exit code still does.
-    _ = io::stdout().lock().write_all(text.as_bytes());
 }

@@ -1,6 +1,7 @@
 //! `greenproof fault`: trouble in an environment that stands.
 
 use super::{
+    answer,
     command::Failure,
     kept::{Named, engine},
 };
@@ -9,8 +10,10 @@ use greenproof::{
     exit, fault,
     kept::{self, trouble},
 };
+use serde_json::{Value, json};
 
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Trouble {
     #[command(flatten)]
     named: Named,
@@ -20,7 +23,15 @@ pub(crate) struct Trouble {
     /// The fault, such as `s3.GetObject.503 times=2` or `net.cut host=github.com`.
     #[arg(required_unless_present = "end")]
     fault: Option<fault::Fault>,
+    /// Print what was done as JSON.
+    #[arg(long)]
+    json: bool,
 }
+
+const EXAMPLES: &str = "Examples:
+  greenproof fault 's3.GetObject.503 times=2'
+  greenproof fault 'net.cut host=github.com'
+  greenproof fault --end net.cut";
 
 pub(crate) async fn fault(arguments: Trouble) -> Result<u8, Failure> {
     let engine = engine().await?;
@@ -30,6 +41,14 @@ pub(crate) async fn fault(arguments: Trouble) -> Result<u8, Failure> {
     }
     if let Some(name) = &arguments.end {
         trouble::end(&engine, &standing, name).await?;
+    }
+    if arguments.json {
+        let text = |fault: Option<String>| fault.map_or(Value::Null, Value::String);
+        answer::json(&json!({
+            "environment": standing.kept.name,
+            "begun": text(arguments.fault.as_ref().map(ToString::to_string)),
+            "ended": text(arguments.end.as_ref().map(ToString::to_string)),
+        }))?;
     }
     Ok(exit::PASSED)
 }

@@ -1,8 +1,7 @@
 //! What is raised is removed, however a command ends: `greenproof sweep`, and what stands in for it on Ctrl-C.
 
-use super::{command::Failure, shown::terminal};
+use super::{answer, command::Failure, config, shown::terminal};
 use greenproof::{
-    Options,
     docker::{self, Engine},
     exit,
     report::{Reader, Told},
@@ -25,9 +24,13 @@ pub(crate) async fn interruptible<T>(work: impl Future<Output = Result<T, Failur
     result
 }
 
-pub(crate) async fn sweep(all: bool) -> Result<u8, Failure> {
-    let engine = Engine::connect(Options::from_environment()?.cache).await?;
+pub(crate) async fn sweep(all: bool, json: bool) -> Result<u8, Failure> {
+    let engine = Engine::connect(config::options()?.cache).await?;
     let swept = docker::sweep(&engine, all).await?;
+    if json {
+        answer::json(&swept)?;
+        return Ok(exit::PASSED);
+    }
     let note = if swept.is_empty() { "nothing to remove".to_owned() } else { format!("removed {swept}") };
     terminal().tell(Told::note(note));
     Ok(exit::PASSED)
@@ -36,7 +39,7 @@ pub(crate) async fn sweep(all: bool) -> Result<u8, Failure> {
 /// Removes what this process raised, once its runs are dropped; says what was done.
 pub(crate) async fn clean_up() -> String {
     let swept = async {
-        let cache = Options::from_environment().map_err(|error| error.to_string())?.cache;
+        let cache = config::options().map_err(|failure| failure.message)?.cache;
         let engine = Engine::connect(cache).await.map_err(|error| error.to_string())?;
         docker::sweep(&engine, false).await.map_err(|error| error.to_string())
     };

@@ -1,9 +1,16 @@
 //! The subcommands for environments that stay.
 
-use super::{command::Failure, interrupt::interruptible, run::scenarios, shown::terminal};
+use super::{
+    answer,
+    chosen::scenarios,
+    command::Failure,
+    config::{self, Making, Said},
+    interrupt::interruptible,
+    shown::terminal,
+};
 use clap::{Args, Subcommand};
 use greenproof::{
-    Options, Stage,
+    Stage,
     docker::Engine,
     exit,
     kept::{
@@ -16,16 +23,42 @@ use greenproof::{
     report::{Reader, Told},
     scenario::Leaks,
 };
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
+
+const UP: &str = "Examples:
+  greenproof up
+  greenproof up my.toml --deploy --name desk     # stands even if the deployment fails
+  greenproof up my.toml --fault 'provider.403'";
+const STATUS: &str = "Examples:
+  greenproof status
+  greenproof status --name desk --json";
+const ENV: &str = "Examples:
+  eval \"$(greenproof env)\" && aws s3 ls
+  greenproof env --json";
+const DEPLOY: &str = "Examples:
+  greenproof deploy                # the scenario that it was raised with, read anew
+  greenproof deploy other.toml --name desk";
+const EXEC: &str = "Examples:
+  greenproof exec -- id
+  greenproof exec com.example.Hello -- env
+  greenproof exec --root -- cat /greengrass/v2/logs/greengrass.log";
+const SHELL: &str = "Examples:
+  greenproof shell com.example.Hello
+  greenproof shell --root";
+const LOGS: &str = "Examples:
+  greenproof logs -f
+  greenproof logs com.example.Hello";
+const DOWN: &str = "Examples:
+  greenproof down
+  greenproof down --all";
 
 #[derive(Subcommand)]
 pub(crate) enum Kept {
     /// Raise an environment that stays, with a port for AWS's own tools.
+    #[command(after_help = UP)]
     Up(Up),
     /// Say how the kept environments are: device, deployments, components.
+    #[command(after_help = STATUS)]
     Status {
         #[command(flatten)]
         named: Named,
@@ -34,6 +67,7 @@ pub(crate) enum Kept {
         json: bool,
     },
     /// Print what a shell has to set: `eval "$(greenproof env)"`.
+    #[command(after_help = ENV)]
     Env {
         #[command(flatten)]
         named: Named,
@@ -42,21 +76,19 @@ pub(crate) enum Kept {
         json: bool,
     },
     /// Publish a scenario's components anew, deploy them to a kept environment, and judge what happens.
+    #[command(after_help = DEPLOY)]
     Deploy {
         /// The scenario; without one, that which the environment was raised with.
         scenario: Option<PathBuf>,
         #[command(flatten)]
         named: Named,
-        /// Where the evidence folder goes.
-        #[arg(long, value_name = "FOLDER", default_value = "greenproof-evidence")]
-        evidence: PathBuf,
-        /// Wait longer (or shorter) for everything, by this factor.
-        #[arg(long, value_name = "FACTOR", value_parser = super::command::positive)]
-        patience: Option<f64>,
+        #[command(flatten)]
+        said: Said,
     },
     /// Let something go wrong in a kept environment, or end it.
     Fault(super::fault::Trouble),
     /// Run a command on the device, in the place of a component's scripts.
+    #[command(after_help = EXEC)]
     Exec {
         #[command(flatten)]
         named: Named,
@@ -67,6 +99,7 @@ pub(crate) enum Kept {
         command: Vec<String>,
     },
     /// Open a shell on the device, in the place of a component's scripts.
+    #[command(after_help = SHELL)]
     Shell {
         #[command(flatten)]
         named: Named,
@@ -74,6 +107,7 @@ pub(crate) enum Kept {
         place: Place,
     },
     /// Print a log of the device: the nucleus's, or a component's.
+    #[command(after_help = LOGS)]
     Logs {
         #[command(flatten)]
         named: Named,
@@ -84,12 +118,16 @@ pub(crate) enum Kept {
         component: Option<String>,
     },
     /// Remove a kept environment.
+    #[command(after_help = DOWN)]
     Down {
         #[command(flatten)]
         named: Named,
         /// Remove all of them.
         #[arg(long, conflicts_with = "name")]
         all: bool,
+        /// Print the names of those that were removed as JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -131,12 +169,10 @@ pub(crate) struct Up {
     /// stay.
     #[arg(long, value_name = "WHICH")]
     leaks: Option<Leaks>,
-    /// Install host tools that are missing (debootstrap) instead of naming them.
-    #[arg(long)]
-    install_missing: bool,
-    /// Where the evidence folder goes.
-    #[arg(long, value_name = "FOLDER", default_value = "greenproof-evidence")]
-    evidence: PathBuf,
+    #[command(flatten)]
+    said: Said,
+    #[command(flatten)]
+    making: Making,
 }
 
 /// A name is one of a file, too.
@@ -151,22 +187,22 @@ pub(crate) async fn kept(command: Kept) -> Result<u8, Failure> {
         Kept::Up(up) => interruptible(Box::pin(raise(up))).await,
         Kept::Status { named, json } => status(&named, json).await,
         Kept::Env { named, json } => env(&named, json).await,
-        Kept::Deploy { scenario, named, evidence, patience } => deploy(scenario, &named, &evidence, patience).await,
+        Kept::Deploy { scenario, named, said } => deploy(scenario, &named, &said).await,
         Kept::Fault(fault) => super::fault::fault(fault).await,
         Kept::Exec { named, place, command } => exec(&named, place, &command).await,
         Kept::Shell { named, place } => shell(&named, place).await,
         Kept::Logs { named, follow, component } => logs(&named, follow, component.as_deref()).await,
-        Kept::Down { named, all } => down(&named, all).await,
+        Kept::Down { named, all, json } => down(&named, all, json).await,
     }
 }
 
 pub(super) async fn engine() -> Result<Engine, Failure> {
-    Ok(Engine::connect(Options::from_environment()?.cache).await?)
+    Ok(Engine::connect(config::options()?.cache).await?)
 }
 
 async fn raise(up: Up) -> Result<u8, Failure> {
-    let mut options = Options::from_environment()?;
-    options.install_missing = up.install_missing;
+    let config = config::read()?;
+    let options = up.said.options(&up.making, &config)?;
     let reader = terminal();
     let files: Vec<PathBuf> = up.scenario.iter().cloned().collect();
     let (mut scenarios, _folder) = scenarios(&files)?;
@@ -182,7 +218,7 @@ async fn raise(up: Up) -> Result<u8, Failure> {
     let file = up.scenario.map(|file| file.canonicalize().unwrap_or(file));
     let stage = Stage::set(options, &reader).await?;
     let wish = Wish { scenario, file, name: name.clone(), port: up.port, deploy: up.deploy };
-    let outcome = Box::pin(kept::up(&stage, wish, &up.evidence, &reader)).await?;
+    let outcome = Box::pin(kept::up(&stage, wish, &up.said.evidence(&config), &reader)).await?;
     reader.tell(Told::note(format!("`{name}` stays: eval \"$(greenproof env --name {name})\"")));
     Ok(outcome.map_or(exit::PASSED, |outcome| exit::code(&[outcome])))
 }
@@ -199,13 +235,13 @@ async fn status(named: &Named, json: bool) -> Result<u8, Failure> {
         all.push(Status::of(&engine, &standing).await?);
     }
     if json {
-        print(&serde_json::to_string_pretty(&all).map_err(|error| Failure::new(exit::FAULT, error.to_string(), ""))?)?;
+        answer::json(&all)?;
         return Ok(exit::PASSED);
     }
     if all.is_empty() {
-        print("no environment stands")?;
+        answer::print("no environment stands\n")?;
     }
-    all.iter().try_for_each(|status| print(status.to_string().trim_end()))?;
+    all.iter().try_for_each(|status| answer::print(&format!("{}\n", status.to_string().trim_end())))?;
     Ok(exit::PASSED)
 }
 
@@ -217,30 +253,24 @@ async fn env(named: &Named, json: bool) -> Result<u8, Failure> {
         let message = format!("`{}` does not run", standing.kept.name);
         Failure::new(exit::ENVIRONMENT, message, "remove it with `greenproof down` and raise it anew")
     })?;
-    let text = if json {
-        serde_json::to_string_pretty(&exports).map_err(|error| Failure::new(exit::FAULT, error.to_string(), ""))?
+    if json {
+        answer::json(&exports)?;
     } else {
-        exports.shell()
-    };
-    print(text.trim_end())?;
+        answer::print(&format!("{}\n", exports.shell().trim_end()))?;
+    }
     Ok(exit::PASSED)
 }
 
-async fn deploy(
-    scenario: Option<PathBuf>,
-    named: &Named,
-    evidence: &Path,
-    patience: Option<f64>,
-) -> Result<u8, Failure> {
-    let mut options = Options::from_environment()?;
-    options.patience = patience.unwrap_or(options.patience);
+async fn deploy(scenario: Option<PathBuf>, named: &Named, said: &Said) -> Result<u8, Failure> {
+    let config = config::read()?;
+    let (options, evidence) = (said.options(&Making::default(), &config)?, said.evidence(&config));
     let patience = options.patience();
     let engine = Engine::connect(options.cache).await?;
     let standing = kept::standing(&engine, named.name.as_deref()).await?;
     let file = scenario.or_else(|| standing.record.scenario.clone());
     let (mut scenarios, _folder) = scenarios(&Vec::from_iter(file))?;
     let reader = terminal();
-    let work = kept::deploy(&engine, &standing, scenarios.remove(0), patience, evidence, &reader);
+    let work = kept::deploy(&engine, &standing, scenarios.remove(0), patience, &evidence, &reader);
     Ok(exit::code(&[Box::pin(work).await?]))
 }
 
@@ -277,7 +307,7 @@ fn code(ended: Ended) -> u8 {
     }
 }
 
-async fn down(named: &Named, all: bool) -> Result<u8, Failure> {
+async fn down(named: &Named, all: bool, json: bool) -> Result<u8, Failure> {
     let engine = engine().await?;
     let found = if all { engine.kept() } else { vec![kept::find(&engine, named.name.as_deref())?] };
     let reader = terminal();
@@ -285,10 +315,8 @@ async fn down(named: &Named, all: bool) -> Result<u8, Failure> {
         kept::down(&engine, kept).await?;
         reader.tell(Told::note(format!("removed `{}`", kept.name)));
     }
+    if json {
+        answer::json(&found.iter().map(|kept| &kept.name).collect::<Vec<_>>())?;
+    }
     Ok(exit::PASSED)
-}
-
-pub(super) fn print(text: &str) -> Result<(), Failure> {
-    let written = writeln!(std::io::stdout().lock(), "{text}");
-    written.map_err(|error| Failure::new(exit::FAULT, format!("can't print the answer: {error}"), ""))
 }

@@ -1,14 +1,16 @@
 //! `greenproof policy`: policies in, and what they do.
 
 use super::{
-    command::{Failure, positive},
+    answer,
+    chosen::scenarios,
+    command::Failure,
+    config::{self, Making, Said},
     interrupt::interruptible,
-    run::scenarios,
     shown::terminal,
 };
 use clap::{Args, Subcommand};
 use greenproof::{
-    Options, Scenario, Stage, exit,
+    Scenario, Stage, exit,
     policy::{
         self,
         change::Change,
@@ -23,7 +25,7 @@ use greenproof::{
 };
 use std::{
     collections::BTreeMap,
-    io::{Read, Write},
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -37,7 +39,12 @@ pub(crate) enum Policy {
     Minimise(Minimise),
 }
 
+const MINIMISE: &str = "Examples:
+  greenproof policy minimise my.toml --for role --out least/
+  greenproof policy minimise --json";
+
 #[derive(Args)]
+#[command(after_help = MINIMISE)]
 pub(crate) struct Minimise {
     /// A scenario file; without one, the built-in reference scenario.
     scenario: Option<PathBuf>,
@@ -48,7 +55,9 @@ pub(crate) struct Minimise {
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     #[command(flatten)]
-    runs: Runs,
+    said: Said,
+    #[command(flatten)]
+    making: Making,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -62,7 +71,13 @@ fn which(text: &str) -> Result<Which, String> {
     }
 }
 
+const TEST: &str = "Examples:
+  greenproof policy test new.json my.toml
+  greenproof policy test template.yaml#DeviceRole my.toml --parameter Stage=prod
+  greenproof policy test new.json my.toml --recorded greenproof-evidence/my";
+
 #[derive(Args)]
+#[command(after_help = TEST)]
 pub(crate) struct Test {
     /// The new policy or role.
     new: String,
@@ -80,29 +95,12 @@ pub(crate) struct Test {
     #[command(flatten)]
     names: Names,
     #[command(flatten)]
-    runs: Runs,
+    said: Said,
+    #[command(flatten)]
+    making: Making,
     /// Print one JSON object a scenario.
     #[arg(long)]
     json: bool,
-}
-
-/// How scenarios are run.
-#[derive(Args)]
-struct Runs {
-    /// Where evidence folders go, one a run.
-    #[arg(long, value_name = "FOLDER", default_value = "greenproof-evidence")]
-    evidence: PathBuf,
-    /// Wait longer (or shorter) for everything, by this factor.
-    #[arg(long, value_name = "FACTOR", value_parser = positive)]
-    patience: Option<f64>,
-}
-
-impl Runs {
-    fn options(&self) -> Result<Options, Failure> {
-        let mut options = Options::from_environment()?;
-        options.patience = self.patience.unwrap_or(options.patience);
-        Ok(options)
-    }
 }
 
 /// What stands for names in templates.
@@ -116,7 +114,12 @@ struct Names {
     managed: Vec<(String, String)>,
 }
 
+const EXPLAIN: &str = "Examples:
+  greenproof policy explain --action s3:GetObject --resource arn:aws:s3:::my/key --identity device.json
+  greenproof policy explain --recorded greenproof-evidence/my --call 3 --identity new.json --json";
+
 #[derive(Args)]
+#[command(after_help = EXPLAIN)]
 pub(crate) struct Explain {
     /// The request as a JSON file; `-` for standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["action", "recorded"])]
@@ -220,14 +223,14 @@ async fn test(arguments: Test) -> Result<u8, Failure> {
     let changes = if let Some(folder) = &arguments.recorded {
         again(&trial, scenarios, folder)?
     } else {
-        interruptible(Box::pin(tried(&trial, scenarios, &arguments.runs))).await?
+        interruptible(Box::pin(tried(&trial, scenarios, &arguments))).await?
     };
     for change in &changes {
-        print(&if arguments.json {
+        answer::print(&if arguments.json {
             serde_json::to_string(change).expect("a change always serialises") + "\n"
         } else {
             change.human()
-        });
+        })?;
     }
     Ok(if changes.iter().any(Change::is_a_finding) { exit::FINDING } else { exit::PASSED })
 }
@@ -240,16 +243,18 @@ fn again(trial: &Trial, mut scenarios: Vec<Scenario>, folder: &Path) -> Result<V
     Ok(vec![trial.again(scenario, &recorded::evidence(folder)?)?])
 }
 
-async fn tried(trial: &Trial, scenarios: Vec<Scenario>, runs: &Runs) -> Result<Vec<Change>, Failure> {
+async fn tried(trial: &Trial, scenarios: Vec<Scenario>, arguments: &Test) -> Result<Vec<Change>, Failure> {
     // What can't be used is told before anything is raised.
     for scenario in &scenarios {
         trial.check(scenario)?;
     }
     let reader = terminal();
-    let stage = Stage::set(runs.options()?, &reader).await?;
+    let config = config::read()?;
+    let (options, evidence) = (arguments.said.options(&arguments.making, &config)?, arguments.said.evidence(&config));
+    let stage = Stage::set(options, &reader).await?;
     let mut changes = Vec::new();
     for scenario in scenarios {
-        changes.push(Box::pin(trial.run(&stage, scenario, &runs.evidence, &reader)).await?);
+        changes.push(Box::pin(trial.run(&stage, scenario, &evidence, &reader)).await?);
     }
     Ok(changes)
 }
@@ -257,10 +262,11 @@ async fn tried(trial: &Trial, scenarios: Vec<Scenario>, runs: &Runs) -> Result<V
 async fn minimise(arguments: Minimise) -> Result<u8, Failure> {
     let (scenarios, _folder) = scenarios(arguments.scenario.as_slice())?;
     let sought = arguments.place.map_or_else(|| Which::ALL.to_vec(), |which| vec![which]);
-    let options = arguments.runs.options()?;
+    let config = config::read()?;
+    let options = arguments.said.options(&arguments.making, &config)?;
+    let evidence = &arguments.said.evidence(&config);
     let reader = terminal();
     for scenario in &scenarios {
-        let evidence = &arguments.runs.evidence;
         let work = async {
             let least = Box::pin(minimise::minimise(options.clone(), scenario, &sought, evidence, &reader)).await;
             least.map_err(Failure::from)
@@ -272,7 +278,7 @@ async fn minimise(arguments: Minimise) -> Result<u8, Failure> {
                 Failure::new(exit::USAGE, message, "name a folder that can be made")
             })?;
         }
-        print(&if arguments.json { format!("{}\n", least.json()) } else { least.human() });
+        answer::print(&if arguments.json { format!("{}\n", least.json()) } else { least.human() })?;
     }
     Ok(exit::PASSED)
 }
@@ -293,11 +299,11 @@ fn explain(arguments: &Explain) -> Result<u8, Failure> {
         let hint = "name policies with `--identity`, `--iot`, `--resource-policy`, …";
         return Err(Failure::new(exit::USAGE, "no policy is given", hint));
     }
-    print(&if arguments.json {
+    answer::print(&if arguments.json {
         format!("{}\n", explain::json(&request, &layers))
     } else {
         explain::human(&request, &layers)
-    });
+    })?;
     let decision = iam::decide(&layers.policies, &request.request());
     Ok(if decision.is_allowed() { exit::PASSED } else { exit::FINDING })
 }
@@ -362,9 +368,4 @@ fn read(file: &PathBuf) -> Result<String, Failure> {
     text.map_err(|error| {
         Failure::new(exit::USAGE, format!("can't read the request `{}`: {error}", file.display()), "name a JSON file")
     })
-}
-
-/// A closed standard output leaves nobody to tell; the exit code still does.
-fn print(text: &str) {
-    _ = std::io::stdout().lock().write_all(text.as_bytes());
 }

@@ -1,9 +1,14 @@
 //! `greenproof reproduce`: makes a failure happen again.
 
-use super::{command::Failure, interrupt::interruptible, shown::terminal};
+use super::{
+    command::Failure,
+    config::{self, Making, Said},
+    interrupt::interruptible,
+    shown::terminal,
+};
 use clap::Args;
 use greenproof::{
-    Options, Stage,
+    Stage,
     bundle::{self, Bundle},
     exit,
     failure::Library,
@@ -12,8 +17,14 @@ use greenproof::{
 };
 use std::path::{Path, PathBuf};
 
-const EXIT_CODES: &str = "Exit codes: 0 the same failure happened, 1 another one or none, 2 usage, or nothing that can be \
-reproduced, 3 environment missing or not raisable, 6 our own fault, 130 interrupted";
+const EXIT_CODES: &str =
+    "Exit codes: 0 the same failure happened, 1 another one or none, 2 usage, or nothing that can be \
+reproduced, 3 environment missing or not raisable, 6 our own fault, 130 interrupted
+
+Examples:
+  greenproof reproduce greenproof-evidence/my-scenario/bundle.tar.gz
+  greenproof reproduce device/ --no-shrink
+  greenproof reproduce F14";
 const HINT: &str =
     "name the bundle of a failed run, a folder or tar file of what a device showed, or a failure such as F14";
 
@@ -26,15 +37,10 @@ pub(crate) struct Reproduce {
     /// Of a device's failure, keep every condition instead of finding the fewest.
     #[arg(long)]
     no_shrink: bool,
-    /// Install host tools that are missing (debootstrap) instead of naming them.
-    #[arg(long)]
-    install_missing: bool,
-    /// Where evidence folders go.
-    #[arg(long, value_name = "FOLDER", default_value = "greenproof-evidence")]
-    evidence: PathBuf,
-    /// Wait longer (or shorter) for everything, by this factor.
-    #[arg(long, value_name = "FACTOR", value_parser = super::command::positive)]
-    patience: Option<f64>,
+    #[command(flatten)]
+    said: Said,
+    #[command(flatten)]
+    making: Making,
 }
 
 pub(crate) async fn reproduce(arguments: Reproduce) -> Result<u8, Failure> {
@@ -63,10 +69,10 @@ fn usage(message: impl Into<String>) -> Failure {
 }
 
 async fn stage(arguments: &Reproduce, reader: &Terminal, seconds: u64) -> Result<Stage, Failure> {
-    let mut options = Options::from_environment()?;
-    options.install_missing = arguments.install_missing;
+    let mut options = config::options()?;
     options.wait_as_long_as(seconds);
-    options.patience = arguments.patience.unwrap_or(options.patience);
+    options.patience = arguments.said.patience.unwrap_or(options.patience);
+    options.install_missing |= arguments.making.install_missing;
     Ok(Stage::set(options, reader).await?)
 }
 
@@ -75,7 +81,9 @@ async fn of_run(arguments: &Reproduce) -> Result<bool, Failure> {
     let bundle = Bundle::open(&arguments.what).map_err(|error| usage(error.to_string()))?;
     let reader = terminal();
     let stage = stage(arguments, &reader, bundle.manifest.patience).await?;
-    Ok(Box::pin(reproduce::replay(&stage, &bundle, &arguments.evidence, &reader)).await?.is_same())
+    Ok(Box::pin(reproduce::replay(&stage, &bundle, &arguments.said.evidence(&config::read()?), &reader))
+        .await?
+        .is_same())
 }
 
 /// Shows a failure of the library.
@@ -88,7 +96,8 @@ async fn of_library(arguments: &Reproduce) -> Result<bool, Failure> {
     }
     let reader = terminal();
     let stage = stage(arguments, &reader, 0).await?;
-    let shown = Box::pin(reproduce::demonstrate(&stage, failure, &arguments.evidence, &reader)).await;
+    let shown =
+        Box::pin(reproduce::demonstrate(&stage, failure, &arguments.said.evidence(&config::read()?), &reader)).await;
     shown.map_err(|error| match error {
         LibraryError::Stage(error) => error.into(),
         other => Failure::new(exit::FAULT, other.to_string(), ""),
@@ -110,7 +119,7 @@ async fn of_device(arguments: &Reproduce, folder: &Path) -> Result<bool, Failure
         return Err(usage("nothing that was brought tells of a failure, and there is no recipe to run"));
     }
     let stage = stage(arguments, &reader, 0).await?;
-    let trials = Trials { stage: &stage, evidence: &arguments.evidence, reader: &reader };
+    let trials = Trials { stage: &stage, evidence: &arguments.said.evidence(&config::read()?), reader: &reader };
     let name = name(&arguments.what);
     let reproduced = Box::pin(trials.reproduce(&brought, &name, arguments.no_shrink)).await;
     let reproduced = reproduced.map_err(|error| match error {

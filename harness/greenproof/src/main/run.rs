@@ -1,30 +1,45 @@
 //! `greenproof run` and `greenproof bench`: scenarios in, verdicts out.
 
 use super::{
-    command::{Failure, positive},
+    answer,
+    chosen::{Choice, Chosen},
+    command::Failure,
+    config::{self, Making, Said},
     interrupt::interruptible,
     shown::{Format, Shown, terminal},
 };
 use clap::Args;
 use greenproof::{
-    Options, Scenario, Stage,
+    Scenario, Stage,
+    config::{Config, Key},
     core::{Core, compare},
-    embedded, exit,
+    exit,
     fault::Fault,
-    report::{Reader, Told},
+    kept::{Ending, Keep},
+    plan::Preview,
+    report::{Outcome, Reader, Told},
     run as runner,
     scenario::Leaks,
 };
-use std::{path::PathBuf, time::Instant};
-use tempfile::TempDir;
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Run {
-    /// Scenario files.
-    scenarios: Vec<PathBuf>,
-    /// Install host tools that are missing (debootstrap) instead of naming them.
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Stop after the first scenario that does not pass.
     #[arg(long)]
-    install_missing: bool,
+    fail_fast: bool,
+    #[command(flatten)]
+    dry: Dry,
+    /// Leave environments standing as `up` does: of every run, or with `--keep=on-failure` of those that do not pass.
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
+    #[arg(value_parser = keep)]
+    keep: Option<Keep>,
     /// Enforce no policy: let through what is denied, and tell all of it at the end.
     #[arg(long)]
     soft: bool,
@@ -38,18 +53,42 @@ pub(crate) struct Run {
     /// Run each scenario on this core instead of its own; several are compared.
     #[arg(long, value_name = "CORE")]
     core: Vec<Core>,
-    /// Where evidence folders go, one a scenario.
-    #[arg(long, value_name = "FOLDER", default_value = "greenproof-evidence")]
-    evidence: PathBuf,
     /// What goes to standard output.
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
     /// Write a JUnit XML report.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Wait longer (or shorter) for everything, by this factor.
-    #[arg(long, value_name = "FACTOR", value_parser = positive)]
-    patience: Option<f64>,
+    #[command(flatten)]
+    said: Said,
+    #[command(flatten)]
+    making: Making,
+}
+
+/// Whether plans are printed in place of runs.
+#[derive(Args)]
+struct Dry {
+    /// Raise nothing, and print what would be: containers, names, policies, secrets by name, steps.
+    #[arg(id = "dry-run", long)]
+    plan: bool,
+    /// Print the plan as JSON.
+    #[arg(long, requires = "dry-run")]
+    json: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  greenproof run                                              # the built-in reference scenario
+  greenproof run scenarios/ --tag smoke --junit report.xml    # every scenario below a folder with a tag
+  greenproof run my.toml --fault 's3.GetObject.503 times=2'
+  greenproof run my.toml --keep=on-failure                    # then: greenproof shell
+  greenproof run my.toml --dry-run";
+
+fn keep(text: &str) -> Result<Keep, String> {
+    match text {
+        "always" => Ok(Keep::Always),
+        "on-failure" => Ok(Keep::OnFailure),
+        _ => Err("say `--keep`, or `--keep=on-failure`".to_owned()),
+    }
 }
 
 pub(crate) async fn run(arguments: Run) -> Result<u8, Failure> {
@@ -57,10 +96,14 @@ pub(crate) async fn run(arguments: Run) -> Result<u8, Failure> {
 }
 
 async fn run_all(arguments: Run) -> Result<u8, Failure> {
+    let config = config::read()?;
+    if arguments.dry.plan {
+        return plan(&arguments, &config);
+    }
     // What can't be written is told before anything is raised.
-    let shown = Shown::of_run(arguments.format, arguments.junit.clone())?;
+    let shown = Shown::of_run(arguments.format, arguments.junit.clone().or_else(|| config.path(Key::Junit)))?;
     shown.tell(Told::stream());
-    let code = match Box::pin(run_each(arguments, &shown)).await {
+    let code = match Box::pin(run_each(arguments, &config, &shown)).await {
         Ok(code) => Ok(code),
         Err(failure) => {
             shown.tell(Told::Stopped { error: failure.message.clone(), hint: failure.hint.clone() });
@@ -71,27 +114,25 @@ async fn run_all(arguments: Run) -> Result<u8, Failure> {
     code
 }
 
-async fn run_each(arguments: Run, reader: &dyn Reader) -> Result<u8, Failure> {
+async fn run_each(arguments: Run, config: &Config, reader: &dyn Reader) -> Result<u8, Failure> {
     let began = Instant::now();
-    std::fs::create_dir_all(&arguments.evidence).map_err(|error| {
-        let message = format!("can't make the evidence folder `{}`: {error}", arguments.evidence.display());
+    let evidence = arguments.said.evidence(config);
+    std::fs::create_dir_all(&evidence).map_err(|error| {
+        let message = format!("can't make the evidence folder `{}`: {error}", evidence.display());
         Failure::new(exit::USAGE, message, "name a folder that can be made")
     })?;
-    let mut options = Options::from_environment()?;
-    options.install_missing = arguments.install_missing;
-    options.patience = arguments.patience.unwrap_or(options.patience);
-    let (mut scenarios, _folder) = scenarios(&arguments.scenarios)?;
-    for scenario in &mut scenarios {
-        scenario.aws.soft |= arguments.soft;
-        scenario.leaks = arguments.leaks.clone().or(scenario.leaks.take());
-        scenario.begin_with(&arguments.fault);
-    }
-    let count = scenarios.len();
-    let scenarios = on_cores(scenarios, &arguments.core);
-    let stage = Stage::set(options, reader).await?;
-    let mut outcomes = Vec::new();
-    for scenario in scenarios {
-        outcomes.push(Box::pin(runner::run(&stage, scenario, &arguments.evidence, reader)).await?);
+    let Choice { scenarios, built_in, .. } = &arguments.scenarios(&evidence)?;
+    let count = scenarios.len() / arguments.core.len().max(1);
+    let stage = Stage::set(arguments.said.options(&arguments.making, config)?, reader).await?;
+    let ending = Ending { keep: arguments.keep.unwrap_or_default(), built_in: *built_in };
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for scenario in scenarios.clone() {
+        let red = outcomes.iter().find(|outcome| outcome.is_red()).filter(|_| arguments.fail_fast);
+        let outcome = match red.map(|red| format!("not run, since `{}` did not pass", red.scenario.name)) {
+            Some(why) => runner::skipped(&stage, scenario, why, reader),
+            None => Box::pin(runner::keeping(&stage, scenario, ending, &evidence, reader)).await?,
+        };
+        outcomes.push(outcome);
     }
     for index in 0..count {
         let of_one: Vec<_> = outcomes.iter().skip(index).step_by(count).collect();
@@ -102,6 +143,36 @@ async fn run_each(arguments: Run, reader: &dyn Reader) -> Result<u8, Failure> {
     let code = exit::code(&outcomes);
     reader.tell(Told::ended(&outcomes, code, began.elapsed()));
     Ok(code)
+}
+
+impl Run {
+    /// The scenarios as they are to be run.
+    fn scenarios(&self, evidence: &Path) -> Result<Choice, Failure> {
+        let mut choice = self.chosen.choice(evidence)?;
+        for scenario in &mut choice.scenarios {
+            scenario.aws.soft |= self.soft;
+            scenario.leaks = self.leaks.clone().or(scenario.leaks.take());
+            scenario.begin_with(&self.fault);
+        }
+        choice.scenarios = on_cores(choice.scenarios, &self.core);
+        Ok(choice)
+    }
+}
+
+/// Prints what runs would raise and do.
+fn plan(arguments: &Run, config: &Config) -> Result<u8, Failure> {
+    let choice = arguments.scenarios(&arguments.said.evidence(config))?;
+    let mut plans = Preview::all(&choice.scenarios, &config.options()?)?;
+    if choice.built_in {
+        plans = plans.into_iter().map(Preview::without_files).collect();
+    }
+    if arguments.dry.json {
+        answer::json(&plans)?;
+    } else {
+        let texts: Vec<_> = plans.iter().map(ToString::to_string).collect();
+        answer::print(&texts.join("\n"))?;
+    }
+    Ok(exit::PASSED)
 }
 
 /// The scenarios on each of these cores; without any, on their own.
@@ -121,23 +192,9 @@ fn on_cores(scenarios: Vec<Scenario>, cores: &[Core]) -> Vec<Scenario> {
     cores.iter().copied().flat_map(on).collect()
 }
 
-/// The scenarios of these files; without any, the built-in reference scenario. What it names is in a folder, which has
-/// to be kept until it has run.
-pub(crate) fn scenarios(files: &[PathBuf]) -> Result<(Vec<Scenario>, TempDir), Failure> {
-    let folder = tempfile::Builder::new().prefix("greenproof-reference-").tempdir().map_err(|error| {
-        Failure::new(exit::ENVIRONMENT, format!("can't make a temporary folder: {error}"), "free some disk space")
-    })?;
-    if !files.is_empty() {
-        return Ok((files.iter().map(|path| Scenario::load(path)).collect::<Result<_, _>>()?, folder));
-    }
-    let path = embedded::reference(folder.path())
-        .map_err(|error| Failure::new(exit::ENVIRONMENT, format!("can't write the reference scenario: {error}"), ""))?;
-    Ok((vec![Scenario::load(&path)?], folder))
-}
-
 pub(crate) async fn bench(runs: usize) -> Result<u8, Failure> {
     let reader = terminal();
-    let stage = Stage::set(Options::from_environment()?, &reader).await?;
+    let stage = Stage::set(config::options()?, &reader).await?;
     let result = greenproof::bench::bench(&stage, runs, &reader).await?;
     reader.tell(Told::note(result.to_string()));
     let cost = greenproof::bench::cost(&stage, runs, &reader).await?;

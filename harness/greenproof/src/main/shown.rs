@@ -1,6 +1,6 @@
 //! Who reads what a command tells, as its arguments and the process environment say.
 
-use crate::command::Failure;
+use crate::{answer, command::Failure};
 use anstream::AutoStream;
 use clap::ValueEnum;
 use greenproof::{
@@ -113,13 +113,9 @@ impl Shown {
     pub(crate) fn finish(&self) -> Result<(), Failure> {
         self.write_junit()?;
         let events = self.record.events();
-        let print = |text: &str| {
-            let written = io::stdout().lock().write_all(text.as_bytes());
-            written.map_err(|error| Failure::new(exit::FAULT, format!("can't print the report: {error}"), ""))
-        };
         match self.format {
-            Format::Junit => print(&self.junit_text().map_err(|error| Failure::new(exit::FAULT, error, ""))?)?,
-            Format::Markdown => print(&markdown(&events, SUMMARY_LIMIT))?,
+            Format::Junit => answer::print(&self.junit_text().map_err(|error| Failure::new(exit::FAULT, error, ""))?)?,
+            Format::Markdown => answer::print(&markdown(&events, SUMMARY_LIMIT))?,
             Format::Human | Format::Json | Format::Github => {}
         }
         if let Some(file) = &self.summary {

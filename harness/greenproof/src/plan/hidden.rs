@@ -11,6 +11,11 @@ use leak::{Canary, Kind};
 /// What the device's own key is called.
 pub const DEVICE_KEY: &str = "the device's private key";
 
+/// What the lasting secrets of a run are called.
+pub(super) fn names(plan: &Plan) -> Vec<String> {
+    plan.lasting().into_iter().map(|secret| secret.name).collect()
+}
+
 impl Plan {
     /// What is searched for: the secrets of the run, and of documents the texts in them.
     #[must_use]

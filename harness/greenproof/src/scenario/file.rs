@@ -8,6 +8,7 @@ mod github;
 mod own;
 mod step;
 mod table;
+mod tags;
 
 use super::{
     Device, Error, Expect, GitHub, Index, Scenario, Source, Timing,
@@ -128,6 +129,9 @@ impl Layer<'_> {
     fn apply(&self, file: table::File, draft: &mut Draft) -> Result<(), Error> {
         let scenario = &mut draft.scenario;
         set(&mut scenario.summary, file.summary);
+        if let Some(tags) = &file.tags {
+            scenario.tags = self.tagged(tags)?;
+        }
         scenario.fidelity = file.fidelity;
         self.apply_device(file.device, &mut scenario.device)?;
         self.apply_aws(file.aws, &mut scenario.aws)?;
@@ -302,6 +306,7 @@ impl Scenario {
             name: String::new(),
             sources: Vec::new(),
             summary: String::new(),
+            tags: Vec::new(),
             fidelity: Vec::new(),
             device: Device {
                 core: Core::default(),

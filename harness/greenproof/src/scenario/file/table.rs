@@ -21,6 +21,7 @@ pub(super) struct File {
     /// Where the expected values come from; for a reader alone.
     #[serde(rename = "reference")]
     _reference: Option<String>,
+    pub(super) tags: Option<Vec<Spanned<String>>>,
     #[serde(default)]
     pub(super) fidelity: Vec<String>,
     #[serde(default)]

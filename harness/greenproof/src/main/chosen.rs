@@ -1,0 +1,84 @@
+//! Scenarios by file, folder, tag and name: what `run` runs and `list` lists.
+
+use super::command::Failure;
+use clap::Args;
+use greenproof::{
+    Scenario, embedded, exit,
+    suite::{Filter, Suite, Wanted},
+};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// Which scenarios.
+#[derive(Args)]
+pub(crate) struct Chosen {
+    /// Scenario files, and folders with scenario files somewhere below; without any, the built-in reference scenario.
+    #[arg(value_name = "FILE|FOLDER")]
+    pub(super) places: Vec<PathBuf>,
+    /// Only those with this tag; several widen.
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// Only those with this in their name, or whose whole name is such a pattern: `token`, `F1*`; several widen.
+    #[arg(long, value_name = "TEXT")]
+    filter: Vec<Filter>,
+}
+
+/// The scenarios that were chosen.
+pub(crate) struct Choice {
+    pub(super) scenarios: Vec<Scenario>,
+    /// Whether it is the built-in scenario, which is nowhere else.
+    pub(super) built_in: bool,
+    /// What a scenario names is there until this goes.
+    _folder: TempDir,
+}
+
+impl Chosen {
+    /// Reads the scenarios; none at all is an end of its own. `evidence` is no place for scenarios.
+    pub(super) fn choice(&self, evidence: &Path) -> Result<Choice, Failure> {
+        let wanted = Wanted { tags: self.tag.clone(), filters: self.filter.clone() };
+        let (folder, reference) = reference()?;
+        let built_in = self.places.is_empty();
+        let own = [reference];
+        let places = if built_in { &own[..] } else { &self.places };
+        let suite = Suite::of(places, &wanted, evidence)?;
+        if suite.scenarios.is_empty() {
+            return Err(self.nothing(&suite, &wanted));
+        }
+        Ok(Choice { scenarios: suite.scenarios, built_in, _folder: folder })
+    }
+
+    fn nothing(&self, suite: &Suite, wanted: &Wanted) -> Failure {
+        let places: Vec<_> = self.places.iter().map(|place| format!("`{}`", place.display())).collect();
+        let places = if places.is_empty() { "what is built in".to_owned() } else { places.join(", ") };
+        let (message, hint) = match suite.seen {
+            0 => (
+                format!("no scenario in {places}"),
+                "below a folder, a scenario is a .toml file with `base`, `deployment` or `step` at its top level",
+            ),
+            seen => (
+                format!("of {seen} scenario{} in {places}, none{wanted}", if seen == 1 { "" } else { "s" }),
+                "`greenproof list` shows names and tags",
+            ),
+        };
+        Failure::new(exit::NOTHING, message, hint)
+    }
+}
+
+/// The built-in reference scenario, and the folder that it is in.
+fn reference() -> Result<(TempDir, PathBuf), Failure> {
+    let folder = tempfile::Builder::new().prefix("greenproof-reference-").tempdir().map_err(|error| {
+        Failure::new(exit::ENVIRONMENT, format!("can't make a temporary folder: {error}"), "free some disk space")
+    })?;
+    let path = embedded::reference(folder.path())
+        .map_err(|error| Failure::new(exit::ENVIRONMENT, format!("can't write the reference scenario: {error}"), ""))?;
+    Ok((folder, path))
+}
+
+/// The scenarios of these files; without any, the built-in reference scenario. What it names is in a folder, which has
+/// to be kept until it has run.
+pub(crate) fn scenarios(files: &[PathBuf]) -> Result<(Vec<Scenario>, TempDir), Failure> {
+    let (folder, path) = reference()?;
+    let own = [path];
+    let files = if files.is_empty() { &own[..] } else { files };
+    Ok((files.iter().map(|path| Scenario::load(path)).collect::<Result<_, _>>()?, folder))
+}
