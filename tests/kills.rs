@@ -366,15 +366,21 @@ fn version(number: u64, bucket: &str, archive: &Path) -> Component {
         dependencies.join("\n")
     );
     let place = Place::S3 { bucket: bucket.into(), key };
-    let objects = vec![Object { place, source: archive.into() }];
-    Component { name: NAME.into(), version: format!("1.0.{number}"), recipe, objects }
+    let objects = vec![Object { place, source: archive.into(), only: None }];
+    Component { name: NAME.into(), version: format!("1.0.{number}"), recipe, objects, project: None }
 }
 
 fn dependency(of: usize) -> Component {
     let recipe = format!(
         "---\nRecipeFormatVersion: '2020-01-25'\nComponentName: com.example.D{of}\nComponentVersion: '1.0.0'\nManifests:\n  - {{}}\n"
     );
-    Component { name: format!("com.example.D{of}"), version: "1.0.0".into(), recipe, objects: Vec::new() }
+    Component {
+        name: format!("com.example.D{of}"),
+        version: "1.0.0".into(),
+        recipe,
+        objects: Vec::new(),
+        project: None,
+    }
 }
 
 /// A folder whose archive takes a moment to fetch and to unpack.

@@ -10,6 +10,7 @@ mod secret;
 pub mod signature;
 
 pub use archive::unpack;
+pub(crate) use pack::quoted;
 pub use signature::Signature;
 
 use crate::{

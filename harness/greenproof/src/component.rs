@@ -29,6 +29,17 @@ pub struct Component {
     pub recipe: String,
     /// The recipe's artifacts that have a source.
     pub objects: Vec<Object>,
+    /// The GDK project that it was made of, if it was.
+    pub project: Option<Files>,
+}
+
+/// Files of a folder.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The files, relative to it.
+    pub files: Vec<PathBuf>,
 }
 
 /// One artifact.
@@ -38,6 +49,8 @@ pub struct Object {
     pub place: Place,
     /// A file to upload as it is, or a folder whose content is zipped.
     pub source: PathBuf,
+    /// Of a folder, the files that count, relative to it; all when absent.
+    pub only: Option<Vec<PathBuf>>,
 }
 
 /// What an artifact's URI names.
@@ -64,7 +77,7 @@ impl Place {
     }
 
     /// The last part of the URI.
-    fn file(&self) -> &str {
+    pub(crate) fn file(&self) -> &str {
         let (Self::S3 { key: path, .. } | Self::Greengrass(path)) = self;
         path.rsplit('/').next().unwrap_or_default()
     }
@@ -116,7 +129,7 @@ impl Component {
         let mut objects = Vec::new();
         for place in places(&document) {
             if let Some(source) = artifacts.get(place.file()) {
-                objects.push(Object { place, source: source.clone() });
+                objects.push(Object { place, source: source.clone(), only: None });
             }
         }
         if let Some(unused) =
@@ -127,7 +140,7 @@ impl Component {
                 "name artifacts by the last part of their `s3:` or `greengrass:` URI",
             ));
         }
-        Ok(Self { name, version, recipe: text, objects })
+        Ok(Self { name, version, recipe: text, objects, project: None })
     }
 
     /// Whether this is that version of that component.
@@ -177,6 +190,6 @@ fn places(recipe: &Value) -> Vec<Place> {
 }
 
 /// A field of a recipe, whose keys are case-insensitive.
-fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+pub(crate) fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     value.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }

@@ -48,7 +48,9 @@ pub use bootstrap::{Bootstrapping, bootstrapping};
 pub use container::{Container, ContainerSpec, ExecOutput, State};
 pub use edge::Published;
 pub use error::Error;
-pub use images::{Build, Due, Held, Images, Own, Progress, System, Tags, Way, device, due, images, tags, wheels};
+pub use images::{
+    Build, Due, Held, Images, Own, Progress, System, Tags, Way, device, due, export, images, import, key, load, tags, wheels,
+};
 pub use kept::Kept;
 pub use lease::Lease;
 pub use localstack::{LocalStack, localstack};

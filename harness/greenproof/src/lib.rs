@@ -3,6 +3,41 @@
 //! The pipeline, each stage owning its noun and handing the next a finished value:
 //! [`Scenario`] → [`Plan`] → [`Environment`] → [`Course`] → [`Evidence`] → [`Verdict`] → [`report`].
 //!
+//! A scenario is loaded from a file, or changed in Rust; a plan has everything resolved. Neither needs Docker:
+//!
+//! ```
+//! use greenproof::{Plan, Scenario, embedded};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let mut scenario = Scenario::load(&embedded::reference(folder.path())?)?;
+//! scenario.aws.role.policies.remove("secret-read");
+//! scenario.begin_with(&["provider.403".parse()?]);
+//!
+//! let plan = Plan::of(scenario)?;
+//! assert_eq!(plan.scenario.aws.region, "ap-northeast-1");
+//! assert_eq!(plan.account.len(), 12);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A judgement is a pure function, so what was stored of a run is judged again in no time:
+//!
+//! ```
+//! use greenproof::{Evidence, Scenario, Verdict, embedded, judge};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let stored = include_str!("../../../fixtures/evidence/private-package.json");
+//! let scenario = Scenario::load(&embedded::reference(folder.path())?)?;
+//! let mut evidence: Evidence = serde_json::from_str(stored)?; // `evidence.json` of an evidence folder
+//! assert!(matches!(judge(&scenario, &evidence), Verdict::Passed));
+//!
+//! evidence.packages.clear();
+//! let Verdict::Failed { findings } = judge(&scenario, &evidence) else { panic!() };
+//! assert_eq!(findings[0].kind.to_string(), "package");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A whole run, with Docker:
+//!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use greenproof::{Environment, Options, Plan, Scenario, Stage, judge, report::Silent};
@@ -33,7 +68,9 @@ pub mod exit;
 pub mod explain;
 pub mod failure;
 pub mod fault;
+pub mod gdk;
 mod gzip;
+pub mod init;
 pub mod journal;
 pub mod kept;
 pub mod mint;

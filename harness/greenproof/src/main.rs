@@ -14,6 +14,9 @@ mod command;
 mod config;
 #[path = "main/doctor.rs"]
 mod doctor;
+#[cfg(test)]
+#[path = "main/documents.rs"]
+mod documents;
 #[path = "main/explain.rs"]
 mod explain;
 #[path = "main/fault.rs"]
@@ -21,6 +24,10 @@ mod fault;
 #[cfg(test)]
 #[path = "main/help.rs"]
 mod help;
+#[path = "main/images.rs"]
+mod images;
+#[path = "main/init.rs"]
+mod init;
 #[path = "main/interrupt.rs"]
 mod interrupt;
 #[path = "main/kept.rs"]
@@ -81,6 +88,7 @@ fn main() -> ExitCode {
 async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
     match arguments.command {
         Command::Run(run) => Box::pin(run::run(run)).await,
+        Command::Init(arguments) => init::init(arguments),
         Command::Audit(arguments) => Box::pin(audit::audit(arguments)).await,
         Command::Check(arguments) => check::check(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
@@ -93,6 +101,7 @@ async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
         Command::Completions(arguments) => manual::completions(&arguments),
         Command::Man(arguments) => manual::man(&arguments),
         Command::Sweep { all, json } => interrupt::sweep(all, json).await,
+        Command::Images { command } => images::images(command).await,
         Command::Bench { runs } => Box::pin(run::bench(runs)).await,
         Command::Cloud { role } => part::cloud(role).await,
         Command::Device(device) => part::device(device).await,

@@ -299,8 +299,8 @@ impl Plan {
 }
 
 /// The bytes of an artifact: a file as it is, a folder zipped.
-pub(crate) fn artifact(source: &std::path::Path) -> Result<Vec<u8>, Error> {
-    artifact::bytes(source)
+pub(crate) fn artifact(object: &Object) -> Result<Vec<u8>, Error> {
+    artifact::bytes(&object.source, object.only.as_deref())
 }
 
 /// The thing's own group.
@@ -380,13 +380,13 @@ fn buckets(scenario: &Scenario, environment: &str) -> Result<Vec<Bucket>, Error>
         bucket.policy = policy.or(bucket.policy.take());
     };
     for (name, stated) in &scenario.aws.buckets {
-        let objects = stated.objects.iter().map(|(key, source)| Ok((key.clone(), artifact::base64(source)?)));
+        let objects = stated.objects.iter().map(|(key, source)| Ok((key.clone(), artifact::base64(source, None)?)));
         bucket(name, objects.collect::<Result<_, Error>>()?, stated.policy.clone());
     }
     for component in &scenario.components {
         for object in &component.objects {
             let (name, key) = place_of(object, component, environment);
-            bucket(&name, BTreeMap::from([(key, artifact::base64(&object.source)?)]), None);
+            bucket(&name, BTreeMap::from([(key, artifact::base64(&object.source, object.only.as_deref())?)]), None);
         }
     }
     Ok(buckets.into_values().collect())

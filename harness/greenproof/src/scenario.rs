@@ -17,6 +17,7 @@ pub mod step;
 mod text;
 
 pub use account::Aws;
+pub(crate) use file::UNFILLED;
 pub use leaks::Leaks;
 pub use step::{Action, Condition, Deploy, Step};
 

@@ -89,6 +89,13 @@ impl Packing<'_> {
             }
             return Ok(());
         }
+        let projects = self.scenario.components.iter().filter_map(|component| component.project.as_ref());
+        if let Some(project) = projects.into_iter().find(|project| project.folder == path) {
+            for file in &project.files {
+                self.add_file(&path.join(file), &format!("{place}/{}", file.display()), files)?;
+            }
+            return Ok(());
+        }
         if path.is_dir() { self.add_folder(path, place, files) } else { self.add_file(path, place, files) }
     }
 
@@ -142,7 +149,7 @@ impl Packing<'_> {
 }
 
 /// A text as TOML has it.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 

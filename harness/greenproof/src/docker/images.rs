@@ -4,6 +4,7 @@
 //! is a layer of its own on top: a new build of greenproof costs a copy, not a build.
 
 mod due;
+mod moved;
 mod nucleus;
 mod own;
 
@@ -21,6 +22,7 @@ use bollard::query_parameters::{
 };
 pub use due::{Due, Tags, Way, due, tags};
 use futures_util::{StreamExt, future::try_join_all};
+pub use moved::{export, import, key, load};
 use nucleus::Nucleus;
 pub use own::{Held, Own, System, device, wheels};
 use std::{

@@ -38,10 +38,10 @@ impl<'a> Account<'a> {
     /// Puts a component version in place of the one of that number, as its author would: artifacts to S3, the old version
     /// deleted, since AWS never changes one, the recipe as it is.
     pub(super) async fn publish(&self, component: &Component) -> Result<(), Error> {
-        let Component { name, version, recipe, objects } = component;
+        let Component { name, version, recipe, objects, .. } = component;
         for object in objects {
             if let Place::S3 { bucket, key } = &object.place {
-                let bytes = plan::artifact(&object.source)
+                let bytes = plan::artifact(object)
                     .map_err(|error| Error::surrounding("publishing", error, "correct the scenario's `artifacts`"))?;
                 self.expect("s3", "PUT", &format!("/{bucket}/{}", escaped(key, true)), bytes, &[200]).await?;
             }

@@ -6,6 +6,8 @@ use crate::{
     config::Show,
     doctor::Doctor,
     explain::Explain,
+    images::Images,
+    init::Init,
     kept::Kept,
     list::List,
     manual::{Completions, Man},
@@ -66,6 +68,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Show what is configured, where it was said, and what it means.
     Config(Show),
+    /// Write the first scenario of a component, with its policy and a CI job.
+    Init(Init),
     /// Say what a recipe is worth: what the classic nucleus and nucleus lite make of it, and what is bad style.
     Check(Check),
     /// Say what a device's logs show is wrong, why, and what to do about it.
@@ -82,6 +86,12 @@ pub(crate) enum Command {
     Reproduce(Reproduce),
     #[command(flatten)]
     Kept(Kept),
+    /// Move the images that runs need from one machine to another, or through a cache of CI.
+    Images {
+        /// What to do.
+        #[command(subcommand)]
+        command: Images,
+    },
     /// Remove what dead runs left.
     #[command(after_help = SWEEP)]
     Sweep {

@@ -4,18 +4,22 @@ use super::Error;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::{
     io::{Cursor, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 use zip::{ZipWriter, write::SimpleFileOptions};
 
-/// The artifact's content in base64.
-pub(super) fn base64(source: &Path) -> Result<String, Error> {
-    Ok(STANDARD.encode(bytes(source)?))
+/// An object's content in base64: that of a file, or of a folder, all of it unless only some of its files count.
+pub(super) fn base64(source: &Path, only: Option<&[PathBuf]>) -> Result<String, Error> {
+    Ok(STANDARD.encode(bytes(source, only)?))
 }
 
-/// The artifact's content.
-pub(super) fn bytes(source: &Path) -> Result<Vec<u8>, Error> {
-    let bytes = if source.is_dir() { zipped(source, "") } else { std::fs::read(source) };
+/// An object's content.
+pub(super) fn bytes(source: &Path, only: Option<&[PathBuf]>) -> Result<Vec<u8>, Error> {
+    let bytes = match only {
+        Some(files) => chosen(source, files),
+        None if source.is_dir() => zipped(source, ""),
+        None => std::fs::read(source),
+    };
     bytes.map_err(|error| Error::new(format!("reading the artifact `{}`", source.display()), error))
 }
 
@@ -29,6 +33,16 @@ pub(super) fn source_archive(folder: &Path, name: &str) -> Result<Vec<u8>, Error
 fn zipped(folder: &Path, prefix: &str) -> std::io::Result<Vec<u8>> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     add(&mut zip, folder, prefix)?;
+    Ok(zip.finish()?.into_inner())
+}
+
+/// A zip of some files of a folder.
+fn chosen(folder: &Path, files: &[PathBuf]) -> std::io::Result<Vec<u8>> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for file in files {
+        zip.start_file_from_path(file, SimpleFileOptions::default())?;
+        zip.write_all(&std::fs::read(folder.join(file))?)?;
+    }
     Ok(zip.finish()?.into_inner())
 }
 

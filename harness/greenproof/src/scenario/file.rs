@@ -19,6 +19,7 @@ use crate::{
     core::Core,
     docker::Own,
     fault::Fault,
+    gdk::{self, Project},
 };
 use cloud::fault::Role;
 use serde::de::DeserializeOwned;
@@ -30,6 +31,9 @@ use std::{
     path::{Path, PathBuf},
 };
 use toml::Spanned;
+
+/// How a value begins that a person has to fill in.
+pub(crate) const UNFILLED: &str = "\"FILL IN: ";
 
 /// One parsed file with what its errors need.
 struct Layer<'a> {
@@ -56,6 +60,7 @@ pub(super) fn load(path: &Path) -> Result<Scenario, Error> {
     if let Some(deploy) = deployment {
         scenario.steps = vec![layer.short_step(deploy, seen)?];
     }
+    layer.choose_versions(&mut scenario)?;
     scenario.begin_with(&faults);
     scenario.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     layer.check(&scenario)?;
@@ -74,6 +79,7 @@ impl Layer<'_> {
 
     /// This file laid over its base.
     fn draft(&self) -> Result<Draft, Error> {
+        self.check_filled_in()?;
         let file: table::File = self.parse()?;
         let mut draft = match &file.base {
             Some(base) => Layer::read(&self.existing(base)?)?.draft()?,
@@ -83,6 +89,21 @@ impl Layer<'_> {
         let (path, text) = (self.path.to_owned(), self.text.clone());
         draft.scenario.sources.insert(0, Source { path, text, named: self.named.take() });
         Ok(draft)
+    }
+
+    /// What `greenproof init` could not know says so itself.
+    fn check_filled_in(&self) -> Result<(), Error> {
+        let mut start = 0;
+        for line in self.text.split_inclusive('\n') {
+            if let Some(at) = line.find(UNFILLED).filter(|_| !line.trim_start().starts_with('#')) {
+                let wanted = line[at + UNFILLED.len()..].split('"').next().unwrap_or_default();
+                let (from, to) = (start + at, start + at + UNFILLED.len() + wanted.len());
+                let hint = format!("put it in place of `{}{wanted}`", &UNFILLED[1..]);
+                return Err(self.error(Some(from..to), format!("this is yet to be filled in: {wanted}"), hint));
+            }
+            start += line.len();
+        }
+        Ok(())
     }
 
     fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
@@ -138,7 +159,10 @@ impl Layer<'_> {
         self.apply_github(file.github, &mut scenario.github)?;
         self.apply_index(&file.index, &mut scenario.index)?;
         if let Some(tables) = file.component {
-            scenario.components = tables.iter().map(|table| self.component(table)).collect::<Result<_, _>>()?;
+            scenario.components = {
+                let account = scenario.aws.account.as_deref();
+                tables.iter().map(|table| self.component(table, account)).collect::<Result<_, _>>()?
+            };
         }
         if let Some(faults) = &file.faults {
             draft.faults = faults.iter().map(|fault| self.fault(fault)).collect::<Result<_, _>>()?;
@@ -193,23 +217,19 @@ impl Layer<'_> {
         Ok(())
     }
 
-    fn component(&self, table: &table::Component) -> Result<Component, Error> {
+    fn component(&self, table: &table::Component, account: Option<&str>) -> Result<Component, Error> {
         let artifacts = table
             .artifacts
             .iter()
             .map(|(name, source)| Ok((name.clone(), self.existing(source)?)))
             .collect::<Result<BTreeMap<_, _>, Error>>()?;
-        match (&table.recipe, &table.recipe_text) {
-            (Some(recipe), None) => {
+        match (&table.gdk, &table.recipe, &table.recipe_text) {
+            (Some(folder), None, None) => Project::read(&self.existing(folder)?)?.component(account, &artifacts),
+            (None, Some(recipe), None) => {
                 let recipe = self.existing(recipe)?;
-                Component::load(&recipe, &artifacts).map_err(|component::Error { location, message, hint }| {
-                    let file = recipe.display();
-                    let place =
-                        location.map_or_else(|| file.to_string(), |(line, column)| format!("{file}:{line}:{column}"));
-                    Error { place, message, hint }
-                })
+                Component::load(&recipe, &artifacts).map_err(|error| gdk::located(&recipe, error))
             }
-            (None, Some(text)) => {
+            (None, None, Some(text)) => {
                 let parsed = Component::parse(text.get_ref().clone(), &artifacts);
                 parsed.map_err(|component::Error { location, message, hint }| {
                     let within = location.map(|(line, _)| self.within(text, line));
@@ -217,7 +237,7 @@ impl Layer<'_> {
                 })
             }
             _ => {
-                let hint = "state `recipe = \"FILE\"`, or the recipe itself as `recipe_text`";
+                let hint = "state `gdk = \"FOLDER\"`, `recipe = \"FILE\"`, or the recipe itself as `recipe_text`";
                 Err(self.error(self.find("[[component]]"), "a component has one recipe", hint))
             }
         }
@@ -229,6 +249,26 @@ impl Layer<'_> {
         let newlines = self.text[start..].match_indices('\n').map(|(index, _)| start + index + 1);
         let start = newlines.take(line).last().unwrap_or(start);
         start..start
+    }
+
+    /// Puts the version of the only `[[component]]` of its name where a deployment says `*`.
+    fn choose_versions(&self, scenario: &mut Scenario) -> Result<(), Error> {
+        let Scenario { steps, components, .. } = scenario;
+        for deploy in steps.iter_mut().filter_map(|step| step.action.deploy_mut()) {
+            for (name, wanted) in deploy.components.iter_mut().filter(|(_, wanted)| wanted.version == "*") {
+                let known: Vec<_> = components.iter().filter(|component| component.name == *name).collect();
+                let [component] = known.as_slice() else {
+                    let message = format!("the version `*` of `{name}`, of which {} `[[component]]` are", known.len());
+                    return Err(self.error(
+                        self.find(name),
+                        message,
+                        "state the version, or exactly one `[[component]]`",
+                    ));
+                };
+                wanted.version.clone_from(&component.version);
+            }
+        }
+        Ok(())
     }
 
     /// What only the whole scenario can get wrong.

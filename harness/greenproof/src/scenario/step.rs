@@ -146,6 +146,11 @@ impl Action {
     pub const fn deploy(&self) -> Option<&Deploy> {
         if let Self::Deploy(deploy) = self { Some(deploy) } else { None }
     }
+
+    /// The same, to be changed.
+    pub(super) const fn deploy_mut(&mut self) -> Option<&mut Deploy> {
+        if let Self::Deploy(deploy) = self { Some(deploy) } else { None }
+    }
 }
 
 impl Action {

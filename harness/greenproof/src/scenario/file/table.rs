@@ -239,6 +239,7 @@ pub(super) struct DeployKey {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Component {
+    pub(super) gdk: Option<Spanned<PathBuf>>,
     pub(super) recipe: Option<Spanned<PathBuf>>,
     pub(super) recipe_text: Option<Spanned<String>>,
     #[serde(default)]

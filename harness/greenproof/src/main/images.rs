@@ -1,0 +1,56 @@
+//! `greenproof images`: what a machine that starts with none gets its images from.
+
+use super::command::{Failure, colour};
+use clap::Subcommand;
+use greenproof::{
+    Options,
+    docker::{Build, Engine, Progress, export, import, key},
+    exit,
+    report::{Reader, Terminal, Told},
+};
+use std::{io::Write, path::PathBuf};
+
+/// What to do with the images.
+#[derive(Subcommand)]
+pub(crate) enum Images {
+    /// Print what names the images in a cache; it changes when they do.
+    Key,
+    /// Save the images into a folder, and make those that are missing first.
+    Export {
+        /// The folder; what it has of other versions is removed.
+        folder: PathBuf,
+    },
+    /// Load the images that a folder has, if it has them.
+    Import {
+        /// The folder, as `export` left it.
+        folder: PathBuf,
+    },
+}
+
+pub(crate) async fn images(command: Images) -> Result<u8, Failure> {
+    let options = Options::from_environment()?;
+    let build = Build::of(&options);
+    let (folder, exports) = match command {
+        Images::Key => {
+            // A closed standard output leaves nobody to tell.
+            _ = writeln!(std::io::stdout().lock(), "{}", key(&build));
+            return Ok(exit::PASSED);
+        }
+        Images::Export { folder } => (folder, true),
+        Images::Import { folder } => (folder, false),
+    };
+    let reader = Terminal::new(colour());
+    let progress = |progress: Progress| reader.told(&Told::Building { image: &progress.image, line: &progress.line });
+    let engine = Engine::connect(options.cache).await?;
+    let note = if exports {
+        let (file, new) = Box::pin(export(&engine, &build, &folder, &progress)).await?;
+        if new { format!("saved {}", file.display()) } else { format!("{} is there already", file.display()) }
+    } else {
+        match Box::pin(import(&engine, &build, &folder, &progress)).await? {
+            Some(file) => format!("loaded {}", file.display()),
+            None => "nothing to load".to_owned(),
+        }
+    };
+    reader.told(&Told::Note(&note));
+    Ok(exit::PASSED)
+}
