@@ -11,8 +11,6 @@ use std::{
 };
 use tests::{fixture, program};
 
-const SCENARIO: &str = "Greeter/tests/greenproof/Greeter.toml";
-
 /// A checkout with a component and the job that `init` wrote; its scenario may be one that fails.
 fn checkout(ci: &str, red: bool) -> Result<tempfile::TempDir> {
     let folder = tempfile::tempdir()?;
@@ -219,12 +217,11 @@ fn the_action_is_green_for_a_component_that_is_and_red_for_one_that_is_not() -> 
     Ok(())
 }
 
+/// Commands, and the environment that they run in.
+type Commands = (Vec<String>, BTreeMap<String, String>);
+
 /// The commands of the job that a file of the checkout holds, run one after the other until one fails.
-fn job(
-    ci: &str,
-    red: bool,
-    commands: fn(&Path) -> Result<(Vec<String>, BTreeMap<String, String>)>,
-) -> Result<(bool, String, tempfile::TempDir)> {
+fn job(ci: &str, red: bool, commands: fn(&Path) -> Result<Commands>) -> Result<(bool, String, tempfile::TempDir)> {
     let folder = checkout(ci, red)?;
     let (commands, mut environment) = commands(folder.path())?;
     anyhow::ensure!(!commands.is_empty(), "the job has commands");
@@ -241,7 +238,7 @@ fn job(
 }
 
 /// GitLab's: the variables with `CI_PROJECT_DIR`, and the script.
-fn gitlab(folder: &Path) -> Result<(Vec<String>, BTreeMap<String, String>)> {
+fn gitlab(folder: &Path) -> Result<Commands> {
     let file = yaml(&folder.join(".gitlab-ci.yml"))?;
     let job = &file["greenproof"];
     let project = folder.display().to_string();
@@ -266,7 +263,7 @@ fn gitlab(folder: &Path) -> Result<(Vec<String>, BTreeMap<String, String>)> {
 }
 
 /// Jenkins's: each `sh` step.
-fn jenkins(folder: &Path) -> Result<(Vec<String>, BTreeMap<String, String>)> {
+fn jenkins(folder: &Path) -> Result<Commands> {
     let text = std::fs::read_to_string(folder.join("Jenkinsfile"))?;
     assert!(text.contains("junit 'greenproof.xml'") && text.contains("'greenproof-evidence/**'"), "{text}");
     assert_eq!(text.matches('{').count(), text.matches('}').count());

@@ -88,7 +88,7 @@ fn what_init_can_not_read_is_told() -> Result<()> {
     let told = said(&again);
     assert_eq!(again.status.code(), Some(2), "{told}");
     assert!(
-        told.contains("HelloWorld/tests/greenproof/HelloWorld.toml: this file is there already, and 1 more"),
+        told.contains("HelloWorld/tests/greenproof/HelloWorld.toml: this file is there already, and 2 more"),
         "{told}"
     );
     assert!(init(&["HelloWorld", "--force"])?.status.success());

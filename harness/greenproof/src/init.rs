@@ -21,7 +21,7 @@ use std::{
 use subject::Subject;
 
 /// Where a component's scenarios go; GDK leaves a folder of this name out of the component's zip.
-const FOLDER: &str = "tests/greenproof";
+pub(crate) const FOLDER: &str = "tests/greenproof";
 
 /// The account that AWS's own examples have.
 pub const ACCOUNT: &str = "123456789012";
@@ -72,6 +72,7 @@ pub fn init(request: &Request) -> Result<Written, Error> {
     let text = scenario::text(&subject, &needs, policy.as_ref().map(|_| policy::NAME));
     let mut files = vec![(file.clone(), text)];
     files.extend(policy.map(|text| (folder.join(policy::NAME), text)));
+    files.push((folder.join(policy::CORE), policy::core(&subject)));
     if !needs.packages.is_empty() {
         files.push((folder.join(scenario::REQUIREMENTS), needs.packages.join("\n") + "\n"));
     }

@@ -11,8 +11,9 @@ use std::{
 /// What is left out unless `build.options` says something else: tests, hidden files, what npm installs.
 const USUAL: [&str; 3] = ["**/test*", "**/.*", "**/node_modules"];
 
-/// What GDK and greenproof make, which no fresh checkout has.
-const MADE: [&str; 3] = ["greengrass-build", "zip-build", "greenproof-evidence"];
+/// What GDK and greenproof make, which no fresh checkout has; and `.git`, which GDK zips too where `build.options` don't
+/// exclude it, and which no component needs on a device.
+const MADE: [&str; 4] = ["greengrass-build", "zip-build", "greenproof-evidence", ".git"];
 
 /// As Python's `glob` reads a pattern.
 const LIKE_PYTHON: MatchOptions =

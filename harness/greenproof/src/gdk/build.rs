@@ -83,7 +83,13 @@ impl Project {
         // A bundle has the build alone.
         let Ok(recipe) = self.recipe() else { return Ok(()) };
         let made = changed(built)?;
-        let sources = self.sources()?.into_iter().map(|file| self.folder.join(file)).chain([recipe]);
+        // What people and tools write beside the sources makes no build stale.
+        let beside = |file: &PathBuf| {
+            let hidden = file.iter().any(|part| part.to_string_lossy().starts_with('.'));
+            hidden || file.starts_with(crate::init::FOLDER)
+        };
+        let sources = self.sources()?.into_iter().filter(|file| !beside(file));
+        let sources = sources.map(|file| self.folder.join(file)).chain([recipe]);
         for source in sources {
             if changed(&source)? > made {
                 let name = source.strip_prefix(&self.folder).unwrap_or(&source).display();

@@ -1,4 +1,4 @@
-//! Each expected recipe and list of files is what GDK 1.6.2 made of the same folder.
+//! Each expected recipe and list of files is what GDK 1.6.2 made of the same folder, but for `.git`.
 
 use super::*;
 use fidelity::fidelity;
@@ -127,7 +127,7 @@ fn the_zip_has_what_options_leave() {
     let usual = vec!["main.py".to_owned(), "src/util.py".to_owned()];
     assert_eq!(files(CONFIGURED), ("HelloWorld.zip".to_owned(), usual));
     let (name, all) = files(&with(r#"{"zip_name": ""}"#));
-    assert_eq!((name.as_str(), all.len()), ("com.example.HelloWorld.zip", 8), "{all:?}");
+    assert_eq!((name.as_str(), all.len()), ("com.example.HelloWorld.zip", 7), "{all:?}");
     let (name, some) = files(&with(r#"{"zip_name": "x", "excludes": ["**/.*", "src/", "*.py"]}"#));
     assert_eq!((name.as_str(), some), ("x.zip", vec!["tests/test_main.py".to_owned()]));
 }

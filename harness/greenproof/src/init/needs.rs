@@ -241,6 +241,11 @@ impl Needs {
         } else {
             (if goes_on { "RUNNING" } else { "FINISHED" }, steps.contains("run"))
         };
+        if self.ends == "RUNNING" {
+            self.notes.push(
+                "it goes on, and RUNNING says only that it was started: expect a line that it prints, see the end of the scenario".to_owned(),
+            );
+        }
     }
 }
 

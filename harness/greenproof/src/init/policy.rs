@@ -1,4 +1,5 @@
-//! The least policy of the token exchange role: the component's artifacts and secrets, and nothing else.
+//! The least policies: of the token exchange role, the component's artifacts and secrets; of the certificate, what every core
+//! needs.
 
 use super::{Needs, Subject, subject::uris};
 use serde_json::{Value, json};
@@ -7,7 +8,23 @@ use std::collections::BTreeSet;
 /// What its file is called.
 pub(super) const NAME: &str = "device-policy.json";
 
-/// The policy's text; nothing for a component that asks AWS for nothing.
+/// What the file of the certificate's IoT policy is called.
+pub(super) const CORE: &str = "core-policy.json";
+
+/// The IoT policy of the core's certificate: it is a core, and exchanges its certificate for the role's credentials.
+pub(super) fn core(subject: &Subject) -> String {
+    let alias =
+        format!("arn:aws:iot:{}:{}:rolealias/GreengrassV2TokenExchangeRoleAlias", subject.region, subject.account);
+    let core = json!({
+        "Sid": "BeACore",
+        "Effect": "Allow",
+        "Action": ["iot:Connect", "iot:Publish", "iot:Subscribe", "iot:Receive", "greengrass:*"],
+        "Resource": "*",
+    });
+    written(&[core, statement("ExchangeTheToken", "iot:AssumeRoleWithCertificate", vec![alias.into()])])
+}
+
+/// The text of the role's policy; nothing for a component that asks AWS for nothing.
 pub(super) fn least(subject: &Subject, needs: &Needs) -> Option<String> {
     let Subject { account, region, .. } = subject;
     let uris = uris(&subject.values);
@@ -38,8 +55,12 @@ pub(super) fn least(subject: &Subject, needs: &Needs) -> Option<String> {
     if statements.is_empty() {
         return None;
     }
+    Some(written(&statements))
+}
+
+fn written(statements: &[Value]) -> String {
     let policy = json!({"Version": "2012-10-17", "Statement": statements});
-    Some(serde_json::to_string_pretty(&policy).expect("a value always serialises") + "\n")
+    serde_json::to_string_pretty(&policy).expect("a value always serialises") + "\n"
 }
 
 /// An artifact's place in any version of the component, as the next one will be read too.

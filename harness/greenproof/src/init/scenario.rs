@@ -1,6 +1,6 @@
 //! The text of a first scenario.
 
-use super::{FOLDER, Needs, Subject, here, needs::Secret, shown};
+use super::{FOLDER, Needs, Subject, here, needs::Secret, policy, shown};
 use crate::bundle::quoted;
 use std::{
     fmt::Write,
@@ -13,12 +13,12 @@ pub(super) const REQUIREMENTS: &str = "requirements.txt";
 /// What a minted secret looks like that nobody else knows.
 const MINTED: &str = "{minted:Aa0Aa0Aa0Aa0Aa0Aa0Aa0Aa0}";
 
-/// The scenario; `policy` is the name of the file with the role's policy.
-pub(super) fn text(subject: &Subject, needs: &Needs, policy: Option<&str>) -> String {
+/// The scenario; `least` is the name of the file with the role's policy.
+pub(super) fn text(subject: &Subject, needs: &Needs, least: Option<&str>) -> String {
     let mut text = format!("# The first scenario of {}, written by `greenproof init`.\n", subject.component.name);
     text += "# Comments say what is guessed. docs/SCENARIOS.md lists every field.\n\n";
     line(&mut text, &format!("summary = {}", quoted(&format!("{} is installed and runs", subject.component.name))));
-    aws(&mut text, subject, needs, policy);
+    aws(&mut text, subject, needs, least);
     github(&mut text, subject, needs);
     let requirements = needs.requirements.as_ref().map(|file| up(subject, &subject.folder.join(file)));
     if let Some(file) = requirements.or_else(|| (!needs.packages.is_empty()).then(|| REQUIREMENTS.to_owned())) {
@@ -35,18 +35,19 @@ pub(super) fn text(subject: &Subject, needs: &Needs, policy: Option<&str>) -> St
     text
 }
 
-fn aws(text: &mut String, subject: &Subject, needs: &Needs, policy: Option<&str>) {
+fn aws(text: &mut String, subject: &Subject, needs: &Needs, least: Option<&str>) {
     line(text, "\n[aws]");
     let example =
         if subject.account == super::ACCOUNT { " # an example; put yours here and into the policy" } else { "" };
     line(text, &format!("account = {}{example}", quoted(&subject.account)));
     let guess = if subject.region_guessed && subject.region == "us-east-1" { " # a guess" } else { "" };
     line(text, &format!("region = {}{guess}", quoted(&subject.region)));
+    line(text, &format!("thing_policies = [{}] # of the core's certificate", quoted(policy::CORE)));
     line(
         text,
         "\n# What the device may do. Put the policies of your devices here, to prove that they suffice.\n[aws.role]",
     );
-    match policy {
+    match least {
         Some(file) => line(text, &format!("policies = [{}]", quoted(file))),
         None => line(text, "policies = [] # the component asks AWS for nothing"),
     }

@@ -1,12 +1,13 @@
 //! `greenproof images`: what a machine that starts with none gets its images from.
 
-use super::command::{Failure, colour};
+use super::{command::Failure, shown::terminal};
 use clap::Subcommand;
 use greenproof::{
     Options,
     docker::{Build, Engine, Progress, export, import, key},
     exit,
-    report::{Reader, Terminal, Told},
+    redact::masked,
+    report::{Reader, Told},
 };
 use std::{io::Write, path::PathBuf};
 
@@ -39,8 +40,10 @@ pub(crate) async fn images(command: Images) -> Result<u8, Failure> {
         Images::Export { folder } => (folder, true),
         Images::Import { folder } => (folder, false),
     };
-    let reader = Terminal::new(colour());
-    let progress = |progress: Progress| reader.told(&Told::Building { image: &progress.image, line: &progress.line });
+    let reader = terminal();
+    let progress = |progress: Progress| {
+        reader.tell(Told::Building { image: progress.image, line: masked(&progress.line).into_owned() });
+    };
     let engine = Engine::connect(options.cache).await?;
     let note = if exports {
         let (file, new) = Box::pin(export(&engine, &build, &folder, &progress)).await?;
@@ -51,6 +54,6 @@ pub(crate) async fn images(command: Images) -> Result<u8, Failure> {
             None => "nothing to load".to_owned(),
         }
     };
-    reader.told(&Told::Note(&note));
+    reader.tell(Told::note(note));
     Ok(exit::PASSED)
 }
