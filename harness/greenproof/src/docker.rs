@@ -49,7 +49,8 @@ pub use container::{Container, ContainerSpec, ExecOutput, State};
 pub use edge::Published;
 pub use error::Error;
 pub use images::{
-    Build, Due, Held, Images, Own, Progress, System, Tags, Way, device, due, export, images, import, key, load, tags, wheels,
+    Build, Due, Held, Images, Own, Progress, System, Tags, Way, device, due, export, images, import, key, load, tags,
+    wheels,
 };
 pub use kept::Kept;
 pub use lease::Lease;

@@ -91,7 +91,8 @@ impl Options {
 
 impl Build {
     /// How images are made with these options.
-    pub(crate) fn of(options: &Options) -> Self {
+    #[must_use]
+    pub fn of(options: &Options) -> Self {
         Self {
             install_missing: options.install_missing,
             localstack_image: options.localstack_image.clone(),

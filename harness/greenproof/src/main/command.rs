@@ -6,7 +6,7 @@ use crate::{
     config::Show,
     doctor::Doctor,
     explain::Explain,
-    images::Images,
+    images::{self, Images},
     init::Init,
     kept::Kept,
     list::List,
@@ -87,6 +87,7 @@ pub(crate) enum Command {
     #[command(flatten)]
     Kept(Kept),
     /// Move the images that runs need from one machine to another, or through a cache of CI.
+    #[command(after_help = images::EXAMPLES)]
     Images {
         /// What to do.
         #[command(subcommand)]

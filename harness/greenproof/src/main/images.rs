@@ -11,17 +11,33 @@ use greenproof::{
 };
 use std::{io::Write, path::PathBuf};
 
+pub(crate) const EXAMPLES: &str = "Examples:
+  greenproof images export /media/stick   # on a machine with a network
+  greenproof images import /media/stick   # on one without";
+
+const KEY: &str = "Examples:
+  echo \"key=$(greenproof images key)\" >> \"$GITHUB_OUTPUT\"";
+
+const EXPORT: &str = "Examples:
+  greenproof images export .greenproof-images";
+
+const IMPORT: &str = "Examples:
+  greenproof images import .greenproof-images";
+
 /// What to do with the images.
 #[derive(Subcommand)]
 pub(crate) enum Images {
     /// Print what names the images in a cache; it changes when they do.
+    #[command(after_help = KEY)]
     Key,
     /// Save the images into a folder, and make those that are missing first.
+    #[command(after_help = EXPORT)]
     Export {
         /// The folder; what it has of other versions is removed.
         folder: PathBuf,
     },
     /// Load the images that a folder has, if it has them.
+    #[command(after_help = IMPORT)]
     Import {
         /// The folder, as `export` left it.
         folder: PathBuf,

@@ -45,15 +45,16 @@ fn account(text: &str) -> Result<String, String> {
 fn repository(text: &str) -> Result<(String, PathBuf), String> {
     let parts = text.split_once('=').filter(|(name, _)| name.split('/').count() == 2);
     let (name, folder) = parts.ok_or("use OWNER/NAME=FOLDER")?;
-    if !PathBuf::from(folder).is_dir() {
-        return Err(format!("there is no folder `{folder}`"));
-    }
     Ok((name.to_owned(), folder.into()))
 }
 
 pub(crate) fn init(arguments: Init) -> Result<u8, Failure> {
     let Init { folder, ci, account, region, repository, action, force } = arguments;
     let folder = if folder.as_os_str() == "." { PathBuf::new() } else { folder };
+    if let Some((name, folder)) = repository.iter().find(|(_, folder)| !folder.is_dir()) {
+        let message = format!("there is no folder `{}` for the repository `{name}`", folder.display());
+        return Err(Failure::new(exit::USAGE, message, "name a checkout, or a folder with its content"));
+    }
     let repositories = repository.into_iter().collect();
     let written = init::init(&Request { folder, ci, account, region, repositories, action, force })?;
     // A closed standard output leaves nobody to tell; the files are written.
