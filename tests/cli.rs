@@ -125,14 +125,16 @@ fn an_image_of_ones_own_serves_or_is_refused() -> Result<()> {
     Ok(())
 }
 
-/// From an empty folder, with nothing but the program: the reference passes, and its evidence holds no secret.
+/// From an empty folder, with nothing but the program: the reference passes, and its evidence holds no secret. What it told
+/// is as the published schema says, is shown again on a terminal, and is judged again without Docker.
 #[test]
 fn the_reference_runs_from_an_empty_folder() -> Result<()> {
+    fidelity!("events-3");
     let folder = tempfile::tempdir()?;
-    let run = greenproof().current_dir(&folder).args(["run", "--junit", "report.xml"]).output()?;
+    let run = greenproof().current_dir(&folder).args(["run", "--junit", "report.xml", "--format", "json"]).output()?;
     let told = String::from_utf8_lossy(&run.stderr).into_owned();
     assert_eq!(run.status.code(), Some(0), "{told}");
-    assert!(told.contains("PASSED private-package"), "{told}");
+    assert!(told.contains("PASSED private-package") && !told.contains('\u{1b}'), "{told}");
     let evidence = folder.path().join("greenproof-evidence/private-package");
     for file in
         ["core.log", "com.example.GithubCustomPack.log", "job.json", "api-calls.jsonl", "dns.jsonl", "git.jsonl"]
@@ -142,6 +144,93 @@ fn the_reference_runs_from_an_empty_folder() -> Result<()> {
     }
     let report = std::fs::read_to_string(folder.path().join("report.xml"))?;
     assert!(report.contains("tests=\"1\"") && report.contains("failures=\"0\""), "{report}");
+    let kinds = lines_of_a_run(&String::from_utf8(run.stdout)?)?;
+    for kind in ["begun", "stage-ended", "step-begun", "seen", "step-ended", "judged", "ended"] {
+        assert!(kinds.iter().any(|told| told == kind), "{kind}: {kinds:?}");
+    }
+    let stored = lines_of_a_run(&std::fs::read_to_string(evidence.join("run.jsonl"))?)?;
+    assert_eq!(stored.last().map(String::as_str), Some("judged"));
+    shown_again(&evidence)?;
+    judged_again(&evidence)
+}
+
+/// The kinds of event of these lines, each of which is as the published schema says.
+fn lines_of_a_run(text: &str) -> Result<Vec<String>> {
+    let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
+    let schema = serde_json::from_str(include_str!("../docs/schema/run-1.json"))?;
+    compiler.add_resource("run-1.json", schema).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let line_of_run = compiler.compile("run-1.json", &mut schemas).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let line = |line: &str| {
+        let value: serde_json::Value = serde_json::from_str(line)?;
+        let wrong = schemas.validate(&value, line_of_run).err().map(|error| format!("{error:#}"));
+        anyhow::ensure!(wrong.is_none(), "{line}: {wrong:?}");
+        value["told"].as_str().map(str::to_owned).context("a line says what it tells")
+    };
+    text.lines().map(line).collect()
+}
+
+/// A run that is over on a terminal of 60 columns, with and without colours, and in a pipe.
+fn shown_again(evidence: &Path) -> Result<()> {
+    let on_a_terminal = |options: &str, environment: &[(&str, &str)]| {
+        let replay = format!("stty cols 60; {} replay {} {options}", program().display(), evidence.display());
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--command", &replay, "/dev/null"]).stdin(Stdio::null());
+        script.env("TERM", "xterm-256color").env_remove("CI").env_remove("NO_COLOR").env_remove("GITHUB_ACTIONS");
+        script
+            .envs(environment.iter().copied())
+            .output()
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let painted = on_a_terminal("", &[])?;
+    assert!(
+        painted.contains("\u{1b}[1m\u{1b}[32mPASSED") || painted.contains("\u{1b}[32m\u{1b}[1mPASSED"),
+        "{painted:?}"
+    );
+    for plain in [on_a_terminal("--color never", &[])?, on_a_terminal("", &[("NO_COLOR", "1")])?] {
+        assert!(plain.contains("PASSED private-package") && !plain.contains("\u{1b}[32m"), "{plain:?}");
+        let step =
+            plain.lines().find(|line| line.contains("step 1 ") && line.contains("SUCCEEDED")).context("a step")?;
+        let step =
+            step.rsplit('\r').find(|part| part.contains("step 1")).unwrap_or(step).trim_start_matches("\u{1b}[2K");
+        assert!(step.trim().chars().count() <= 60, "{step:?}");
+    }
+    let mut piped = greenproof();
+    let piped = piped.arg("replay").arg(evidence).env_remove("GITHUB_ACTIONS").output()?;
+    let text = String::from_utf8_lossy(&piped.stderr).into_owned();
+    assert!(text.contains("PASSED private-package") && !text.contains('\u{1b}'), "{text}");
+    for (format, begins) in [("markdown", "## greenproof: 1 passed\n"), ("junit", "<?xml "), ("json", "{\"time\":")] {
+        let other = greenproof().args(["replay", "--format", format]).arg(evidence).output()?;
+        let (out, err) = (String::from_utf8_lossy(&other.stdout), String::from_utf8_lossy(&other.stderr));
+        assert!(out.starts_with(begins) && err.is_empty(), "{out}\n{err}");
+    }
+    let forced = greenproof().args(["--color", "always", "replay"]).arg(evidence).output()?;
+    assert!(String::from_utf8_lossy(&forced.stderr).contains("\u{1b}["));
+    Ok(())
+}
+
+/// The same verdict by its own scenario; another by one that expects something else. No Docker is there.
+fn judged_again(evidence: &Path) -> Result<()> {
+    let judge = |scenario: Option<&Path>| {
+        let mut command = greenproof();
+        command.env("DOCKER_HOST", "unix:///nowhere").arg("judge").arg(evidence).args(scenario);
+        let output = command.output().expect("the program can be run");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(judge(None).0, Some(0), "{}", judge(None).1);
+    let text = std::fs::read_to_string(evidence.join("scenario/private-package.toml"))?;
+    let changed = evidence.join("scenario/changed.toml");
+    std::fs::write(&changed, text.replace("equals = \"s3: Amazon S3\"", "equals = \"s3: Amazon S4\""))?;
+    let (code, told) = judge(Some(&changed));
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("FAILED private-package in ") && told.contains("1 finding\n"), "{told}");
+    assert!(told.contains("prints the line `s3: Amazon S4`") && told.contains("changed.toml:"), "{told}");
+    std::fs::write(evidence.join("evidence.json"), "{\n  oops\n}")?;
+    let (code, told) = judge(None);
+    assert_eq!(code, Some(2), "{told}");
+    assert!(
+        told.contains("evidence.json`, line 2, column 3: ") && told.contains("hint: run the scenario again"),
+        "{told}"
+    );
     Ok(())
 }
 
@@ -150,7 +239,11 @@ fn the_reference_runs_from_an_empty_folder() -> Result<()> {
 fn a_soft_run_tells_what_would_be_denied() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let twin = fixture("failures/F14-secret-not-permitted.toml");
-    let run = greenproof().current_dir(&folder).args(["run", "--soft"]).arg(twin).output()?;
+    let (workspace, summary) = (fixture("").join(".."), folder.path().join("summary.md"));
+    let actions = [("GITHUB_ACTIONS", "true".as_ref()), ("GITHUB_WORKSPACE", workspace.as_os_str())];
+    let mut run = greenproof();
+    run.current_dir(&folder).args(["run", "--soft"]).arg(twin).envs(actions).env("GITHUB_STEP_SUMMARY", &summary);
+    let run = run.output()?;
     let told = String::from_utf8_lossy(&run.stderr).into_owned();
     assert_eq!(run.status.code(), Some(1), "{told}");
     assert!(told.contains("FAILED F14-secret-not-permitted in "), "{told}");
@@ -158,6 +251,13 @@ fn a_soft_run_tells_what_would_be_denied() -> Result<()> {
         told.contains("secretsmanager:GetSecretValue on ") && told.contains(" was let through: nothing allows it"),
         "{told}"
     );
+    // In GitHub Actions the finding is an annotation at the scenario's file, and in the job's summary.
+    let annotation =
+        "::error file=fixtures/failures/F14-secret-not-permitted.toml,line=1,title=F14-secret-not-permitted%3A soft::";
+    assert!(told.contains("::group::F14-secret-not-permitted: ") && told.contains(annotation), "{told}");
+    assert!(!told.contains("add-mask"), "{told}");
+    let summary = std::fs::read_to_string(summary)?;
+    assert!(summary.starts_with("## greenproof: 1 failed\n") && summary.contains("was let through"), "{summary}");
     Ok(())
 }
 

@@ -85,10 +85,10 @@ pub(crate) struct Stored<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It can't be unpacked.
-    #[error("reading the bundle `{0}`: {1}")]
+    #[error("reading `{0}`: {1}")]
     Unreadable(PathBuf, io::Error),
     /// It says nothing of itself that is understood.
-    #[error("reading the bundle `{0}`: {1}")]
+    #[error("reading `{0}`: {1}")]
     Manifest(PathBuf, String),
     /// Its scenario can't be used.
     #[error(transparent)]
@@ -218,28 +218,56 @@ impl Bundle {
     /// # Errors
     /// When it can't be read, is of a newer format, or names files outside of itself.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let unreadable = |error| Error::Unreadable(path.to_owned(), error);
-        let wrong = |why: String| Error::Manifest(path.to_owned(), why);
-        let folder = tempfile::Builder::new().prefix("greenproof-bundle-").tempdir().map_err(unreadable)?;
-        archive::unpack(path, folder.path()).map_err(unreadable)?;
-        let text = std::fs::read_to_string(folder.path().join(MANIFEST)).map_err(unreadable)?;
+        let (folder, _) = unpacked(path)?;
+        let manifest = Manifest::read(folder.path())?;
+        let scenario = manifest.scenario(folder.path())?;
+        Ok(Self { manifest, scenario, folder })
+    }
+}
+
+/// Unpacks a bundle into a folder; says where its evidence is there.
+pub(crate) fn unpacked(path: &Path) -> Result<(TempDir, PathBuf), Error> {
+    let unreadable = |error| Error::Unreadable(path.to_owned(), error);
+    let folder = tempfile::Builder::new().prefix("greenproof-bundle-").tempdir().map_err(unreadable)?;
+    archive::unpack(path, folder.path()).map_err(unreadable)?;
+    let evidence = folder.path().join(EVIDENCE);
+    Ok((folder, evidence))
+}
+
+impl Manifest {
+    /// What the run in a folder says of itself.
+    pub(crate) fn read(root: &Path) -> Result<Self, Error> {
+        let path = root.join(MANIFEST);
+        let text = std::fs::read_to_string(&path).map_err(|error| Error::Unreadable(path.clone(), error))?;
+        let wrong = |why: String| Error::Manifest(path.clone(), why);
         let format = serde_json::from_str::<serde_json::Value>(&text).map_err(|error| wrong(error.to_string()))?;
         if format["format"].as_u64().is_none_or(|format| format > FORMAT.into()) {
             return Err(wrong(format!("its format is {}, and this greenproof knows {FORMAT}", format["format"])));
         }
-        let manifest: Manifest = serde_json::from_value(format).map_err(|error| wrong(error.to_string()))?;
-        let mut scenario = Scenario::load(&folder.path().join("scenario").join(&manifest.scenario))?;
-        let within = folder.path().canonicalize().map_err(unreadable)?;
+        serde_json::from_value(format).map_err(|error| wrong(error.to_string()))
+    }
+
+    /// The run's scenario, which stands below `scenario/` and names nothing elsewhere.
+    pub(crate) fn scenario(&self, root: &Path) -> Result<Scenario, Error> {
+        let wrong = |why: String| Error::Manifest(root.join(MANIFEST), why);
+        let scenario = Scenario::load(&root.join("scenario").join(&self.scenario))?;
+        let within = root.canonicalize().map_err(|error| Error::Unreadable(root.to_owned(), error))?;
         let mut named = scenario.sources.iter().flat_map(|source| &source.named);
         if let Some((_, outside)) = named.find(|(_, path)| !path.starts_with(&within)) {
             return Err(wrong(format!("its scenario names `{}`, which is not in it", outside.display())));
         }
-        scenario.name.clone_from(&manifest.name);
-        scenario.device.core = manifest.core;
-        scenario.aws.soft = manifest.soft;
-        scenario.leaks = manifest.leaks.clone().or(scenario.leaks);
-        let read = |fault: &String| fault.parse().map_err(|error: fault::Error| wrong(error.to_string()));
-        scenario.begin_with(&manifest.faults.iter().map(read).collect::<Result<Vec<_>, _>>()?);
-        Ok(Self { manifest, scenario, folder })
+        self.applied(scenario)
+    }
+
+    /// A scenario with what the run was given beside its file.
+    pub(crate) fn applied(&self, mut scenario: Scenario) -> Result<Scenario, Error> {
+        let wrong = |error: fault::Error| Error::Manifest(MANIFEST.into(), error.to_string());
+        scenario.name.clone_from(&self.name);
+        scenario.device.core = self.core;
+        scenario.aws.soft = self.soft;
+        scenario.leaks = self.leaks.clone().or(scenario.leaks);
+        scenario
+            .begin_with(&self.faults.iter().map(|fault| fault.parse().map_err(wrong)).collect::<Result<Vec<_>, _>>()?);
+        Ok(scenario)
     }
 }

@@ -74,6 +74,7 @@ pub mod init;
 pub mod journal;
 pub mod kept;
 pub mod mint;
+pub mod past;
 mod placeholder;
 pub mod plan;
 pub mod policy;

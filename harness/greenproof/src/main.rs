@@ -38,6 +38,8 @@ mod list;
 mod manual;
 #[path = "main/part.rs"]
 mod part;
+#[path = "main/past.rs"]
+mod past;
 #[path = "main/policy.rs"]
 mod policy;
 #[path = "main/reproduce.rs"]
@@ -93,6 +95,8 @@ async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
         Command::Check(arguments) => check::check(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Policy { command } => policy::policy(*command).await,
+        Command::Replay(arguments) => past::replay(&arguments),
+        Command::Judge(arguments) => past::judge(&arguments),
         Command::Reproduce(arguments) => reproduce::reproduce(arguments).await,
         Command::Kept(command) => Box::pin(kept::kept(command)).await,
         Command::List(arguments) => list::list(&arguments),

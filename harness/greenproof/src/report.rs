@@ -6,7 +6,6 @@
 
 mod event;
 mod github;
-pub mod html;
 mod json;
 mod junit;
 mod leaks;

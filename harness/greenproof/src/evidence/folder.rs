@@ -18,6 +18,8 @@ use std::{io, path::Path};
 /// | `leaks.json` | secrets found where others can read them, and how the search went |
 /// | `packages.json`, `timings.json` | Python packages, stage durations |
 ///
+/// A run adds what it takes to tell and judge it again: `run.jsonl`, `manifest.json` and `scenario/`.
+///
 /// # Errors
 /// When the folder can't be made or a file can't be written.
 pub fn write(evidence: &Evidence, folder: &Path) -> io::Result<()> {

@@ -12,6 +12,7 @@ use crate::{
     list::List,
     manual::{Completions, Man},
     part::{Device, Enter, Role, Surround},
+    past::{Judge, Replay},
     policy::Policy,
     reproduce::Reproduce,
     run::Run,
@@ -84,6 +85,10 @@ pub(crate) enum Command {
     },
     /// Make a failure happen again, and say whether it is the same one.
     Reproduce(Reproduce),
+    /// Show a run that is over once more, in any format.
+    Replay(Replay),
+    /// Judge a run that is over once more, by its own scenario or by one that expects something else; without Docker.
+    Judge(Judge),
     #[command(flatten)]
     Kept(Kept),
     /// Move the images that runs need from one machine to another, or through a cache of CI.

@@ -17,7 +17,8 @@ use greenproof::{
     fault::Fault,
     kept::{Ending, Keep},
     plan::Preview,
-    report::{Outcome, Reader, Told, html},
+    redact::masked,
+    report::{Outcome, Reader, Told},
     run as runner,
     scenario::Leaks,
 };
@@ -106,7 +107,7 @@ async fn run_all(arguments: Run) -> Result<u8, Failure> {
     let code = match Box::pin(run_each(arguments, &config, &shown)).await {
         Ok(code) => Ok(code),
         Err(failure) => {
-            shown.tell(Told::Stopped { error: failure.message.clone(), hint: failure.hint.clone() });
+            shown.tell(Told::Stopped { error: masked(&failure.message).into_owned(), hint: failure.hint.clone() });
             Err(failure)
         }
     };
@@ -133,7 +134,6 @@ async fn run_each(arguments: Run, config: &Config, reader: &dyn Reader) -> Resul
             None => Box::pin(runner::keeping(&stage, scenario, ending, &evidence, reader)).await?,
         };
         outcomes.push(outcome);
-        write_matrix(&outcomes, &evidence, reader);
     }
     for index in 0..count {
         let of_one: Vec<_> = outcomes.iter().skip(index).step_by(count).collect();
@@ -144,14 +144,6 @@ async fn run_each(arguments: Run, config: &Config, reader: &dyn Reader) -> Resul
     let code = exit::code(&outcomes);
     reader.tell(Told::ended(&outcomes, code, began.elapsed()));
     Ok(code)
-}
-
-/// Writes the matrix of what has run so far: the next world may not come up.
-fn write_matrix(outcomes: &[Outcome], evidence: &Path, reader: &dyn Reader) {
-    if let Err(error) = html::write_index(outcomes, evidence) {
-        let folder = evidence.display();
-        reader.tell(Told::note(format!("could not write the matrix of all runs into `{folder}`: {error}")));
-    }
 }
 
 impl Run {

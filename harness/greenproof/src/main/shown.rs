@@ -93,6 +93,11 @@ impl Shown {
         Ok(shown)
     }
 
+    /// The readers of a run that is over: where a program reads, no person does.
+    pub(crate) fn of_past(format: Format) -> Self {
+        Self::new(format, matches!(format, Format::Human | Format::Github), None, None)
+    }
+
     fn new(format: Format, person: bool, junit: Option<PathBuf>, summary: Option<PathBuf>) -> Self {
         let record = Arc::new(Record::default());
         let mut readers: Vec<Arc<dyn Reader>> = vec![record.clone()];

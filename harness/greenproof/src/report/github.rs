@@ -133,7 +133,9 @@ impl Reader for GitHub {
             }
             Told::Stopped { error, .. } => {
                 self.command("::endgroup::");
-                self.annotate(self.error(None, "greenproof", error));
+                // Who stops says why first: a place was kept for it.
+                self.command(&self.error(None, "greenproof", error));
+                self.state.lock().unwrap_or_else(PoisonError::into_inner).written += 1;
                 self.end();
             }
             Told::Ended { .. } => {
@@ -192,3 +194,6 @@ fn harmless(line: &str) -> String {
     let rest = line.trim_start();
     if rest.starts_with("::") { format!("{}: {}", &line[..line.len() - rest.len()], &rest[1..]) } else { line }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,25 +34,30 @@ pub fn junit(events: &[Event]) -> Result<String, quick_junit::SerializeError> {
 fn judged_suite(name: &str, judged: &Judged) -> TestSuite {
     // What a good run printed is in its evidence.
     let failed = judged.verdict == Came::Failed;
-    let out = if failed { judged.output.clone() + &judged.leaks.join("\n") } else { String::new() };
+    let out = if failed { xml(&(judged.output.clone() + &judged.leaks.join("\n"))) } else { String::new() };
     let mut suite = suite(name, status(judged), Duration::from_millis(judged.milliseconds), out);
     for (name, value) in &judged.versions {
-        suite.add_property((name.as_str(), value.as_str()));
+        suite.add_property((name.as_str(), xml(value).as_str()));
     }
     if let Some(file) = &judged.file {
-        suite.extra.insert("file".into(), file.as_str().into());
+        suite.extra.insert("file".into(), xml(file).into());
     }
     suite
 }
 
+/// A text without the two letters that XML lacks and the writer lets through.
+fn xml(text: &str) -> String {
+    text.replace(['\u{fffe}', '\u{ffff}'], "")
+}
+
 /// A suite of one case.
 fn suite(name: &str, status: TestCaseStatus, took: Duration, out: String) -> TestSuite {
-    let mut case = TestCase::new(name, status);
+    let mut case = TestCase::new(xml(name), status);
     case.set_classname("greenproof").set_time(took);
     if !out.is_empty() {
         case.set_system_out(out);
     }
-    let mut suite = TestSuite::new(name);
+    let mut suite = TestSuite::new(xml(name));
     suite.set_time(took).add_test_case(case);
     suite
 }
@@ -66,7 +71,7 @@ fn status(judged: &Judged) -> TestCaseStatus {
         }
         Came::Unsupported | Came::Skipped => {
             let mut status = TestCaseStatus::skipped();
-            status.set_message(judged.why.as_str());
+            status.set_message(xml(&judged.why));
             status
         }
         Came::Broken => not_good(NonSuccessKind::Error, &judged.why, &judged.why),
@@ -75,6 +80,9 @@ fn status(judged: &Judged) -> TestCaseStatus {
 
 fn not_good(kind: NonSuccessKind, message: &str, description: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
-    status.set_message(message).set_description(description);
+    status.set_message(xml(message)).set_description(xml(description));
     status
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,11 +32,10 @@ pub fn markdown(events: &[Event], limit: usize) -> String {
             page.add(&format!("\n**The run stopped.**\n\n{}", block(&format!("{error}\n{hint}"))));
         }
     }
+    page.room = limit;
     if left_out + rows > 0 {
-        let text = format!(
-            "\n_{left_out} more failures and {rows} more that passed are in the log: there is no room for more here._\n"
-        );
-        page.text.push_str(&text);
+        let text = "are in the log: there is no room for more here._";
+        page.add(&format!("\n_{left_out} more failures and {rows} more that passed {text}\n"));
     }
     page.text
 }
@@ -120,3 +119,6 @@ fn fence(text: &str, least: usize) -> String {
     let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0);
     "`".repeat(least.max(longest + 1))
 }
+
+#[cfg(test)]
+mod tests;

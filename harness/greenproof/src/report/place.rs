@@ -7,7 +7,7 @@ use crate::{
     scenario::{Scenario, Source},
     verdict::{Finding, Kind},
 };
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -16,7 +16,9 @@ use toml::{
 /// The file and the line, counted from 1; the first line where the expectation is none that is stated.
 pub(super) fn of<'a>(scenario: &'a Scenario, finding: &Finding) -> Option<(&'a Path, usize)> {
     let sources = &scenario.sources;
-    let found = sources.iter().filter_map(|source| line(source, finding).map(|(line, sure)| (source, line, sure)));
+    let found = sources
+        .iter()
+        .filter_map(|source| line(source, scenario.steps.len(), finding).map(|(line, sure)| (source, line, sure)));
     let found: Vec<_> = found.collect();
     let best = found.iter().find(|(_, _, sure)| *sure).or(found.first());
     match best {
@@ -44,29 +46,43 @@ const fn fields(kind: Kind) -> &'static [&'static str] {
 }
 
 /// The line in one file, and whether the finding says what stands there.
-fn line(source: &Source, finding: &Finding) -> Option<(usize, bool)> {
+fn line(source: &Source, steps: usize, finding: &Finding) -> Option<(usize, bool)> {
     let file = DeTable::parse(&source.text).ok()?.into_inner();
-    let expected = match step(&finding.expected) {
-        None => vec![file.get("expect")?],
-        Some((number, _)) => match file.get("step").and_then(|steps| steps.get_ref().as_array()) {
-            Some(steps) => vec![steps.get(number - 1)?],
-            None => vec![file.get("expect")?],
-        },
-    };
+    let fields = fields(finding.kind);
+    let (number, said) = step(&finding.expected).map_or((None, finding.expected.as_str()), |(n, said)| (Some(n), said));
     let mut stated = Vec::new();
-    let top = file.iter().filter(|(name, _)| ["leaks", "aws"].contains(&name.get_ref().as_ref()));
-    for (name, value) in top {
-        collect(name, value, fields(finding.kind), false, &mut stated);
+    for (name, value) in file.iter().filter(|(name, _)| ["leaks", "aws"].contains(&name.get_ref().as_ref())) {
+        collect(name, value, fields, false, &[], &mut stated);
     }
-    for value in expected {
-        all(value, fields(finding.kind), false, &mut stated);
+    let of_file = file.get("step").and_then(|steps| steps.get_ref().as_array());
+    let of_step = of_file.and_then(|of_file| {
+        // Faults that a run begins with are steps before those of the file.
+        let before = steps.saturating_sub(of_file.len());
+        of_file.get(number.unwrap_or(steps).checked_sub(before + 1)?)
+    });
+    let of_run = file.get("expect").filter(|_| number.is_none() || of_file.is_none());
+    for value in of_step.into_iter().chain(of_run) {
+        all(value, fields, false, &[], &mut stated);
     }
-    let says = |value: &str| value.len() > 1 && finding.expected.contains(value);
-    let best = stated.iter().max_by_key(|(_, text)| if says(text) { text.len() } else { 0 })?;
-    let sure = says(&best.1);
-    let first = stated.first()?;
-    let (at, _) = if sure { best } else { first };
-    Some((source.text[..*at].matches('\n').count() + 1, sure))
+    // What a finding says last is what was to be seen; what it says before tells of what.
+    let end = |text: &str| said.rfind(text).filter(|_| !text.is_empty()).map(|start| start + text.len());
+    let told = |stated: &Stated| {
+        let of: usize = stated.of.iter().filter(|of| end(of).is_some()).map(String::len).sum();
+        end(&stated.text).map(|end| (end, stated.text.len(), of))
+    };
+    let best = stated.iter().max_by_key(|stated| told(stated))?;
+    let sure = told(best).is_some();
+    let at = if sure { best.at } else { stated.iter().map(|stated| stated.at).min()? };
+    Some((source.text[..at].matches('\n').count() + 1, sure))
+}
+
+/// A value that a file states.
+struct Stated {
+    /// Where.
+    at: usize,
+    text: String,
+    /// The key or the values beside it that say what it is of.
+    of: Vec<String>,
 }
 
 /// The number of the step that a finding says it is of.
@@ -75,28 +91,50 @@ fn step(expected: &str) -> Option<(usize, &str)> {
     Some((number.parse().ok()?, rest))
 }
 
-/// Every value within, with the place of it; of tables only what stands below one of the fields.
-fn all(value: &Spanned<DeValue<'_>>, fields: &[&str], below: bool, stated: &mut Vec<(usize, String)>) {
-    match value.get_ref() {
-        DeValue::Table(table) => table.iter().for_each(|(name, value)| collect(name, value, fields, below, stated)),
-        DeValue::Array(items) => items.iter().for_each(|item| all(item, fields, below, stated)),
-        DeValue::String(text) if below => stated.push((value.span().start, text.to_string())),
-        DeValue::Integer(number) if below => stated.push((value.span().start, number.to_string())),
-        other if below => stated.push((value.span().start, other.type_str().to_owned())),
-        _ => {}
+/// Every value within; of tables only what stands below one of the fields.
+fn all(value: &Spanned<DeValue<'_>>, fields: &[&str], below: bool, of: &[String], stated: &mut Vec<Stated>) {
+    let text = match value.get_ref() {
+        DeValue::Table(table) => {
+            let beside: Vec<_> =
+                table.values().filter_map(|value| Some(value.get_ref().as_str()?.to_owned())).collect();
+            for (name, value) in table {
+                collect(name, value, fields, below, &beside, stated);
+            }
+            return;
+        }
+        DeValue::Array(items) => {
+            items.iter().for_each(|item| all(item, fields, below, of, stated));
+            return;
+        }
+        DeValue::String(text) => text.to_string(),
+        DeValue::Integer(number) => number.to_string(),
+        other => other.type_str().to_owned(),
+    };
+    if below {
+        stated.push(Stated { at: value.span().start, text, of: of.to_vec() });
     }
 }
 
 fn collect(
-    name: &Spanned<std::borrow::Cow<'_, str>>,
+    name: &Spanned<Cow<'_, str>>,
     value: &Spanned<DeValue<'_>>,
     fields: &[&str],
     below: bool,
-    stated: &mut Vec<(usize, String)>,
+    beside: &[String],
+    stated: &mut Vec<Stated>,
 ) {
-    let below = below || fields.contains(&name.get_ref().as_ref());
-    if below && value.get_ref().is_table() {
-        stated.push((name.span().start, name.get_ref().to_string()));
+    let (at, name) = (name.span().start, name.get_ref().to_string());
+    let below = below || fields.contains(&name.as_str());
+    // A component is named by a key, and has a dot in its name.
+    if name.contains('.') {
+        if below {
+            stated.push(Stated { at, text: name.clone(), of: Vec::new() });
+        }
+        all(value, fields, below, &[name], stated);
+    } else {
+        all(value, fields, below, beside, stated);
     }
-    all(value, fields, below, stated);
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,8 @@ impl Record {
         for (index, line) in text.lines().enumerate() {
             let event: Event = match serde_json::from_str(line) {
                 Ok(event) => event,
-                Err(error) => return wrong(index, error.to_string()),
+                // Each line is read by itself.
+                Err(error) => return wrong(index, error.to_string().replace(" at line 1 column ", " at column ")),
             };
             match (&event.told, index) {
                 (Told::Stream { version, .. }, 0) if *version <= VERSION => {}
@@ -63,7 +64,40 @@ pub(crate) fn write<'a>(events: impl IntoIterator<Item = &'a Event>, path: &Path
     fs::write(path, events.into_iter().map(line).collect::<String>())
 }
 
-/// An event as one line.
+/// An event as one line. None of it is a command to a runner of GitHub Actions, whose old form may stand anywhere in a line.
 pub(super) fn line(event: &Event) -> String {
-    serde_json::to_string(event).expect("an event is always JSON") + "\n"
+    serde_json::to_string(event).expect("an event is always JSON").replace("##[", "#\\u0023[") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_a_command() {
+        let event = Event::now(Told::note("##[error]x"));
+        assert!(!line(&event).contains("##["), "{}", line(&event));
+        assert_eq!(serde_json::from_str::<Event>(&line(&event)).unwrap(), event);
+    }
+
+    #[test]
+    fn a_stored_stream_that_is_damaged_is_told_by_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        let first = line(&Event::now(Told::stream()));
+        let note = line(&Event::now(Told::note("x")));
+        let read = |text: &str| {
+            fs::write(&path, text).unwrap();
+            Record::read(&path).map(|events| events.len())
+        };
+        assert_eq!(read(&(first.clone() + &note)), Ok(2));
+        let wrong = |text: &str| read(text).unwrap_err().replace(&path.display().to_string(), "FILE");
+        assert_eq!(wrong(""), "`FILE`, line 1: nothing is there");
+        assert_eq!(wrong(&note), "`FILE`, line 1: a stream begins with its version");
+        let cut = first.clone() + &note[..note.len() - 3];
+        assert_eq!(wrong(&cut), "`FILE`, line 2: EOF while parsing a string at column 58");
+        let newer = first.replace("\"version\":1", "\"version\":2");
+        assert_eq!(wrong(&newer), "`FILE`, line 1: the stream's version is 2, and this greenproof knows 1");
+        assert!(Record::read(&folder.path().join("none")).unwrap_err().contains("none`: No such file"));
+    }
 }

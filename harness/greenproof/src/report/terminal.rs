@@ -7,6 +7,9 @@
 mod board;
 mod text;
 
+#[cfg(test)]
+mod tests;
+
 use super::{Came, Event, Judged, Reader, Sight, Told};
 use board::Board;
 use indicatif::MultiProgress;
@@ -139,7 +142,7 @@ impl Terminal {
 
     fn judged(&self, state: &mut State, name: &str, judged: &Judged) {
         let left = state.board.left();
-        if judged.verdict != Came::Passed {
+        if !matches!(judged.verdict, Came::Passed | Came::Skipped) {
             self.say(left.iter().map(|(what, detail)| self.text.not_reached(what, detail)));
             state.bad.push((name.to_owned(), judged.clone()));
         }
@@ -163,6 +166,8 @@ impl Reader for Terminal {
                 self.say([self.text.begun(name, summary)]);
                 state.board = Board::of(self.lines(), stages, steps);
             }
+            // An environment that only comes up has no plan.
+            Told::StageBegun { stage } if state.board.is_empty() => state.board = Board::running(self.lines(), stage),
             Told::StageBegun { stage } => state.board.begins(stage),
             Told::StageEnded { stage, detail, milliseconds } => {
                 state.board.ends(stage);

@@ -7,6 +7,9 @@ use std::time::Duration;
 /// How often the time of what runs is drawn anew.
 const TICK: Duration = Duration::from_millis(120);
 
+/// How much of an action is shown beside what is seen of it.
+const ACTION: usize = 24;
+
 /// What of a scenario is not done yet. Without a terminal nothing of it is shown.
 #[derive(Debug, Default)]
 pub(super) struct Board {
@@ -61,7 +64,8 @@ impl Board {
     /// What is waited for in what runs, or was seen there last.
     pub(super) fn waits(&self, what: &str) {
         if let Some(row) = self.rows.iter().rfind(|row| row.runs) {
-            let before = if row.detail.is_empty() { String::new() } else { format!("{} · ", row.detail) };
+            let before =
+                if row.detail.is_empty() { String::new() } else { format!("{} · ", text::cut(&row.detail, ACTION)) };
             row.bar.set_message(text::cut(&format!("{before}{what}"), usize::MAX));
         }
     }

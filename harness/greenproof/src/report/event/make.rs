@@ -1,0 +1,163 @@
+//! Events made of what the pipeline knows.
+
+use super::{Came, Found, Judged, Told, VERSION};
+use crate::{
+    evidence::StepSeen,
+    report::{Outcome, leaks, place},
+    scenario::{Scenario, Source},
+    verdict::{Finding, Verdict},
+};
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+impl Told {
+    /// The beginning of a stream.
+    #[must_use]
+    pub fn stream() -> Self {
+        Self::Stream { version: VERSION, greenproof: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+
+    /// Something that a person may want to know.
+    #[must_use]
+    pub fn note(text: impl Into<String>) -> Self {
+        Self::Note { text: text.into() }
+    }
+
+    /// A scenario's beginning, with these stages before its steps.
+    #[must_use]
+    pub fn begun(scenario: &Scenario, stages: &[&str]) -> Self {
+        Self::Begun {
+            summary: scenario.summary.clone(),
+            file: file(scenario),
+            stages: stages.iter().map(|stage| (*stage).to_owned()).collect(),
+            steps: scenario.steps.iter().map(|step| step.action.to_string()).collect(),
+        }
+    }
+
+    /// The end of a stage.
+    #[must_use]
+    pub fn stage(stage: &str, detail: impl Into<String>, took: Duration) -> Self {
+        Self::StageEnded { stage: stage.to_owned(), detail: detail.into(), milliseconds: milliseconds(took) }
+    }
+
+    /// The end of a step, which is counted from 0.
+    #[must_use]
+    pub fn step(index: usize, seen: &StepSeen, as_expected: bool, took: Duration) -> Self {
+        let deployment = seen.deployment.as_ref().map(|progress| progress.status.clone());
+        let exit = seen.output.as_ref().map(|output| format!("exit code {}", output.exit));
+        let recovery = seen.recovery.map(|seconds| format!("recovered after {seconds:.0} s of device time"));
+        Self::StepEnded {
+            step: index + 1,
+            action: seen.action.clone(),
+            came: recovery.or(exit).or(deployment).unwrap_or_default(),
+            as_expected,
+            milliseconds: milliseconds(took),
+        }
+    }
+
+    /// The end of all scenarios.
+    #[must_use]
+    pub fn ended(outcomes: &[Outcome], code: u8, took: Duration) -> Self {
+        let mut counts = BTreeMap::new();
+        for outcome in outcomes {
+            *counts.entry(Came::of(&outcome.verdict)).or_default() += 1;
+        }
+        Self::Ended { counts, code, milliseconds: milliseconds(took) }
+    }
+
+    /// How a scenario came out that ran with these versions.
+    #[must_use]
+    pub fn judged(outcome: &Outcome, versions: BTreeMap<String, String>) -> Self {
+        let verdict = Came::of(&outcome.verdict);
+        let (why, findings) = match &outcome.verdict {
+            Verdict::Passed => ("", [].as_slice()),
+            Verdict::Failed { findings } => ("", findings.as_slice()),
+            Verdict::Unsupported { what: why } | Verdict::Skipped { why } | Verdict::Broken { what: why } => {
+                (why.as_str(), [].as_slice())
+            }
+        };
+        let (bundle, file) = (outcome.bundle(), file(&outcome.scenario));
+        let again = match (&bundle, &file) {
+            _ if matches!(verdict, Came::Passed | Came::Skipped) => None,
+            (Some(bundle), _) => Some(format!("greenproof reproduce {}", word(&shown(bundle)))),
+            (None, Some(file)) => Some(format!("greenproof run {}", word(file))),
+            (None, None) => is_reference(&outcome.scenario).then(|| "greenproof run".to_owned()),
+        };
+        Self::Judged(Box::new(Judged {
+            verdict,
+            why: why.to_owned(),
+            findings: findings.iter().map(|finding| Found::of(&outcome.scenario, finding)).collect(),
+            leaks: leaks::lines(outcome),
+            evidence: outcome.folder.as_deref().map(shown),
+            bundle: bundle.as_deref().map(shown),
+            again,
+            file,
+            versions,
+            output: if verdict == Came::Failed { output(outcome) } else { String::new() },
+            milliseconds: milliseconds(outcome.took),
+        }))
+    }
+}
+
+impl Found {
+    fn of(scenario: &Scenario, finding: &Finding) -> Self {
+        let place = place::of(scenario, finding);
+        let Finding { kind, expected, seen } = finding.clone();
+        let (file, line) = place.map_or((None, None), |(path, line)| (Some(shown(path)), Some(line)));
+        Self { kind, expected, seen, file, line }
+    }
+}
+
+/// How much of what components printed is told of a failed run, in bytes.
+const OUTPUT: usize = 32 * 1024;
+
+/// The end of what the components printed.
+fn output(outcome: &Outcome) -> String {
+    let logs = outcome.evidence.iter().flat_map(|evidence| &evidence.component_logs);
+    let all: String = logs.flat_map(|(name, log)| ["== ", name, ".log\n", log, "\n"]).collect();
+    let from = all.ceil_char_boundary(all.len().saturating_sub(OUTPUT));
+    // A line of which only the end is left says nothing.
+    let from = if from == 0 { 0 } else { all[from..].find('\n').map_or(all.len(), |end| from + end + 1) };
+    all[from..].to_owned()
+}
+
+/// The scenario's file; the built-in scenario has none.
+fn file(scenario: &Scenario) -> Option<String> {
+    let path = &scenario.sources.first()?.path;
+    // What we unpacked into a temporary folder is gone afterwards.
+    let own = |rest: &Path| rest.iter().next().is_some_and(|first| first.to_string_lossy().starts_with("greenproof-"));
+    let lasts = !path.strip_prefix(std::env::temp_dir()).is_ok_and(own);
+    lasts.then(|| shown(path))
+}
+
+/// Whether it is the built-in scenario.
+fn is_reference(scenario: &Scenario) -> bool {
+    let own = |source: &Source| source.path.to_string_lossy().contains("/greenproof-reference-");
+    scenario.sources.first().is_some_and(own)
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// A text as one word of a shell.
+fn word(text: &str) -> String {
+    // No path holds a zero byte.
+    shlex::try_quote(text).unwrap_or_default().into_owned()
+}
+
+/// A duration in whole milliseconds.
+fn milliseconds(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Came {
+    const fn of(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Passed => Self::Passed,
+            Verdict::Failed { .. } => Self::Failed,
+            Verdict::Unsupported { .. } => Self::Unsupported,
+            Verdict::Skipped { .. } => Self::Skipped,
+            Verdict::Broken { .. } => Self::Broken,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The document is held against the rules of the Jenkins dialect, as its schema states them.
+
+use super::*;
+use crate::{report::event, verdict::Kind};
+use quick_xml::{Reader, events::Event as Xml};
+use std::collections::{BTreeMap, BTreeSet};
+
+type Names = &'static [&'static str];
+
+/// Of each element: the attributes that it must have, those that it may have, and the elements that may be in it.
+const RULES: [(&str, Names, Names, Names); 9] = [
+    ("testsuites", &[], &["name", "time", "tests", "failures", "errors", "skipped", "disabled"], &["testsuite"]),
+    (
+        "testsuite",
+        &["name", "tests"],
+        &["failures", "errors", "skipped", "disabled", "time", "timestamp", "hostname", "id", "package", "file"],
+        &["properties", "testcase", "system-out", "system-err"],
+    ),
+    ("properties", &[], &[], &["property"]),
+    ("property", &["name", "value"], &[], &[]),
+    (
+        "testcase",
+        &["name", "classname"],
+        &["time", "assertions", "status", "file", "line"],
+        &["skipped", "error", "failure", "system-out", "system-err"],
+    ),
+    ("skipped", &[], &["message", "type"], &[]),
+    ("error", &[], &["message", "type"], &[]),
+    ("failure", &[], &["message", "type"], &[]),
+    ("system-out", &[], &[], &[]),
+];
+
+/// What of a document breaks the rules, and how many elements of each name it has.
+fn check(document: &str) -> (Vec<String>, BTreeMap<String, usize>) {
+    let (mut broken, mut counts, mut within) = (Vec::new(), BTreeMap::new(), Vec::<String>::new());
+    let mut reader = Reader::from_str(document);
+    loop {
+        let (start, empty) = match reader.read_event().unwrap() {
+            Xml::Start(start) => (start, false),
+            Xml::Empty(start) => (start, true),
+            Xml::End(_) => {
+                within.pop();
+                continue;
+            }
+            Xml::Eof => break,
+            _ => continue,
+        };
+        let name = String::from_utf8(start.name().as_ref().to_vec()).unwrap();
+        *counts.entry(name.clone()).or_default() += 1;
+        let attributes: BTreeSet<_> =
+            start.attributes().map(|one| String::from_utf8(one.unwrap().key.as_ref().to_vec()).unwrap()).collect();
+        match RULES.iter().find(|(of, ..)| *of == name) {
+            None => broken.push(format!("<{name}> is no element")),
+            Some((_, must, may, _)) => {
+                broken.extend(
+                    must.iter().filter(|one| !attributes.contains(**one)).map(|one| format!("<{name}> lacks {one}")),
+                );
+                let known = |one: &&String| must.contains(&one.as_str()) || may.contains(&one.as_str());
+                broken.extend(attributes.iter().filter(|one| !known(one)).map(|one| format!("<{name} {one}> is none")));
+            }
+        }
+        let parent = within.last().and_then(|parent| RULES.iter().find(|(of, ..)| of == parent));
+        if parent.is_some_and(|(.., children)| !children.contains(&name.as_str()))
+            || (parent.is_none() && name != "testsuites")
+        {
+            broken.push(format!("<{name}> in {within:?}"));
+        }
+        if !empty {
+            within.push(name);
+        }
+    }
+    (broken, counts)
+}
+
+fn judged(verdict: Came) -> Judged {
+    let finding = |seen: &str| Found {
+        kind: Kind::Line,
+        expected: "a <line> & \"more\"".to_owned(),
+        seen: seen.to_owned(),
+        file: None,
+        line: None,
+    };
+    Judged {
+        verdict,
+        why: if verdict == Came::Failed { String::new() } else { "why]]>".to_owned() },
+        findings: if verdict == Came::Failed { vec![finding("one"), finding("two")] } else { Vec::new() },
+        leaks: Vec::new(),
+        file: Some("cases/a.toml".to_owned()),
+        evidence: None,
+        bundle: None,
+        again: None,
+        versions: [("core".to_owned(), "emulated".to_owned()), ("localstack".to_owned(), "l:1".to_owned())].into(),
+        output: "printed \u{1b}[31mred\u{0}\u{ffff}".to_owned(),
+        milliseconds: 1500,
+    }
+}
+
+fn document(verdicts: &[Came]) -> String {
+    let event = |verdict: &Came| {
+        let judged = Told::Judged(Box::new(judged(*verdict)));
+        Event { scenario: Some(format!("a {verdict}")), ..Event::now(judged) }
+    };
+    junit(&verdicts.iter().map(event).collect::<Vec<_>>()).unwrap()
+}
+
+#[test]
+fn the_document_keeps_the_rules_of_jenkins() {
+    fidelity::fidelity!("junit-1");
+    let all = [Came::Passed, Came::Failed, Came::Unsupported, Came::Skipped, Came::Broken];
+    let text = document(&all);
+    let (broken, counts) = check(&text);
+    assert_eq!(broken, Vec::<String>::new(), "{text}");
+    let count = |name: &str| counts.get(name).copied().unwrap_or_default();
+    let found = ["testsuite", "testcase", "failure", "skipped", "error", "system-out", "property"].map(count);
+    assert_eq!(found, [5, 5, 1, 2, 1, 1, 10], "{text}");
+    assert!(text.contains("tests=\"5\" skipped=\"2\" failures=\"1\" errors=\"1\""), "{text}");
+    assert!(text.contains("<property name=\"localstack\" value=\"l:1\"/>"), "{text}");
+    assert!(text.contains("file=\"cases/a.toml\""), "{text}");
+    assert!(text.contains("printed ") && !text.contains(['\u{0}', '\u{1b}', '\u{ffff}']), "{text}");
+}
+
+#[test]
+fn the_check_finds_what_breaks_the_rules() {
+    let good = document(&[Came::Failed]);
+    let cases = [
+        ("<testcase name", "<testcase surprise=\"1\" name", "<testcase surprise> is none"),
+        ("classname=", "klass=", "<testcase> lacks classname"),
+        ("<failure ", "<failed ", "<failed> is no element"),
+        ("<properties>", "<properties><testcase name=\"x\" classname=\"x\"/>", "<testcase> in "),
+    ];
+    for (from, to, expected) in cases {
+        let wrong =
+            good.replace(from, to).replace("</failure>", if to == "<failed " { "</failed>" } else { "</failure>" });
+        let (broken, _) = check(&wrong);
+        assert!(broken.iter().any(|one| one.contains(expected.trim_start_matches('<'))), "{expected}: {broken:?}");
+    }
+}
+
+/// A run that stopped is an error of the scenario that was under way.
+#[test]
+fn a_run_that_stops_is_an_error() {
+    let begun = event::Told::Begun { summary: String::new(), file: None, stages: Vec::new(), steps: Vec::new() };
+    let begun = Event { scenario: Some("under way".to_owned()), ..Event::now(begun) };
+    let stopped = Event::now(Told::Stopped { error: "no Docker".to_owned(), hint: "start it".to_owned() });
+    let text = junit(&[begun, stopped]).unwrap();
+    assert_eq!(check(&text).0, Vec::<String>::new());
+    assert!(text.contains("<testcase name=\"under way\"") && text.contains("<error message=\"no Docker\""), "{text}");
+}
