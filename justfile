@@ -17,8 +17,18 @@ build:
 unit:
     cargo nextest run --workspace
 
-e2e: build
+e2e: build browser
     cargo nextest run --workspace --profile e2e
+
+# Chromium and what drives it, for the tests of the HTML report.
+browser:
+    @command -v chromium > /dev/null || apt-get install -qq -y --no-install-recommends chromium || \
+        { echo "chromium is missing: install it as root with \`apt-get install chromium\`" >&2; exit 1; }
+    @cmp -s tests/browser/requirements.txt target/browser-venv/requirements.txt || { \
+        python3 -m venv --clear target/browser-venv && \
+        target/browser-venv/bin/pip install --quiet -r tests/browser/requirements.txt && \
+        cp tests/browser/requirements.txt target/browser-venv/requirements.txt; } || \
+        { echo "the Python packages of tests/browser/requirements.txt can't be installed: apt-get install python3-venv, and let pip reach an index" >&2; exit 1; }
 
 # What ran: no test is skipped, the slowest are told, and every promise of docs/FIDELITY.md is proven.
 ran:

@@ -30,7 +30,7 @@ fn a_name_minted_for_the_run_reaches_the_verdict() -> Result<()> {
     scenario.steps[0].expect.lines[0].equals.clone_from(&line);
     block_on(async {
         let stage = stage(1.0).await;
-        let (environment, evidence) = raise(&stage, scenario.clone()).await?;
+        let (environment, evidence) = Box::pin(raise(&stage, scenario.clone())).await?;
         environment.remove().await?;
         assert!(matches!(judge(&scenario, &evidence), Verdict::Passed), "{:#?}", judge(&scenario, &evidence));
         // The twin: the reference's own line is not there.
@@ -46,7 +46,7 @@ fn a_name_minted_for_the_run_reaches_the_verdict() -> Result<()> {
 fn by_hand_on_the_device_gives_the_same() -> Result<()> {
     block_on(async {
         let stage = stage(1.0).await;
-        let (environment, evidence) = raise(&stage, reference()?).await?;
+        let (environment, evidence) = Box::pin(raise(&stage, reference()?)).await?;
         assert!(matches!(judge(&environment.plan.scenario, &evidence), Verdict::Passed));
         let main = format!("/greengrass/v2/packages/artifacts-unarchived/{COMPONENT}/1.0.0/GithubCustomPack/main.py");
         let run = environment.by_hand(&["python3", "-u", &main]).await?;
@@ -202,7 +202,7 @@ fn what_is_not_emulated_ends_unsupported() -> Result<()> {
         for (change, named) in cases {
             let mut scenario = reference()?;
             change(&mut scenario);
-            let (environment, evidence) = raise(&stage, scenario).await?;
+            let (environment, evidence) = Box::pin(raise(&stage, scenario)).await?;
             let verdict = judge(&environment.plan.scenario, &evidence);
             environment.remove().await?;
             let Verdict::Unsupported { what } = verdict else { panic!("{named}: {verdict:#?}") };
@@ -219,7 +219,7 @@ fn git_requests_are_evidence_without_the_token() -> Result<()> {
     fidelity!("github-11");
     block_on(async {
         let stage = stage(1.0).await;
-        let (environment, evidence) = raise(&stage, reference()?).await?;
+        let (environment, evidence) = Box::pin(raise(&stage, reference()?)).await?;
         environment.remove().await?;
         let seen: Vec<_> = evidence
             .events

@@ -16,6 +16,9 @@ pub(crate) fn files(folder: &str) -> impl Iterator<Item = (&'static str, &'stati
     FILES.iter().copied().filter(move |(path, _)| Path::new(path).starts_with(folder))
 }
 
+/// How the name of the folder begins that the reference scenario is written into.
+pub const FOLDER: &str = "greenproof-reference-";
+
 /// Writes the fixtures below `folder`.
 ///
 /// # Errors

@@ -6,6 +6,7 @@
 
 mod event;
 mod github;
+pub mod html;
 mod json;
 mod junit;
 mod leaks;

@@ -9,7 +9,10 @@ use crate::{
     evidence::{Evidence, folder, log},
     kept::{Ending, Place},
     plan::Plan,
-    report::{self, Outcome, Reader, Sight, Telling, Told},
+    report::{
+        self, Outcome, Reader, Sight, Telling, Told,
+        html::{self, Documents},
+    },
     scenario::Scenario,
     stage::{Error, Stage},
     verdict::{Verdict, judge},
@@ -17,6 +20,7 @@ use crate::{
 use cloud::event::{Decision, What};
 use std::{
     convert::Infallible,
+    io,
     path::Path,
     time::{Duration, Instant},
 };
@@ -110,12 +114,14 @@ pub(crate) fn concluded(
     // What was found in what we wrote changes the verdict.
     if let (Verdict::Broken { .. }, Some(folder)) = (&outcome.verdict, &outcome.folder) {
         written(telling.write(&outcome, &folder.join(report::NAME)), folder, telling);
+        written(page(&outcome, plan, evidence), folder, telling);
     }
+    written(html::keep(&outcome, evidence), evidence, telling);
     outcome
 }
 
 /// Writes what was seen of a run into a folder of its own below `evidence`: what was told, the evidence itself, the
-/// scenario with all that it names, and a bundle if it failed.
+/// scenario with all that it names, a bundle if it failed, and the HTML report.
 #[must_use]
 pub fn store(outcome: Outcome, plan: &Plan, evidence: &Path, patience: Duration, telling: &Telling<'_>) -> Outcome {
     let Some(seen) = &outcome.evidence else { return outcome };
@@ -136,7 +142,13 @@ pub fn store(outcome: Outcome, plan: &Plan, evidence: &Path, patience: Duration,
     bundle::write(stored, &folder, telling);
     let outcome = Outcome { folder: Some(folder.clone()), ..outcome };
     written(telling.write(&outcome, &events), &folder, telling);
+    written(page(&outcome, plan, evidence), &folder, telling);
     outcome
+}
+
+/// Writes the HTML report of an outcome into its folder below `evidence`.
+fn page(outcome: &Outcome, plan: &Plan, evidence: &Path) -> io::Result<()> {
+    html::write(outcome, Documents::of_plan(plan).as_ref(), evidence)
 }
 
 /// Carries out an environment's steps while telling what is seen.

@@ -41,7 +41,7 @@ pub struct Policies {
 
 impl Policies {
     /// The levels of a layer; all but SCPs and RCPs have one.
-    pub(crate) fn levels(&self, layer: Layer) -> impl Iterator<Item = &[Policy]> {
+    pub fn levels(&self, layer: Layer) -> impl Iterator<Item = &[Policy]> {
         let (levels, one): (&[Vec<Policy>], Option<&[Policy]>) = match layer {
             Layer::Scp => (&self.scp, None),
             Layer::Rcp => (&self.rcp, None),

@@ -80,6 +80,17 @@ impl Known {
         Self(known)
     }
 
+    /// What is minted for a run.
+    #[must_use]
+    pub fn of_run(evidence: &Evidence) -> Self {
+        Self::of([
+            (evidence.account.clone(), "account"),
+            (evidence.thing.clone(), "thing"),
+            (evidence.certificate.clone(), "certificate"),
+            (evidence.environment.clone(), "environment"),
+        ])
+    }
+
     /// A text with all that changes from run to run replaced by what it is.
     #[must_use]
     pub fn stable(&self, text: &str) -> String {
@@ -114,12 +125,7 @@ impl Signature {
     /// The signature of a run.
     #[must_use]
     pub fn of(verdict: &Verdict, evidence: &Evidence) -> Self {
-        let known = Known::of([
-            (evidence.account.clone(), "account"),
-            (evidence.thing.clone(), "thing"),
-            (evidence.certificate.clone(), "certificate"),
-            (evidence.environment.clone(), "environment"),
-        ]);
+        let known = Known::of_run(evidence);
         let findings = match verdict {
             Verdict::Failed { findings } => findings.as_slice(),
             _ => &[],

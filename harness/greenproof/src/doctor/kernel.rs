@@ -66,5 +66,7 @@ fn told(probe: &Probe) -> Vec<Check> {
         Some(limit) => Check::good("processes", format!("a device may have {limit}")),
         None => Check::good("processes", "a device may have any number"),
     };
-    vec![raw, processes, files, netem, limit]
+    // On a device that could not be prepared, the last two were not tried.
+    let tried = probe.raw.is_none().then_some([netem, limit]);
+    [raw, processes, files].into_iter().chain(tried.into_iter().flatten()).collect()
 }

@@ -58,7 +58,8 @@ impl Span {
     /// All of time.
     pub const ALWAYS: Self = Self { from: Millis::MIN, to: Millis::MAX };
 
-    fn has(self, time: Millis) -> bool {
+    /// Whether a moment is in it.
+    pub(crate) fn has(self, time: Millis) -> bool {
         self.from <= time && time <= self.to
     }
 }
@@ -146,6 +147,11 @@ pub fn printed(log: &str, span: Span) -> impl Iterator<Item = Printed> {
     entries(log, span).filter_map(|line| printed_line(&line))
 }
 
+/// What a script printed by a line of its component's log.
+pub(crate) fn printed_of(line: &str) -> Option<Printed> {
+    printed_line(&as_text(line))
+}
+
 fn printed_line(line: &str) -> Option<Printed> {
     let (_, rest) = line.split_once("] (Copier) ")?;
     let (_, rest) = rest.split_once(": ")?;
@@ -192,6 +198,12 @@ pub struct Change {
 /// The changes of components' states in a span of time, in order.
 pub fn changes(core_log: &str, span: Span) -> impl Iterator<Item = Change> {
     entries(core_log, span).filter_map(|line| change(&line))
+}
+
+/// The change that a line of the core's log tells of.
+pub(crate) fn change_of(line: &str) -> Option<Change> {
+    // Most lines of a long log are none, and reading one costs.
+    line.contains("service-set-state").then(|| change(&as_text(line)))?
 }
 
 fn change(line: &str) -> Option<Change> {

@@ -41,7 +41,7 @@ fn outcomes(what: &What) -> Vec<(String, bool)> {
 }
 
 /// The decisions of an event.
-pub(super) fn decisions(what: &What) -> impl Iterator<Item = &Decision> {
+pub(crate) fn decisions(what: &What) -> impl Iterator<Item = &Decision> {
     let (first, further): (Option<&Decision>, &[Decision]) = match what {
         What::Api(call) => (Some(&call.decision), &call.further),
         What::Credentials { decision, further, .. } => (decision.as_deref(), further),

@@ -66,7 +66,7 @@ impl Chosen {
 
 /// The built-in reference scenario, and the folder that it is in.
 fn reference() -> Result<(TempDir, PathBuf), Failure> {
-    let folder = tempfile::Builder::new().prefix("greenproof-reference-").tempdir().map_err(|error| {
+    let folder = tempfile::Builder::new().prefix(embedded::FOLDER).tempdir().map_err(|error| {
         Failure::new(exit::ENVIRONMENT, format!("can't make a temporary folder: {error}"), "free some disk space")
     })?;
     let path = embedded::reference(folder.path())

@@ -18,7 +18,7 @@ use greenproof::{
     kept::{Ending, Keep},
     plan::Preview,
     redact::masked,
-    report::{Outcome, Reader, Told},
+    report::{Outcome, Reader, Told, html},
     run as runner,
     scenario::Leaks,
 };
@@ -134,6 +134,7 @@ async fn run_each(arguments: Run, config: &Config, reader: &dyn Reader) -> Resul
             None => Box::pin(runner::keeping(&stage, scenario, ending, &evidence, reader)).await?,
         };
         outcomes.push(outcome);
+        write_matrix(&outcomes, &evidence, reader);
     }
     for index in 0..count {
         let of_one: Vec<_> = outcomes.iter().skip(index).step_by(count).collect();
@@ -144,6 +145,14 @@ async fn run_each(arguments: Run, config: &Config, reader: &dyn Reader) -> Resul
     let code = exit::code(&outcomes);
     reader.tell(Told::ended(&outcomes, code, began.elapsed()));
     Ok(code)
+}
+
+/// Writes the matrix of what has run so far: the next world may not come up.
+fn write_matrix(outcomes: &[Outcome], evidence: &Path, reader: &dyn Reader) {
+    if let Err(error) = html::write_index(outcomes, evidence) {
+        let folder = evidence.display();
+        reader.tell(Told::note(format!("could not write the matrix of all runs into `{folder}`: {error}")));
+    }
 }
 
 impl Run {
