@@ -190,9 +190,10 @@ fn shown_again(evidence: &Path) -> Result<()> {
         assert!(plain.contains("PASSED private-package") && !plain.contains("\u{1b}[32m"), "{plain:?}");
         let step =
             plain.lines().find(|line| line.contains("step 1 ") && line.contains("SUCCEEDED")).context("a step")?;
-        let step =
-            step.rsplit('\r').find(|part| part.contains("step 1")).unwrap_or(step).trim_start_matches("\u{1b}[2K");
-        assert!(step.trim().chars().count() <= 60, "{step:?}");
+        // A line is filled up to the terminal's width; two columns stand before the mark.
+        let done = step.rsplit_once("✓ step 1 ").map(|(_, done)| format!("  ✓ step 1 {done}")).context("it is done")?;
+        let line: String = done.chars().take(60).collect();
+        assert!(line.contains(": SUCCEEDED ") && line.trim_end().ends_with(" s"), "{line:?}");
     }
     let mut piped = greenproof();
     let piped = piped.arg("replay").arg(evidence).env_remove("GITHUB_ACTIONS").output()?;
