@@ -131,10 +131,15 @@ fn an_image_of_ones_own_serves_or_is_refused() -> Result<()> {
 fn the_reference_runs_from_an_empty_folder() -> Result<()> {
     fidelity!("events-3");
     let folder = tempfile::tempdir()?;
-    let run = greenproof().current_dir(&folder).args(["run", "--junit", "report.xml", "--format", "json"]).output()?;
+    let run = greenproof()
+        .current_dir(&folder)
+        .args(["run", "--verbose", "--junit", "report.xml", "--format", "json"])
+        .output()?;
     let told = String::from_utf8_lossy(&run.stderr).into_owned();
     assert_eq!(run.status.code(), Some(0), "{told}");
     assert!(told.contains("PASSED private-package") && !told.contains('\u{1b}'), "{told}");
+    let secrets = leak::Patterns.hits(&[told.as_bytes(), &run.stdout].concat());
+    assert!(secrets.is_empty(), "{secrets:?} in {told}");
     let evidence = folder.path().join("greenproof-evidence/private-package");
     for file in
         ["core.log", "com.example.GithubCustomPack.log", "job.json", "api-calls.jsonl", "dns.jsonl", "git.jsonl"]
@@ -262,9 +267,10 @@ fn a_soft_run_tells_what_would_be_denied() -> Result<()> {
     Ok(())
 }
 
-/// Starts a run of the reference and waits until its world stands; what it tells later goes on being read.
+/// Starts a watched run of the reference and waits until its world stands; what it tells later goes on being read.
 fn raised(folder: &Path) -> Result<(Child, JoinHandle<String>)> {
-    let mut run = Command::new(program()).current_dir(folder).arg("run").stderr(Stdio::piped()).spawn()?;
+    let mut run = Command::new(program());
+    let mut run = run.current_dir(folder).args(["run", "--leaks", "none"]).stderr(Stdio::piped()).spawn()?;
     let mut told = BufReader::new(run.stderr.take().context("standard error is piped")?);
     let mut line = String::new();
     while !line.contains("aws, github and device are up") {
@@ -295,12 +301,12 @@ fn standing() -> Result<String> {
 fn alone_ctrl_c_cleans_up_and_says_so() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (mut run, told) = raised(folder.path())?;
-    assert_eq!(standing()?.lines().count(), 4, "three containers and a network stand");
+    assert_eq!(standing()?.lines().count(), 5, "four containers and a network stand");
     let interrupted = Command::new("kill").args(["-INT", &run.id().to_string()]).status()?;
     assert!(interrupted.success());
     assert_eq!(run.wait()?.code(), Some(130));
     let told = told.join().expect("the reader ends");
-    assert!(told.contains("interrupted by Ctrl-C; removed 3 containers, 1 network"), "{told}");
+    assert!(told.contains("interrupted by Ctrl-C; removed 4 containers, 1 network"), "{told}");
     assert_eq!(standing()?, "");
     Ok(())
 }
@@ -312,10 +318,10 @@ fn alone_after_a_kill_a_sweep_removes_what_was_left() -> Result<()> {
     let (mut run, _) = raised(folder.path())?;
     run.kill()?;
     run.wait()?;
-    assert_eq!(standing()?.lines().count(), 4, "a killed run can't clean up");
+    assert_eq!(standing()?.lines().count(), 5, "a killed run can't clean up");
     let swept = greenproof().arg("sweep").output()?;
     let told = String::from_utf8_lossy(&swept.stderr).into_owned();
-    assert!(swept.status.success() && told.contains("removed 3 containers, 1 network"), "{told}");
+    assert!(swept.status.success() && told.contains("removed 4 containers, 1 network"), "{told}");
     assert_eq!(standing()?, "");
     Ok(())
 }

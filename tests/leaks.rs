@@ -2,7 +2,10 @@
 //! of `scenarios.rs`.
 
 use anyhow::Result;
-use tests::{block_on, logs, planted, shown, stage};
+use cloud::control::Control;
+use greenproof::{Environment, Plan, Scenario, fault::Fault};
+use std::sync::atomic::{AtomicBool, Ordering};
+use tests::{block_on, fixture, logs, planted, shown, stage};
 
 /// Secrets in every form and every kind of place, drawn anew in each run: the gate can't know them.
 #[test]
@@ -31,4 +34,34 @@ fn every_secret_that_is_planted_is_found_in_its_place() -> Result<()> {
 fn what_is_shown_is_searched_for_every_secret_of_a_run() -> Result<()> {
     shown::finds(&greenproof::Plan::of(planted::scenario()?)?);
     Ok(())
+}
+
+/// An order may hold a secret, as that to rotate one does: the command that takes it is seen by every process of the machine,
+/// and the order is not.
+#[test]
+fn an_order_to_a_cloud_is_in_no_arguments() -> Result<()> {
+    let rotate = "secretsmanager.rotated secret=GithubPersonalAccessToekn body=rotated-9f4c1b7e2d8a";
+    let Fault::Cloud(fault) = rotate.parse::<Fault>()? else { anyhow::bail!("it is the cloud's") };
+    block_on(async {
+        let mut scenario = Scenario::load(&fixture("scenarios/rotation/rotated.toml"))?;
+        scenario.github.reachable = false;
+        let environment = Box::pin(Environment::raise(&stage(1.0).await, Plan::of(scenario)?)).await?;
+        let stop = AtomicBool::new(false);
+        let seen = std::thread::scope(|scope| {
+            let seen = scope.spawn(|| shown::arguments_until(&stop));
+            let ordered = tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current().block_on(environment.order(&Control::Fault(fault)))
+            });
+            stop.store(true, Ordering::Relaxed);
+            ordered.map(|()| seen.join().expect("it only reads"))
+        });
+        environment.remove().await?;
+        let seen = seen?;
+        let orders: Vec<_> =
+            seen.iter().filter(|arguments| arguments.starts_with("greenproof cloud control")).collect();
+        anyhow::ensure!(!orders.is_empty(), "the command that takes an order was not seen among {}", seen.len());
+        let told: Vec<_> = seen.iter().filter(|arguments| arguments.contains("rotated-9f4c1b7e2d8a")).collect();
+        anyhow::ensure!(told.is_empty(), "{told:?}");
+        Ok(())
+    })
 }

@@ -1,5 +1,5 @@
 //! What is stored and shown of a run is searched for every secret of it, in every form: the evidence folder, the bundle, the
-//! JUnit document, what was told while it ran, and what our own programs wrote in their containers.
+//! JUnit document, what was told while it ran, what our own programs wrote in their containers, and their arguments.
 
 use anyhow::{Context, Result};
 use greenproof::{
@@ -9,9 +9,11 @@ use greenproof::{
 };
 use leak::{Finder, Limits};
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::BufReader,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -48,7 +50,9 @@ pub fn secrets(
         leak.place.starts_with("deployment document") || leak.place.starts_with("log of ")
     };
     let known: Vec<_> = evidence.leaks.iter().filter(told_of).map(|leak| leak.secret.as_str()).collect();
-    let texts = [("the JUnit document", report::junit(&told)?), ("what was told", said)];
+    // What its own scripts are given is the component's matter.
+    let ours = arguments().filter(|line| line.contains("greenproof")).collect::<Vec<_>>().join("\n");
+    let texts = [("the JUnit document", report::junit(&told)?), ("what was told", said), ("arguments of ours", ours)];
     let outputs = outputs.iter().map(|(of, lines)| (*of, lines.join("\n")));
     for (of, text) in texts.into_iter().chain(outputs) {
         let hits = finder.hits(text.as_bytes()).into_iter();
@@ -88,6 +92,24 @@ fn in_file(finder: &Finder, path: &Path) -> Result<Vec<String>> {
     };
     leak::open(finder, &mut BufReader::new(File::open(path)?), Limits::default(), &mut tell)?;
     Ok(found)
+}
+
+/// The arguments of all processes of the machine, each as one line, again and again until it is told to stop.
+#[must_use]
+pub fn arguments_until(stop: &AtomicBool) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    while !stop.load(Ordering::Relaxed) {
+        seen.extend(arguments());
+    }
+    seen
+}
+
+/// The arguments of all processes of the machine now; of one that ends meanwhile there are none.
+fn arguments() -> impl Iterator<Item = String> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let read = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    let lines = read.map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " "));
+    lines.filter(|line| !line.is_empty())
 }
 
 /// A secret that is shown must be found, or nothing is proven by finding none.

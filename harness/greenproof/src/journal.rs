@@ -25,11 +25,14 @@ impl Default for Journal {
 
 impl Journal {
     /// Takes one line of a cloud container's standard output. A line that is no event is dropped: a cloud prints
-    /// nothing else, and what a broken one prints is in its container's log.
+    /// nothing else, and what a broken one prints is in its container's log, not redacted.
     pub(crate) fn take(&self, line: &str) {
         match serde_json::from_str(line) {
             Ok(event) => self.push(event),
-            Err(error) => tracing::warn!(%error, line, "a cloud printed something that is no event"),
+            Err(error) => {
+                let (kind, bytes) = (error.classify(), line.len());
+                tracing::warn!(?kind, bytes, "a cloud printed something that is no event");
+            }
         }
     }
 

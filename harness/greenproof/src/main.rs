@@ -36,6 +36,8 @@ mod kept;
 mod list;
 #[path = "main/manual.rs"]
 mod manual;
+#[path = "main/panic.rs"]
+mod panic;
 #[path = "main/part.rs"]
 mod part;
 #[path = "main/past.rs"]
@@ -55,6 +57,7 @@ use futures_util::FutureExt;
 use std::{io::Write, panic::AssertUnwindSafe, process::ExitCode};
 
 fn main() -> ExitCode {
+    panic::discreetly();
     let words: Vec<String> = std::env::args().collect();
     // The device's own command line has another grammar.
     if let [_, command, arguments @ ..] = words.as_slice()

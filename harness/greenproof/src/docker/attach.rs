@@ -1,14 +1,14 @@
 //! A command in a container with all its streams: what goes in, what comes out as it comes, and how it ended.
 
-use super::{Container, Engine, error::Error};
+use super::{Container, Engine, ExecOutput, error::Error};
 use bollard::{
     container::LogOutput,
     exec::{CreateExecOptions, StartExecOptions, StartExecResults},
     query_parameters::ResizeExecOptionsBuilder,
 };
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 use std::{fmt, pin::Pin};
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 /// A command to run.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +78,33 @@ impl Engine {
             other => Ok(Printed::Out(other.into_bytes().to_vec())),
         });
         Ok(Attached { id, input, output: output.boxed() })
+    }
+
+    /// Runs a command in a container as its image's user, with a text as its standard input, where no other process can
+    /// read it as it could an argument; waits for its end.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if it can't be started, or the engine loses it.
+    pub async fn hand(&self, container: &Container, argv: &[&str], text: &str) -> Result<ExecOutput, Error> {
+        let argv = argv.iter().map(|&word| word.to_owned()).collect();
+        let mut attached = self.attach(container, Errand { argv, ..Errand::default() }).await?;
+        let handed = async {
+            attached.input.write_all(text.as_bytes()).await?;
+            attached.input.shutdown().await
+        };
+        if let Err(error) = handed.await {
+            // Its exit code and its words say why it did not read to the end.
+            tracing::debug!(%error, "handing a text to a command");
+        }
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        while let Some(printed) = attached.output.try_next().await? {
+            match printed {
+                Printed::Out(bytes) => stdout.extend(bytes),
+                Printed::Err(bytes) => stderr.extend(bytes),
+            }
+        }
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ok(ExecOutput { exit_code: self.ended(&attached).await?, stdout: text(stdout), stderr: text(stderr) })
     }
 
     /// The exit code of a command whose output has ended.

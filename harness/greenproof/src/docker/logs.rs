@@ -90,6 +90,15 @@ impl Engine {
         self.read(container, LogsOptionsBuilder::new().follow(false).stdout(true).stderr(true)).await
     }
 
+    /// The lines of all that a container, by its name, has written since a time, in whole seconds since 1970.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if there is no such container.
+    pub async fn read_output_since(&self, name: &str, time: i32) -> Result<Vec<String>, Error> {
+        let container = Container { id: name.to_owned(), name: name.to_owned() };
+        self.read(&container, LogsOptionsBuilder::new().follow(false).stdout(true).stderr(true).since(time)).await
+    }
+
     async fn read(&self, container: &Container, options: LogsOptionsBuilder) -> Result<Vec<String>, Error> {
         let options = options.build();
         let source = Some(self.docker.logs(&container.id, Some(options)).boxed());

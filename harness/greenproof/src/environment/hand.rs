@@ -61,16 +61,24 @@ print(urllib.request.urlopen(request, context=context).read().decode())";
         Ok(names.into_iter().map(|(name, key)| (name.to_owned(), value(key))).chain([region]).collect())
     }
 
-    /// What our own programs have written in their containers until now, not redacted: by container, its lines.
+    /// What our own programs have written in their containers until now, and LocalStack since this environment is there, not
+    /// redacted: by container, its lines.
     ///
     /// # Errors
     /// When a container is gone.
     pub async fn outputs(&self) -> Result<Vec<(&'static str, Vec<String>)>, Error> {
         let clouds = [("aws", &self.aws), ("device", &self.device)].into_iter();
-        let parts = clouds.chain(self.github.iter().map(|github| ("github", github)));
+        let watch = self.watching.iter().map(|watching| ("watch", &watching.container));
+        let parts = clouds.chain(self.github.iter().map(|github| ("github", github))).chain(watch);
         let read = parts
             .map(|(part, container)| async move { Ok::<_, Error>((part, self.engine.read_output(container).await?)) });
-        try_join_all(read).await
+        let began = i32::try_from(self.began / 1000).unwrap_or_default();
+        let localstack = self.engine.read_output_since(&self.localstack.container, began);
+        let (mut outputs, localstack) = tokio::join!(try_join_all(read), localstack);
+        if let Ok(outputs) = &mut outputs {
+            outputs.push(("localstack", localstack?));
+        }
+        outputs
     }
 
     /// Gives an order to the clouds that it is for, and waits until it is carried out.
@@ -106,7 +114,8 @@ impl Environment {
     }
 }
 
-/// Gives an order to the clouds that it is for, of `aws` and `github`, and waits until it is carried out.
+/// Gives an order to the clouds that it is for, of `aws` and `github`, and waits until it is carried out. It may hold secrets,
+/// and so is no argument of the command that takes it.
 ///
 /// # Errors
 /// When one can't be reached or refuses the order.
@@ -128,7 +137,7 @@ pub(crate) async fn order(
                 None => return Err(unreachable()),
             },
         };
-        let answered = engine.exec(&cloud.id, "", &["greenproof", "cloud", "control", &text], &[]).await?;
+        let answered = engine.hand(cloud, &["greenproof", "cloud", "control"], &text).await?;
         if answered.exit_code != 0 {
             return Err(Error::surrounding("giving the cloud an order", answered.stderr.trim(), ""));
         }

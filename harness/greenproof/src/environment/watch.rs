@@ -34,7 +34,7 @@ const ORDER: &str = "SIGUSR1";
 /// A watcher and what it has said.
 #[derive(Debug)]
 pub(crate) struct Watching {
-    container: Container,
+    pub(super) container: Container,
     said: Arc<Mutex<Vec<Said>>>,
     changed: Sender<usize>,
     pub(super) reader: JoinHandle<()>,

@@ -27,11 +27,9 @@ pub(crate) enum Role {
         /// The deploy key's name.
         key: String,
     },
-    /// Give an order to the part that plays AWS, in its container; prints the answer as JSON.
-    Control {
-        /// The order, such as `{"cancel": {"deployment": "ID"}}`.
-        order: String,
-    },
+    /// Give the order on standard input, such as `{"cancel": {"deployment": "ID"}}`, to the part of this container; prints the
+    /// answer as JSON.
+    Control,
 }
 
 #[derive(Args)]
@@ -91,7 +89,7 @@ pub(crate) async fn cloud(role: Role) -> Result<u8, Failure> {
     let result = match role {
         Role::Aws => ::cloud::aws::run().await.map_err(|error| error.to_string()),
         Role::Github => ::cloud::github::run().await.map_err(|error| error.to_string()),
-        Role::Control { order } => return control(&order).await,
+        Role::Control => return control().await,
         Role::SshKey { algorithm, key } => return ssh_key(&format!("{algorithm} {key}")).await,
         Role::SshGit { key } => return ssh_git(&key).await,
     };
@@ -121,9 +119,9 @@ async fn ssh_git(key: &str) -> Result<u8, Failure> {
     Ok(exit::FINDING)
 }
 
-async fn control(order: &str) -> Result<u8, Failure> {
+async fn control() -> Result<u8, Failure> {
     use ::cloud::control::{Error, SOCKET, ask};
-    let order = serde_json::from_str(order).map_err(|error| {
+    let order = serde_json::from_reader(std::io::stdin().lock()).map_err(|error| {
         Failure::new(exit::USAGE, format!("this is no order: {error}"), "an order is one JSON object")
     })?;
     let answer = ask(Path::new(SOCKET), &order).await.map_err(|error| {
