@@ -126,6 +126,9 @@ impl Project {
     pub fn component(&self, account: Option<&str>, stated: &BTreeMap<String, PathBuf>) -> Result<Component, Error> {
         let build = Build::of(self)?;
         let text = build::text(&build.recipe)?;
+        if build.recipe.extension().is_some_and(|ending| ending == "json") {
+            json(&build.recipe, &text)?;
+        }
         let text = if build.published { text } else { self.resolved(&build, &text, account)? };
         let made = build.artifacts.iter().map(|(name, made)| (name.clone(), made.source.clone()));
         let used = made.filter(|(name, _)| text.contains(&format!("/{name}")));
@@ -150,11 +153,7 @@ impl Project {
 impl Config {
     fn read(path: PathBuf) -> Result<Self, Error> {
         let text = build::text(&path)?;
-        let value = serde_json::from_str(&text).map_err(|error| Error {
-            place: format!("{}:{}:{}", path.display(), error.line(), error.column()),
-            message: format!("no JSON: {error}"),
-            hint: "correct the file's syntax".into(),
-        })?;
+        let value = json(&path, &text)?;
         // Its places are for errors alone.
         Ok(Self { node: Node::parse(&text).ok(), path, value })
     }
@@ -171,6 +170,15 @@ impl Config {
         let place = format!("{}:{}:{}", self.path.display(), place.line, place.column);
         Error { place, message: message.into(), hint: hint.into() }
     }
+}
+
+/// A JSON file's values. A recipe is read as YAML, which takes more than JSON is.
+pub(crate) fn json(path: &Path, text: &str) -> Result<Value, Error> {
+    serde_json::from_str(text).map_err(|error| Error {
+        place: format!("{}:{}:{}", path.display(), error.line(), error.column()),
+        message: format!("no JSON: {error}"),
+        hint: "correct the file's syntax".into(),
+    })
 }
 
 /// An error of a recipe with its file.

@@ -181,6 +181,11 @@ fn what_is_missing_is_told_with_its_line() {
     assert_eq!(nameless, "recipe.yaml:2:1: `ComponentName` is missing");
     let other = told(CONFIGURED, &RECIPE.replace("VERSION/HelloWorld.zip", "VERSION/Other.zip"));
     assert_eq!(other, "recipe.yaml:10:14: `Other.zip` is no artifact of the build, which has HelloWorld.zip");
+    let (_parent, folder) = project(CONFIGURED, "");
+    fs::remove_file(folder.join("recipe.yaml")).unwrap();
+    put(&folder, "recipe.json", "{\n  \"ComponentName\": \"x\",\n}");
+    let error = component(&folder).unwrap_err();
+    assert!(error.place.ends_with("recipe.json:3:1") && error.message.starts_with("no JSON: "), "{error}");
     let (_parent, folder) = project(CONFIGURED, RECIPE);
     let error = Project::read(&folder).unwrap().component(None, &BTreeMap::new()).unwrap_err();
     assert!(error.message.starts_with("the account is not stated"), "{error}");

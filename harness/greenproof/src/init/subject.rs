@@ -78,6 +78,9 @@ impl Subject {
 
     fn plain(request: &Request, folder: PathBuf, named: Option<PathBuf>) -> Result<Self, Error> {
         let recipe = named.map_or_else(|| only_recipe(&folder), Ok)?;
+        if recipe.extension().is_some_and(|ending| ending == "json") {
+            gdk::json(&recipe, &std::fs::read_to_string(&recipe).unwrap_or_default())?;
+        }
         let bare = Component::load(&recipe, &BTreeMap::new()).map_err(|cause| gdk::located(&recipe, cause))?;
         let values: Value = serde_yaml_ng::from_str(&bare.recipe).unwrap_or_default();
         let ours = uris(&values).into_iter().filter(|uri| uri.starts_with("s3://") || uri.starts_with("greengrass:"));

@@ -233,6 +233,7 @@ fn a_folder_without_a_component_is_refused() {
     assert_eq!(told(&[]), ": there is no such folder");
     assert_eq!(told(&[("x.py", "")]), ": there is no component: neither gdk-config.json nor a recipe");
     assert_eq!(told(&[("recipe.yaml", ""), ("recipe.json", "")]), ": there are 2 recipes");
+    assert_eq!(told(&[("recipe.json", "{\n  \"ComponentName\": \n}")]).split(": ").next(), Some("/recipe.json:3:1"));
     assert!(
         told(&[("gdk-config.json", "{}"), ("recipe.yaml", HELLO)]).starts_with("/gdk-config.json:1:1: `component`")
     );
