@@ -63,13 +63,9 @@ pub(crate) fn init(arguments: Init) -> Result<u8, Failure> {
 }
 
 fn told(written: &Written) -> String {
-    let mut text = format!("{}:\n", written.component);
-    for file in &written.files {
-        text += &format!("  wrote {}\n", file.display());
-    }
-    for note in &written.notes {
-        text += &format!("  look: {note}\n");
-    }
+    let files = written.files.iter().map(|file| format!("  wrote {}\n", file.display()));
+    let notes = written.notes.iter().map(|note| format!("  look: {note}\n"));
+    let text: String = [format!("{}:\n", written.component)].into_iter().chain(files).chain(notes).collect();
     let scenario = written.files.first().map(|file| file.display().to_string()).unwrap_or_default();
     let first =
         if written.unfilled { format!("fill in what says `FILL IN` in {scenario}, then ") } else { String::new() };
