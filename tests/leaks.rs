@@ -4,7 +4,13 @@
 use anyhow::Result;
 use cloud::control::Control;
 use greenproof::{Environment, Plan, Scenario, fault::Fault};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 use tests::{block_on, fixture, logs, planted, shown, stage};
 
 /// Secrets in every form and every kind of place, drawn anew in each run: the gate can't know them.
@@ -42,24 +48,34 @@ fn what_is_shown_is_searched_for_every_secret_of_a_run() -> Result<()> {
 fn an_order_to_a_cloud_is_in_no_arguments() -> Result<()> {
     let rotate = "secretsmanager.rotated secret=GithubPersonalAccessToekn body=rotated-9f4c1b7e2d8a";
     let Fault::Cloud(fault) = rotate.parse::<Fault>()? else { anyhow::bail!("it is the cloud's") };
+    let order = Control::Fault(fault);
     block_on(async {
         let mut scenario = Scenario::load(&fixture("scenarios/rotation/rotated.toml"))?;
         scenario.github.reachable = false;
         let environment = Box::pin(Environment::raise(&stage(1.0).await, Plan::of(scenario)?)).await?;
-        let stop = AtomicBool::new(false);
-        let seen = std::thread::scope(|scope| {
-            let seen = scope.spawn(|| shown::arguments_until(&stop));
+        let (stop, seen) = (AtomicBool::new(false), Mutex::default());
+        let takes_it = |arguments: &String| arguments.starts_with("greenproof cloud control");
+        let ordered = std::thread::scope(|scope| {
+            scope.spawn(|| shown::arguments_until(&stop, &seen));
             let ordered = tokio::task::block_in_place(|| {
-                tokio::runtime::Handle::current().block_on(environment.order(&Control::Fault(fault)))
+                tokio::runtime::Handle::current().block_on(async {
+                    // The command is there for some milliseconds only.
+                    for _ in 0..100 {
+                        environment.order(&order).await?;
+                        if seen.lock().expect("nobody panics").iter().any(takes_it) {
+                            break;
+                        }
+                    }
+                    Ok::<_, anyhow::Error>(())
+                })
             });
             stop.store(true, Ordering::Relaxed);
-            ordered.map(|()| seen.join().expect("it only reads"))
+            ordered
         });
         environment.remove().await?;
-        let seen = seen?;
-        let orders: Vec<_> =
-            seen.iter().filter(|arguments| arguments.starts_with("greenproof cloud control")).collect();
-        anyhow::ensure!(!orders.is_empty(), "the command that takes an order was not seen among {}", seen.len());
+        ordered?;
+        let seen: BTreeSet<String> = seen.into_inner().expect("nobody panics");
+        anyhow::ensure!(seen.iter().any(takes_it), "the command that takes an order was not seen among {seen:#?}");
         let told: Vec<_> = seen.iter().filter(|arguments| arguments.contains("rotated-9f4c1b7e2d8a")).collect();
         anyhow::ensure!(told.is_empty(), "{told:?}");
         Ok(())

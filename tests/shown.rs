@@ -13,7 +13,10 @@ use std::{
     fs::File,
     io::BufReader,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -94,14 +97,15 @@ fn in_file(finder: &Finder, path: &Path) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// The arguments of all processes of the machine, each as one line, again and again until it is told to stop.
-#[must_use]
-pub fn arguments_until(stop: &AtomicBool) -> BTreeSet<String> {
-    let mut seen = BTreeSet::new();
+/// Adds the arguments of all processes of the machine, each as one line, again and again until it is told to stop.
+///
+/// # Panics
+/// When another holder of `seen` has panicked.
+pub fn arguments_until(stop: &AtomicBool, seen: &Mutex<BTreeSet<String>>) {
     while !stop.load(Ordering::Relaxed) {
-        seen.extend(arguments());
+        let now: Vec<_> = arguments().collect();
+        seen.lock().expect("nobody panics").extend(now);
     }
-    seen
 }
 
 /// The arguments of all processes of the machine now; of one that ends meanwhile there are none.

@@ -105,7 +105,8 @@ static CHANGING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let patterns = [
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?", "{time}"),
         (r"\b[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b", "{id}"),
-        (r"\b[0-9a-f]{32,}\b", "{id}"),
+        // A store of many files, such as pip's cache, makes folders of an id's first digits.
+        (r"(\b[0-9a-f]{2}/)*\b[0-9a-f]{32,}\b", "{id}"),
         (r"\b(ASIA|AKIA)[A-Z2-7]{16}\b", "{key}"),
         (r"\b[A-Z0-9]{16}\b", "{id}"),
         (r"\b[a-z0-9]{14}(-ats)?\.(iot|credentials)\b", "{endpoint}"),

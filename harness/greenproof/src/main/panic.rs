@@ -28,7 +28,7 @@ mod tests {
     #[test]
     fn a_text_that_was_made_while_it_ran_is_withheld() {
         let of = |bug: Box<dyn Fn() + panic::UnwindSafe>| {
-            let payload = panic::catch_unwind(move || bug()).expect_err("it panics");
+            let payload = panic::catch_unwind(bug).expect_err("it panics");
             text(&*payload).to_owned()
         };
         assert_eq!(of(Box::new(|| panic!("a world always serialises"))), "a world always serialises");
