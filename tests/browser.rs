@@ -200,8 +200,8 @@ fn a_report_works_by_mouse_keyboard_and_screen_reader() -> Result<()> {
     red["shots"] = shots("red-").into();
     let results = checked(&[
         red,
-        json!({"page": one, "check": "matrix", "rows": 300, "failed": 30, "search": "number 207", "shots": shots("many-")}),
-        json!({"page": root.join("one.html"), "check": "matrix", "rows": 1, "failed": 1, "search": "red"}),
+        json!({"page": one, "check": "matrix", "rows": 300, "verdict": "failed", "chosen": 30, "search": "number 207", "shots": shots("many-")}),
+        json!({"page": root.join("one.html"), "check": "matrix", "rows": 1, "verdict": "failed", "chosen": 1, "search": "red"}),
     ])?;
     good(&results)
 }
@@ -313,5 +313,10 @@ fn a_second_green_run_differs_in_nothing_that_counts() -> Result<()> {
     let mut job = report(&file);
     (job["search"], job["hits"], job["places"]) = ("s3: Amazon S3".into(), 1.into(), json!([]));
     let index = folder.path().join("index.html");
-    good(&checked(&[job, json!({"page": index, "check": "matrix", "rows": 1, "failed": 0, "search": "private"})])?)
+    good(&checked(&[
+        job,
+        json!({
+            "page": index, "check": "matrix", "rows": 1, "verdict": "passed", "chosen": 1, "search": "private",
+        }),
+    ])?)
 }
