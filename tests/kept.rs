@@ -257,9 +257,10 @@ equals = "EXPECTED"
 #[test]
 fn alone_a_crash_while_it_is_raised_leaves_nothing() -> Result<()> {
     fidelity!("kept-2");
+    let folder = tempfile::tempdir()?;
     let mut up = Command::new(program())
         .args(["up", "--name", "crashed", "--deploy"])
-        .current_dir(tempfile::tempdir()?.path())
+        .current_dir(&folder)
         .stderr(Stdio::piped())
         .spawn()?;
     let mut said = BufReader::new(up.stderr.take().context("standard error is piped")?);

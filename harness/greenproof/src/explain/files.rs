@@ -21,14 +21,15 @@ pub fn logs(path: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    // Of an evidence folder of our own, what a device has too: the rest speaks of the cloud.
+    // Of an evidence folder of our own, what a device has too: the rest speaks of the cloud, or is what was expected.
     let own = folder.join("evidence.json").exists();
     let of_a_device = |path: &Path| path.extension().is_some_and(|end| end == "log") || path.ends_with("job.json");
+    let expected = |path: &Path| path.ends_with("scenario");
     for entry in folder.read_dir()? {
         let entry = entry?;
         // A link may lead out of the folder, or around in it.
         let kind = entry.file_type()?;
-        if kind.is_dir() && !own {
+        if kind.is_dir() && !(own && expected(&entry.path())) {
             collect(&entry.path(), files)?;
         } else if kind.is_file() && (!own || of_a_device(&entry.path())) {
             files.push(entry.path());
@@ -95,8 +96,18 @@ mod tests {
         assert_eq!(found, [flat, deep].concat());
         std::fs::write(folder.path().join("evidence.json"), "{}").unwrap();
         std::fs::write(folder.path().join("api-calls.jsonl"), "{}").unwrap();
-        let logs_alone = |path: &PathBuf| !path.to_string_lossy().contains("json");
-        assert!(logs(folder.path()).unwrap().iter().all(logs_alone));
+        for beside in ["scenario", "recipes"] {
+            std::fs::create_dir(folder.path().join(beside)).unwrap();
+            std::fs::write(folder.path().join(beside).join("a.yaml"), "x").unwrap();
+        }
+        let found = logs(folder.path()).unwrap();
+        assert!(found.iter().all(|path| !path.to_string_lossy().contains("json")), "{found:?}");
+        let beside: Vec<_> = found.iter().filter(|path| path.ends_with("a.yaml")).collect();
+        assert_eq!(
+            beside,
+            [&folder.path().join("recipes/a.yaml")],
+            "what a person put beside it is read, a scenario is not"
+        );
         let single = folder.path().join("a.log");
         assert_eq!(logs(&single).unwrap(), [single]);
     }
