@@ -68,7 +68,8 @@ fn main() -> ExitCode {
         return ExitCode::from(device::greengrass_cli(arguments, root));
     }
     let arguments = Arguments::of_device(&words).unwrap_or_else(Arguments::parse);
-    let color = arguments.color.or_else(config::color).unwrap_or_default();
+    let configured = || if arguments.command.is_a_part() { None } else { config::color() };
+    let color = arguments.color.or_else(configured).unwrap_or_default();
     shown::settle(color, arguments.verbose > 0);
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)

@@ -144,6 +144,13 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// Whether it is what a container plays, where nobody has configured anything.
+    pub(crate) const fn is_a_part(&self) -> bool {
+        matches!(self, Self::Cloud { .. } | Self::Device(_) | Self::Surround(_) | Self::Enter(_) | Self::Watch { .. })
+    }
+}
+
 impl Arguments {
     /// The arguments of a device, read without the grammar of all other commands: the core would carry its code in
     /// memory as long as it runs.
