@@ -19,6 +19,11 @@ pub(crate) fn files(folder: &str) -> impl Iterator<Item = (&'static str, &'stati
 /// How the name of the folder begins that the reference scenario is written into.
 pub const FOLDER: &str = "greenproof-reference-";
 
+/// Whether a file is in a folder that the reference scenario was written into.
+pub(crate) fn is_reference(file: &Path) -> bool {
+    file.ancestors().filter_map(Path::file_name).any(|name| name.to_string_lossy().starts_with(FOLDER))
+}
+
 /// Writes the fixtures below `folder`.
 ///
 /// # Errors

@@ -9,6 +9,8 @@ mod github;
 pub mod html;
 mod json;
 mod junit;
+#[cfg(test)]
+mod kept;
 mod leaks;
 mod markdown;
 mod place;

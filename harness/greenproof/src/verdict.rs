@@ -49,6 +49,23 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// What was not as expected.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        if let Self::Failed { findings } = self { findings } else { &[] }
+    }
+
+    /// Why nothing was judged, if so.
+    #[must_use]
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Unsupported { what } | Self::Broken { what } | Self::Skipped { why: what } => Some(what),
+            Self::Passed | Self::Failed { .. } => None,
+        }
+    }
+}
+
 /// One thing that was not as expected.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {

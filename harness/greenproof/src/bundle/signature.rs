@@ -127,10 +127,6 @@ impl Signature {
     #[must_use]
     pub fn of(verdict: &Verdict, evidence: &Evidence) -> Self {
         let known = Known::of_run(evidence);
-        let findings = match verdict {
-            Verdict::Failed { findings } => findings.as_slice(),
-            _ => &[],
-        };
         let finding =
             |finding: &crate::verdict::Finding| format!("{}: {}", finding.kind, known.stable(&finding.expected));
         let waiting = match &evidence.ending {
@@ -139,7 +135,7 @@ impl Signature {
         };
         let told = evidence.steps.iter().rev().find_map(|step| step.deployment.as_ref());
         Self {
-            findings: Some(findings.iter().map(finding).collect()),
+            findings: Some(verdict.findings().iter().map(finding).collect()),
             failure: reproduce::explained(&evidence.core_log, &evidence.component_logs),
             deployment: told.map(Deployed::of),
             waiting,

@@ -4,6 +4,8 @@
 
 mod make;
 
+pub(super) use make::argument;
+
 use crate::{evidence::log, redact::Redactor, verdict::Kind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -234,15 +236,23 @@ impl Found {
     }
 }
 
-impl fmt::Display for Came {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Came {
+    /// It in one word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
             Self::Passed => "passed",
             Self::Failed => "failed",
             Self::Unsupported => "unsupported",
             Self::Skipped => "skipped",
             Self::Broken => "broken",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Came {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 

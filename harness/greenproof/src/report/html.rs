@@ -14,7 +14,7 @@ mod timeline;
 pub use decision::Documents;
 pub use index::write as write_index;
 
-use super::Outcome;
+use super::{Came, Outcome, event::argument, terminal};
 use crate::{
     embedded,
     evidence::{Evidence, Leak, log},
@@ -27,7 +27,7 @@ use decision::Decisions;
 use embed::{Embedded, Frame};
 use green::{Difference, Green};
 use reference::Reference;
-use std::{borrow::Cow, collections::BTreeMap, io, net::Ipv4Addr, path::Path};
+use std::{collections::BTreeMap, io, net::Ipv4Addr, path::Path};
 use timeline::{Lane, Timeline, log_id};
 
 /// The name of a report in the evidence folder.
@@ -78,8 +78,8 @@ fn page(
     let logs = logs(evidence);
     let page = Page {
         frame: Frame::of_a_run(),
-        word: word(verdict),
-        told: told(verdict),
+        word: Came::of(verdict).word(),
+        told: verdict.why(),
         scenario,
         evidence,
         head: head(outcome, evidence),
@@ -164,34 +164,10 @@ struct LeakShown<'a> {
     place: Option<String>,
 }
 
-/// A verdict in one word.
-fn word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Passed => "passed",
-        Verdict::Failed { .. } => "failed",
-        Verdict::Unsupported { .. } => "unsupported",
-        Verdict::Skipped { .. } => "skipped",
-        Verdict::Broken { .. } => "broken",
-    }
-}
-
-/// What a verdict says that has no findings.
-fn told(verdict: &Verdict) -> Option<&str> {
-    match verdict {
-        Verdict::Unsupported { what } | Verdict::Broken { what } | Verdict::Skipped { why: what } => Some(what),
-        Verdict::Passed | Verdict::Failed { .. } => None,
-    }
-}
-
-/// What a verdict found.
-fn found(verdict: &Verdict) -> &[Finding] {
-    if let Verdict::Failed { findings } = verdict { findings } else { &[] }
-}
-
 fn findings<'a>(outcome: &'a Outcome, evidence: &Evidence, timeline: &Timeline) -> Vec<Shown<'a>> {
     let steps = outcome.scenario.steps.len();
     let shown = |finding| Shown { finding, references: reference::of(finding, steps, evidence, timeline) };
-    found(&outcome.verdict).iter().map(shown).collect()
+    outcome.verdict.findings().iter().map(shown).collect()
 }
 
 /// What is to be known of a run at once.
@@ -220,10 +196,8 @@ fn facts(scenario: &Scenario, evidence: &Evidence) -> Vec<(&'static str, String)
 /// The commands that run it again.
 fn again(scenario: &Scenario, bundle: Option<&Path>) -> Vec<String> {
     let file = scenario.sources.first().map(|source| source.path.as_path());
-    let built_in = |path: &Path| {
-        path.ancestors().filter_map(Path::file_name).any(|name| name.to_string_lossy().starts_with(embedded::FOLDER))
-    };
-    let run = file.map(|path| if built_in(path) { "greenproof run".into() } else { command("run", path) });
+    let run =
+        file.map(|path| if embedded::is_reference(path) { "greenproof run".into() } else { command("run", path) });
     run.into_iter().chain(bundle.map(|path| command("reproduce", path))).collect()
 }
 
@@ -231,14 +205,13 @@ fn again(scenario: &Scenario, bundle: Option<&Path>) -> Vec<String> {
 fn command(verb: &str, path: &Path) -> String {
     let here = std::env::current_dir().ok();
     let path = here.as_deref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).display().to_string();
-    let path = shlex::try_quote(&path).map_or_else(|_| path.clone(), Cow::into_owned);
-    format!("greenproof {verb} {path}")
+    format!("greenproof {verb} {}", argument(&path))
 }
 
 fn steps<'a>(outcome: &Outcome, evidence: &'a Evidence, timeline: &Timeline) -> Vec<StepShown<'a>> {
     let all = outcome.scenario.steps.len();
     let of = |index| {
-        let numbered = found(&outcome.verdict).iter().enumerate();
+        let numbered = outcome.verdict.findings().iter().enumerate();
         let of_step = numbered.filter(move |(_, finding)| reference::step_of(finding, all) == Some(index));
         of_step.map(|(number, _)| number + 1).collect()
     };
@@ -259,7 +232,7 @@ fn steps<'a>(outcome: &Outcome, evidence: &'a Evidence, timeline: &Timeline) -> 
 
 /// Milliseconds as a person reads them.
 fn seconds(milliseconds: log::Millis) -> String {
-    format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
+    terminal::seconds(u64::try_from(milliseconds).unwrap_or_default())
 }
 
 /// The lanes that have something, each with its number and how many rows.

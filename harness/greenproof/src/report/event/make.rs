@@ -2,9 +2,10 @@
 
 use super::{Came, Found, Judged, Told, VERSION};
 use crate::{
+    embedded,
     evidence::StepSeen,
     report::{Outcome, leaks, place},
-    scenario::{Scenario, Source},
+    scenario::Scenario,
     verdict::{Finding, Verdict},
 };
 use std::{collections::BTreeMap, path::Path, time::Duration};
@@ -68,24 +69,17 @@ impl Told {
     #[must_use]
     pub fn judged(outcome: &Outcome, versions: BTreeMap<String, String>) -> Self {
         let verdict = Came::of(&outcome.verdict);
-        let (why, findings) = match &outcome.verdict {
-            Verdict::Passed => ("", [].as_slice()),
-            Verdict::Failed { findings } => ("", findings.as_slice()),
-            Verdict::Unsupported { what: why } | Verdict::Skipped { why } | Verdict::Broken { what: why } => {
-                (why.as_str(), [].as_slice())
-            }
-        };
         let (bundle, file) = (outcome.bundle(), file(&outcome.scenario));
         let again = match (&bundle, &file) {
             _ if matches!(verdict, Came::Passed | Came::Skipped) => None,
-            (Some(bundle), _) => Some(format!("greenproof reproduce {}", word(&shown(bundle)))),
-            (None, Some(file)) => Some(format!("greenproof run {}", word(file))),
+            (Some(bundle), _) => Some(format!("greenproof reproduce {}", argument(&shown(bundle)))),
+            (None, Some(file)) => Some(format!("greenproof run {}", argument(file))),
             (None, None) => is_reference(&outcome.scenario).then(|| "greenproof run".to_owned()),
         };
         Self::Judged(Box::new(Judged {
             verdict,
-            why: why.to_owned(),
-            findings: findings.iter().map(|finding| Found::of(&outcome.scenario, finding)).collect(),
+            why: outcome.verdict.why().unwrap_or_default().to_owned(),
+            findings: outcome.verdict.findings().iter().map(|finding| Found::of(&outcome.scenario, finding)).collect(),
             leaks: leaks::lines(outcome),
             evidence: outcome.folder.as_deref().map(shown),
             bundle: bundle.as_deref().map(shown),
@@ -131,8 +125,7 @@ fn file(scenario: &Scenario) -> Option<String> {
 
 /// Whether it is the built-in scenario.
 fn is_reference(scenario: &Scenario) -> bool {
-    let own = |source: &Source| source.path.to_string_lossy().contains("/greenproof-reference-");
-    scenario.sources.first().is_some_and(own)
+    scenario.sources.first().is_some_and(|source| embedded::is_reference(&source.path))
 }
 
 fn shown(path: &Path) -> String {
@@ -140,7 +133,7 @@ fn shown(path: &Path) -> String {
 }
 
 /// A text as one word of a shell.
-fn word(text: &str) -> String {
+pub(in crate::report) fn argument(text: &str) -> String {
     // No path holds a zero byte.
     shlex::try_quote(text).unwrap_or_default().into_owned()
 }
@@ -151,7 +144,8 @@ fn milliseconds(took: Duration) -> u64 {
 }
 
 impl Came {
-    const fn of(verdict: &Verdict) -> Self {
+    /// The way in which a verdict says that it came out.
+    pub(in crate::report) const fn of(verdict: &Verdict) -> Self {
         match verdict {
             Verdict::Passed => Self::Passed,
             Verdict::Failed { .. } => Self::Failed,

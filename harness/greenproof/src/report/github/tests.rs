@@ -1,23 +1,9 @@
 use super::*;
 use crate::{
-    report::{Found, Record},
+    report::{Found, Record, kept::Kept},
     verdict::Kind,
 };
 use std::collections::BTreeMap;
-
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Kept {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 fn failed(file: Option<&str>, findings: &[(&str, &str)]) -> Told {
     let found = |(expected, seen): &(&str, &str)| Found {

@@ -3,9 +3,9 @@
 use super::{
     NAME,
     embed::{self, Frame},
-    found, reference, seconds, told, word,
+    reference, seconds,
 };
-use crate::report::Outcome;
+use crate::report::{Came, Outcome};
 use askama::Template;
 use std::{io, path::Path};
 
@@ -76,7 +76,7 @@ fn page(outcomes: &[Outcome], root: &Path) -> String {
         rows[index].cells[column] = Some(Cell::of(outcome, root));
     }
     let words = ["failed", "broken", "unsupported", "skipped", "passed"];
-    let count = |name| outcomes.iter().filter(|outcome| word(&outcome.verdict) == name).count();
+    let count = |name| outcomes.iter().filter(|outcome| Came::of(&outcome.verdict).word() == name).count();
     let total: u128 = outcomes.iter().map(|outcome| outcome.took.as_millis()).sum();
     let matrix = Matrix {
         frame: Frame::of_a_matrix(),
@@ -91,14 +91,14 @@ fn page(outcomes: &[Outcome], root: &Path) -> String {
 
 impl<'a> Cell<'a> {
     fn of(outcome: &'a Outcome, root: &Path) -> Self {
-        let findings = found(&outcome.verdict);
+        let findings = outcome.verdict.findings();
         let first = findings.first().map(|finding| format!("{}: {}", finding.kind, finding.expected));
         let more = if findings.len() > 1 { format!(", and {} more", findings.len() - 1) } else { String::new() };
-        let says = first.map(|first| first + &more).or_else(|| told(&outcome.verdict).map(str::to_owned));
+        let says = first.map(|first| first + &more).or_else(|| outcome.verdict.why().map(str::to_owned));
         let report = outcome.folder.as_deref().map(|folder| folder.join(NAME)).filter(|report| report.is_file());
         Self {
             name: &outcome.scenario.name,
-            word: word(&outcome.verdict),
+            word: Came::of(&outcome.verdict).word(),
             took: seconds(i64::try_from(outcome.took.as_millis()).unwrap_or(i64::MAX)),
             href: report.and_then(|report| Some(link(report.strip_prefix(root).ok()?))),
             says: says.unwrap_or_default(),
@@ -119,7 +119,7 @@ fn steps(outcome: &Outcome) -> Vec<Step> {
     let begun = outcome.evidence.as_ref().map_or(0, |evidence| evidence.steps.len());
     let step = |index| {
         let of_step = |finding| reference::step_of(finding, all) == Some(index);
-        if found(&outcome.verdict).iter().any(of_step) {
+        if outcome.verdict.findings().iter().any(of_step) {
             Step { mark: "✗", word: "not as expected" }
         } else if index < begun {
             Step { mark: "✓", word: "as expected" }

@@ -1,26 +1,14 @@
 //! What a terminal shows, as committed files: `UPDATE_EXPECT=1 cargo nextest run -p greenproof terminal` makes them anew.
 
 use super::*;
-use crate::{report::Found, verdict::Kind};
+use crate::{
+    report::{Found, kept::Kept},
+    verdict::Kind,
+};
 use indicatif::{InMemoryTerm, ProgressDrawTarget};
-use std::{io, sync::Arc};
 
 const LONG: &str =
     "deploy com.example.GithubCustomPack 1.0.0, aws.greengrass.TokenExchangeService 2.0.3 to group fleet";
-
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Kept {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 fn event(name: &str, told: Told) -> Event {
     Event { scenario: (!name.is_empty()).then(|| name.to_owned()), ..Event::now(told) }
