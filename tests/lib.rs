@@ -14,6 +14,7 @@ use greenproof::{
     failure::Library,
     judge,
     report::{Silent, Telling},
+    stage,
 };
 use std::{
     fs::File,
@@ -33,6 +34,12 @@ pub fn program() -> PathBuf {
     let program = folder.join("greenproof");
     assert!(program.exists(), "`{}` is missing: run `cargo build` first", program.display());
     program
+}
+
+/// The program that containers run, beside it.
+#[must_use]
+pub fn inside() -> PathBuf {
+    program().with_file_name(stage::INSIDE)
 }
 
 /// A file or folder below `fixtures/`.
@@ -201,7 +208,7 @@ pub fn logs(evidence: &Evidence) -> String {
 /// When Docker can't be used: these tests need it.
 pub async fn stage(patience: f64) -> Stage {
     let mut options = Options::from_environment().expect("the process environment is usable");
-    options.program = program();
+    options.program = inside();
     options.patience *= patience;
     Stage::set(options, &Silent).await.expect("Docker runs, and the images are built")
 }

@@ -25,6 +25,7 @@ mod tls;
 mod upstream;
 
 use crate::{
+    Part,
     control::SOCKET,
     event::{What, emit},
     faults::Faults,
@@ -81,7 +82,12 @@ impl Error {
 ///
 /// # Errors
 /// When the world can't be read, a port can't be served, or LocalStack refuses the seeds.
-pub async fn run() -> Result<(), Error> {
+#[must_use]
+pub fn run() -> Part<Error> {
+    Box::pin(play())
+}
+
+async fn play() -> Result<(), Error> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::io("listening for SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::io("listening for SIGINT"))?;
     let text = std::fs::read(world::PATH).map_err(Error::io("reading the world"))?;

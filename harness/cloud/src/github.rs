@@ -20,6 +20,7 @@ pub mod ssh;
 mod tests;
 
 use crate::{
+    Part,
     control::{self, Answer, Control, SOCKET},
     event::{self, What},
     faults::Faults,
@@ -74,12 +75,15 @@ pub enum Error {
 ///
 /// # Errors
 /// When the hub is missing or wrong, or the port is taken.
-pub async fn run() -> Result<(), Error> {
-    let outcome = play().await;
-    if let Err(error) = &outcome {
-        event::emit(What::Failed { reason: error.to_string() });
-    }
-    outcome
+#[must_use]
+pub fn run() -> Part<Error> {
+    Box::pin(async {
+        let outcome = play().await;
+        if let Err(error) = &outcome {
+            event::emit(What::Failed { reason: error.to_string() });
+        }
+        outcome
+    })
 }
 
 async fn play() -> Result<(), Error> {

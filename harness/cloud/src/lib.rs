@@ -18,3 +18,8 @@ pub mod github;
 pub mod minted;
 pub mod policies;
 pub mod world;
+
+use std::pin::Pin;
+
+/// The life of a part, boxed so that its code is made with this crate and not with the program that awaits it.
+pub type Part<E> = Pin<Box<dyn Future<Output = Result<(), E>>>>;

@@ -58,7 +58,7 @@ use deployment::{Deployer, Resumed};
 use kernel::Kernel;
 pub use local::client::run as greengrass_cli;
 use log::{Line, Logs};
-use std::{io, os::unix::process::CommandExt, path::PathBuf, sync::Arc};
+use std::{io, os::unix::process::CommandExt, path::PathBuf, pin::Pin, sync::Arc};
 use store::Store;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -104,7 +104,15 @@ pub enum Error {
 ///
 /// # Errors
 /// If the core can't start; what fails later is logged, as a real core does.
-pub async fn run(options: Options) -> Result<(), Error> {
+#[must_use]
+pub fn run(options: Options) -> Part {
+    Box::pin(run_core(options))
+}
+
+/// The life of a part, boxed so that its code is made with this crate and not with the program that awaits it.
+pub type Part = Pin<Box<dyn Future<Output = Result<(), Error>>>>;
+
+async fn run_core(options: Options) -> Result<(), Error> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     entry::prepare(&options.surroundings).await?;

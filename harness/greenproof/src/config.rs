@@ -34,7 +34,7 @@ pub struct Given {
     pub variables: BTreeMap<String, String>,
     /// Files and their texts, what counts most first.
     pub files: Vec<(PathBuf, String)>,
-    /// The program's own file.
+    /// The file of the program that containers run.
     pub program: PathBuf,
 }
 

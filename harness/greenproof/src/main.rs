@@ -1,4 +1,4 @@
-//! The `greenproof` program: the harness on the host, and each part that a container plays.
+//! The `greenproof` program: the harness on the host.
 
 #[path = "main/answer.rs"]
 mod answer;
@@ -38,8 +38,6 @@ mod list;
 mod manual;
 #[path = "main/panic.rs"]
 mod panic;
-#[path = "main/part.rs"]
-mod part;
 #[path = "main/past.rs"]
 mod past;
 #[path = "main/policy.rs"]
@@ -58,18 +56,8 @@ use std::{io::Write, panic::AssertUnwindSafe, process::ExitCode};
 
 fn main() -> ExitCode {
     panic::discreetly();
-    let words: Vec<String> = std::env::args().collect();
-    // The device's own command line has another grammar.
-    if let [_, command, arguments @ ..] = words.as_slice()
-        && command == "greengrass-cli"
-    {
-        #[expect(clippy::disallowed_methods, reason = "this is the edge at which configuration is read")]
-        let root = std::env::var("GGC_ROOT_PATH").ok();
-        return ExitCode::from(device::greengrass_cli(arguments, root));
-    }
-    let arguments = Arguments::of_device(&words).unwrap_or_else(Arguments::parse);
-    let configured = || if arguments.command.is_a_part() { None } else { config::color() };
-    let color = arguments.color.or_else(configured).unwrap_or_default();
+    let arguments = Arguments::parse();
+    let color = arguments.color.or_else(config::color).unwrap_or_default();
     shown::settle(color, arguments.verbose > 0);
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
@@ -111,11 +99,6 @@ async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
         Command::Sweep { all, json } => interrupt::sweep(all, json).await,
         Command::Images { command } => images::images(command).await,
         Command::Bench { runs } => Box::pin(run::bench(runs)).await,
-        Command::Cloud { role } => part::cloud(role).await,
-        Command::Device(device) => part::device(device).await,
-        Command::Surround(arguments) => part::surround(arguments).await,
-        Command::Enter(arguments) => part::enter(&arguments),
-        Command::Watch { sampled } => part::watch(sampled).await,
     }
 }
 

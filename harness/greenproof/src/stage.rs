@@ -20,7 +20,7 @@ use std::{
 pub struct Options {
     /// Where locks, leases and temporary files live.
     pub cache: PathBuf,
-    /// The `greenproof` program that the containers run; it must be a static Linux binary.
+    /// The `greenproof-inside` program that the containers run; it must be a static Linux binary.
     pub program: PathBuf,
     /// Whether missing host tools may be installed.
     pub install_missing: bool,
@@ -64,14 +64,18 @@ impl Options {
     }
 }
 
-/// What the process gives to configure it with: its variables, and the program's own file.
+/// The program that containers run, which is installed beside this one.
+pub const INSIDE: &str = "greenproof-inside";
+
+/// What the process gives to configure it with: its variables, and the file of the program that containers run.
 ///
 /// # Errors
-/// When the program's file can't be found.
+/// When the program's own file can't be found.
 pub fn given() -> Result<Given, Error> {
     let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    let program = std::env::current_exe();
-    let program = program.map_err(|error| Error::usage(format!("can't find the program's own file: {error}"), ""))?;
+    let own = std::env::current_exe();
+    let own = own.map_err(|error| Error::usage(format!("can't find the program's own file: {error}"), ""))?;
+    let program = own.with_file_name(INSIDE);
     Ok(Given { variables: std::env::vars_os().filter_map(text).collect(), files: Vec::new(), program })
 }
 

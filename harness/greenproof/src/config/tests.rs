@@ -4,7 +4,7 @@ fn given(variables: &[(&str, &str)], files: &[(&str, &str)]) -> Given {
     Given {
         variables: variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
         files: files.iter().map(|&(path, text)| (path.into(), text.to_owned())).collect(),
-        program: "/usr/bin/greenproof".into(),
+        program: "/usr/bin/greenproof-inside".into(),
     }
 }
 

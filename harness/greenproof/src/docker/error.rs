@@ -30,6 +30,9 @@ pub enum Error {
         /// The system's error.
         cause: std::io::Error,
     },
+    /// The program that containers run is not beside this one.
+    #[error("making images: the program that containers run, `{}`, is missing", .0.display())]
+    NoProgram(PathBuf),
     /// An image's build failed.
     #[error("building image `{image}`: {reason}")]
     Build {
@@ -116,6 +119,9 @@ impl Error {
             Self::NoBootstrap { .. } => Some(
                 "Run `apt-get install debootstrap debian-archive-keyring` (or mmdebstrap), let greenproof install what \
                  is missing, or give Docker a registry that has Debian.",
+            ),
+            Self::NoProgram(_) => Some(
+                "Put `greenproof-inside` beside `greenproof`, as `cargo install` does, or name it with GREENPROOF_PROGRAM.",
             ),
             Self::NotRoot { .. } => Some(
                 "Run once as root, install mmdebstrap, which needs no root, or give Docker a registry with Debian.",

@@ -29,14 +29,14 @@ use std::{
     cell::Cell,
     collections::{BTreeSet, HashMap},
     fs::{self, File},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 /// How long a registry may stay silent. Without a network the engine may try for minutes.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// Puts the program on top of an image.
+/// Puts the program on top of an image, where it has its short name.
 const LAYER: &str = "ARG BASE\nFROM ${BASE}\nCOPY greenproof /usr/local/bin/greenproof\n";
 
 /// How images are made where they aren't there.
@@ -46,7 +46,7 @@ pub struct Build {
     pub install_missing: bool,
     /// An image of the user's own to run as LocalStack.
     pub localstack_image: Option<String>,
-    /// The static `greenproof` to put into the `device` and `cloud` images.
+    /// The static `greenproof-inside` to put into the `device` and `cloud` images.
     pub binary: PathBuf,
     /// CA certificates (PEM) that builds trust when they read the Python package index.
     pub ca_bundle: Option<PathBuf>,
@@ -60,6 +60,16 @@ pub struct Build {
     pub lite: Option<Source>,
     /// The classic nucleus, if the user gives it.
     pub classic: Option<Source>,
+}
+
+impl Build {
+    /// What the program that containers run is told apart by.
+    fn digest(&self, cache: &Path) -> Result<String, Error> {
+        if !self.binary.exists() {
+            return Err(Error::NoProgram(self.binary.clone()));
+        }
+        digest::file(cache, &self.binary)
+    }
 }
 
 /// One line of what a build is doing.
@@ -130,7 +140,7 @@ struct Maker<'a> {
 
 impl<'a> Maker<'a> {
     fn new(engine: &'a Engine, options: &'a Build, progress: Watch<'a>) -> Result<Self, Error> {
-        let binary = digest::file(&engine.cache, &options.binary)?;
+        let binary = options.digest(&engine.cache)?;
         Ok(Self { engine, options, progress, manifest: Manifest::load(), binary, silent: Cell::new(false) })
     }
 

@@ -11,7 +11,6 @@ use crate::{
     kept::Kept,
     list::List,
     manual::{Completions, Man},
-    part::{Device, Enter, Role, Surround},
     past::{Judge, Replay},
     policy::Policy,
     reproduce::Reproduce,
@@ -119,51 +118,6 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 5)]
         runs: usize,
     },
-    /// Play a part of the cloud (inside its container).
-    #[command(hide = true)]
-    Cloud {
-        /// The part.
-        #[command(subcommand)]
-        role: Role,
-    },
-    /// Play the emulated core (inside its container).
-    #[command(hide = true)]
-    Device(Device),
-    /// Prepare a container for a core that is not ours, and become its first program (inside that container).
-    #[command(hide = true)]
-    Surround(Surround),
-    /// Become a program in the place of a component's scripts (inside the device's container).
-    #[command(hide = true)]
-    Enter(Enter),
-    /// Watch a device for leaks (inside the container beside it).
-    #[command(hide = true)]
-    Watch {
-        /// Look for processes again and again although the kernel would tell of them.
-        #[arg(long)]
-        sampled: bool,
-    },
-}
-
-impl Command {
-    /// Whether it is what a container plays, where nobody has configured anything.
-    pub(crate) const fn is_a_part(&self) -> bool {
-        matches!(self, Self::Cloud { .. } | Self::Device(_) | Self::Surround(_) | Self::Enter(_) | Self::Watch { .. })
-    }
-}
-
-impl Arguments {
-    /// The arguments of a device, read without the grammar of all other commands: the core would carry its code in
-    /// memory as long as it runs.
-    pub(crate) fn of_device(words: &[String]) -> Option<Self> {
-        #[derive(Parser)]
-        struct Lone {
-            #[command(flatten)]
-            device: Device,
-        }
-        let words = words.get(1..).filter(|words| words.first().is_some_and(|command| command == "device"))?;
-        let command = Command::Device(Lone::parse_from(words).device);
-        Some(Self { command, verbose: 0, color: Some(ColorChoice::Auto) })
-    }
 }
 
 /// Why a command ended without an outcome.

@@ -49,7 +49,7 @@ pub enum Way {
 /// [`Error::Io`] if the program can't be read, or the folder can't be written.
 pub fn tags(cache: &Path, options: &Build) -> Result<Tags, Error> {
     std::fs::create_dir_all(cache).map_err(Error::io("creating", cache))?;
-    Ok(Tags::of(&Manifest::load(), options, &digest::file(cache, &options.binary)?))
+    Ok(Tags::of(&Manifest::load(), options, &options.digest(cache)?))
 }
 
 impl Tags {

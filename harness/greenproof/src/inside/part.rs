@@ -1,6 +1,6 @@
 //! The parts that the program plays inside containers.
 
-use super::command::Failure;
+use super::Failure;
 use clap::{Args, Subcommand};
 use greenproof::exit;
 use std::{
