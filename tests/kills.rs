@@ -212,6 +212,7 @@ impl World {
             update: None,
             validation_timeout: None,
             required_capabilities: Vec::new(),
+            job_configuration: cloud::world::JobConfiguration::default(),
         });
         self.environment.order(&order).await?;
         Ok(id)

@@ -9,6 +9,7 @@ use anyhow::Context;
 use greenproof::{
     Environment, Evidence, Options, Plan, Scenario, Stage, Verdict,
     docker::ExecOutput,
+    environment::Fleet,
     evidence,
     explain::{self, Explainer},
     failure::Library,
@@ -87,6 +88,9 @@ pub fn is_scenario(file: &Path) -> bool {
 /// When its world can't be raised or removed, or a secret is shown.
 pub async fn run(scenario: &Scenario, patience: f64) -> anyhow::Result<Evidence> {
     let stage = stage(patience).await;
+    if scenario.fleet.is_some() {
+        return Box::pin(run_fleet(&stage, scenario)).await;
+    }
     let environment = Box::pin(Environment::raise(&stage, Plan::of(scenario.clone())?)).await?;
     let plan = &environment.plan;
     let telling = Telling::new(&scenario.name, &plan.redactor, stage.versions(scenario), &Silent);
@@ -94,6 +98,20 @@ pub async fn run(scenario: &Scenario, patience: f64) -> anyhow::Result<Evidence>
     let outputs = environment.outputs().await?;
     let shows = shown::secrets(plan, &evidence, &telling, &outputs, stage.patience());
     environment.remove().await?;
+    let shows = shows?;
+    anyhow::ensure!(shows.is_empty(), "secrets are shown:\n{}\n{}", shows.join("\n"), logs(&evidence));
+    Ok(evidence)
+}
+
+/// Runs a fleet in its own world, as [`run`] does.
+async fn run_fleet(stage: &Stage, scenario: &Scenario) -> anyhow::Result<Evidence> {
+    let fleet = Box::pin(Fleet::raise(stage, Plan::of(scenario.clone())?, &Silent)).await?;
+    let plan = &fleet.plan;
+    let telling = Telling::new(&scenario.name, &plan.redactor, stage.versions(scenario), &Silent);
+    let evidence = Box::pin(fleet.deploy_telling(stage.patience(), &telling)).await;
+    let outputs = fleet.outputs().await?;
+    let shows = shown::secrets(plan, &evidence, &telling, &outputs, stage.patience());
+    fleet.remove().await?;
     let shows = shows?;
     anyhow::ensure!(shows.is_empty(), "secrets are shown:\n{}\n{}", shows.join("\n"), logs(&evidence));
     Ok(evidence)
@@ -197,7 +215,8 @@ async fn stated(file: &Path) -> anyhow::Result<(Scenario, Evidence)> {
 /// What was seen of the steps and the logs, which tell most when a trial fails.
 #[must_use]
 pub fn logs(evidence: &Evidence) -> String {
-    let steps = format!("== steps\n{:#?}\n", evidence.steps);
+    let devices = evidence.devices.iter().map(|device| format!("== {}\n{}", device.thing, logs(device)));
+    let steps = format!("{}== steps\n{:#?}\n", devices.collect::<String>(), evidence.steps);
     let components = evidence.component_logs.iter().flat_map(|(name, log)| ["== ", name, ".log\n", log]);
     [steps.as_str()].into_iter().chain(components).chain(["== greengrass.log\n", &evidence.core_log]).collect()
 }

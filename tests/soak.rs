@@ -8,12 +8,17 @@
 //! | `policies` | runs the reference scenario under every policy variant, two at a time, in an order that the seed chooses |
 //! | `failures` | makes every failure of the library happen that can happen here, and runs the reference on each Debian, two at a time |
 //! | `core-kills` | kills the core of one world in each phase of its deployments; 13 rounds are over 200 kills |
+//! | `fleet` | raises a fleet of 100 devices and deploys to it: all succeed within 30 s, and the machine has lost less than 3 GiB |
 //! | `leaks` | plants 78 secrets as the seed chooses, each of which must be found, and runs the six clean ways of passing a credential on one Debian after the other, without a false alarm; 9 rounds are 54 clean runs |
 //!
 //! The number of rounds done is kept in `target/soak/NAME-SEED`, so that a run that was stopped goes on.
 
 use anyhow::{Context, Result, bail, ensure};
-use greenproof::Scenario;
+use cloud::{
+    event::{Event, What},
+    world::JobConfiguration,
+};
+use greenproof::{Evidence, Plan, Scenario, Verdict, environment::Fleet, evidence::log, judge, report::Silent};
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -32,7 +37,7 @@ fn main() -> Result<()> {
     let (name, seed, rounds) = match words.as_slice() {
         [name, "--seed", seed] => (*name, seed.parse::<u64>()?, 20),
         [name, "--seed", seed, "--rounds", rounds] => (*name, seed.parse()?, rounds.parse::<u64>()?),
-        _ => bail!("usage: soak runs|kills|conformance|policies|failures|core-kills|leaks --seed N [--rounds N]"),
+        _ => bail!("usage: soak runs|kills|conformance|policies|failures|core-kills|fleet|leaks --seed N [--rounds N]"),
     };
     let soak: fn(u64) -> Result<()> = match name {
         "runs" => |_| run(),
@@ -41,10 +46,11 @@ fn main() -> Result<()> {
         "policies" => |number| all(policy_variants(), number, as_stated),
         "failures" => |number| all(failures(), number, fails),
         "core-kills" => kill_cores,
+        "fleet" => |_| fleet(),
         "leaks" => plant,
         other => bail!(
-            "no soak is called `{other}`; there are `runs`, `kills`, `conformance`, `policies`, `failures`, `core-kills` and \
-             `leaks`"
+            "no soak is called `{other}`; there are `runs`, `kills`, `conformance`, `policies`, `failures`, `core-kills`, \
+             `fleet` and `leaks`"
         ),
     };
     let folder = soak_folder();
@@ -166,6 +172,72 @@ fn plant(number: u64) -> Result<()> {
         as_stated(&fixture("scenarios").join(CLEAN[system])).await
     })?;
     nothing_stands()
+}
+
+/// Deploys to a fleet of 100 devices.
+fn fleet() -> Result<()> {
+    const DEVICES: usize = 100;
+    const LIMIT: f64 = 30.0;
+    const MEMORY: u64 = 3 << 20;
+    let mut scenario = Scenario::load(&fixture("scenarios/fleet.toml")).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let small = scenario.fleet.take().context("the scenario has a fleet")?;
+    let expect = [("SUCCEEDED", DEVICES)].into();
+    scenario.fleet = Some(greenproof::scenario::Fleet {
+        devices: DEVICES,
+        except: Vec::new(),
+        expect,
+        job: JobConfiguration::default(),
+        ..small
+    });
+    block_on(async {
+        let stage = stage(1.0).await;
+        let before = available()?;
+        let fleet = Box::pin(Fleet::raise(&stage, Plan::of(scenario.clone())?, &Silent)).await?;
+        let evidence = Box::pin(fleet.deploy_telling(stage.patience(), &Silent)).await;
+        let after = available()?;
+        let verdict = judge(&scenario, &evidence);
+        Box::pin(fleet.remove()).await?;
+        let times: Vec<_> = evidence.timings.iter().map(|it| format!("{} {} ms", it.stage, it.milliseconds)).collect();
+        let took = until_last(&evidence)?;
+        let lost = before.saturating_sub(after);
+        let told = format!(
+            "fleet of {DEVICES}: {}; from CreateDeployment to the last SUCCEEDED {took:.1} s; MemAvailable {} MiB before, {} MiB \
+             after, {} MiB less",
+            times.join(", "),
+            before >> 10,
+            after >> 10,
+            lost >> 10
+        );
+        writeln!(std::io::stdout(), "{told}")?;
+        ensure!(matches!(verdict, Verdict::Passed), "{:#?}", verdict.findings());
+        ensure!(took < LIMIT, "the deployment took {took:.1} s");
+        ensure!(lost < MEMORY, "{} MiB were taken", lost >> 10);
+        Ok(())
+    })?;
+    nothing_stands()
+}
+
+/// Seconds from the moment at which the job was queued for the first device to that at which the last one succeeded.
+fn until_last(evidence: &Evidence) -> Result<f64> {
+    let at = |wanted: &str| {
+        let events = evidence.devices.iter().flat_map(|device| &device.events);
+        let of = |event: &Event| match &event.what {
+            What::Job { status, .. } if status == wanted => log::millis_of(&event.time),
+            _ => None,
+        };
+        events.filter_map(of).collect::<Vec<_>>()
+    };
+    let (queued, succeeded) = (at("QUEUED").into_iter().min(), at("SUCCEEDED").into_iter().max());
+    let (queued, succeeded) = queued.zip(succeeded).context("no device has succeeded")?;
+    Ok(Duration::from_millis(u64::try_from(succeeded - queued)?).as_secs_f64())
+}
+
+/// The memory that the machine can still give, in KiB.
+fn available() -> Result<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo")?;
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("MemAvailable:")).context("the kernel tells no memory")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 fn nothing_stands() -> Result<()> {

@@ -105,6 +105,7 @@ async fn play() -> Result<(), Error> {
     let tunnels = Tunnels::new(Zone::of(&world), &DEVICE_PORTS, front.limits.patience);
     tunnels.serve(bind(PROXY_PORT).await?);
     seed::sow(&world, &localstack).await.map_err(Error::Setup)?;
+    tokio::spawn(Arc::clone(&front.iot).keep_time());
     control::serve(Arc::clone(&front.iot), Arc::clone(&account), Path::new(SOCKET))?;
     emit(What::Ready);
     tokio::select! {

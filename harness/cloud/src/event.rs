@@ -10,13 +10,16 @@ pub use decision::{ANONYMOUS, Decision, Outcome};
 use crate::fleet::CoreDevice;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::io::Write;
+use std::{io::Write, net::IpAddr};
 
 /// One observation with its time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Event {
     /// When it was seen: RFC 3339, UTC, milliseconds.
     pub time: String,
+    /// The address of who caused it, where nothing else of it says who did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<IpAddr>,
     /// What was seen.
     #[serde(flatten)]
     pub what: What,
@@ -131,6 +134,15 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         document: Option<Value>,
     },
+    /// A group's job was given up, since its abort criteria were met. Things that had not been told of it never are.
+    JobCanceled {
+        /// The deployment's id.
+        deployment: String,
+        /// The job's id.
+        job: String,
+        /// Which criteria were met, for a person.
+        reason: String,
+    },
     /// A fleet status message of the device.
     Fleet {
         /// The message, as sent.
@@ -240,7 +252,12 @@ pub struct ApiCall {
 /// # Panics
 /// Never: an event always serialises. A closed standard output is ignored, since then nobody follows this container.
 pub fn emit(what: What) {
-    let event = Event { time: crate::clock::timestamp(), what };
+    emit_from(None::<IpAddr>, what);
+}
+
+/// Writes an event that somebody at an address caused.
+pub(crate) fn emit_from(from: impl Into<Option<IpAddr>>, what: What) {
+    let event = Event { time: crate::clock::timestamp(), from: from.into(), what };
     let line = serde_json::to_string(&event).expect("an event always serialises");
     let mut out = std::io::stdout().lock();
     _ = writeln!(out, "{line}").and_then(|()| out.flush());

@@ -7,9 +7,14 @@
 
 mod account;
 mod hub;
+mod job;
 
 pub use account::{Bucket, Key, Policy, Role, RoleAlias, Secret};
 pub use hub::{App, DeployKey, Hub, Installation, Level, Permissions, PrivateIndex, Repository, Token, TokenKind};
+pub use job::{
+    AbortAction, AbortConfig, AbortCriteria, Excess, ExponentialRate, FailureType, JobConfiguration,
+    MAXIMUM_PER_MINUTE, RateIncreaseCriteria, RolloutConfig, TimeoutConfig,
+};
 
 use crate::fault::Fault;
 use serde::{Deserialize, Serialize};
@@ -74,6 +79,9 @@ pub struct World {
     pub endpoints: Endpoints,
     /// The core device as IoT knows it.
     pub thing: Thing,
+    /// Other core devices of the account, in a fleet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fleet: Vec<Thing>,
     /// Who owns the account, if anybody may act for it through the endpoint.
     #[serde(default)]
     pub operator: Option<Operator>,
@@ -195,6 +203,9 @@ pub struct Deployment {
     /// Capabilities that the nucleus must have.
     #[serde(default)]
     pub required_capabilities: Vec<String>,
+    /// How the job of a deployment to a group goes about it; no device is told.
+    #[serde(default)]
+    pub job_configuration: JobConfiguration,
 }
 
 /// What a deployment is for: `{"group": "NAME"}`, `"thing"` or `{"thing_named": "NAME"}`.

@@ -78,6 +78,8 @@ pub struct Options {
     pub speed: Speed,
     /// Whether it waits where the nucleus does.
     pub timing: Timing,
+    /// Whether it says on its standard output what it writes into its log files, as `tail --verbose` does.
+    pub tell_logs: bool,
 }
 
 /// Why the core can't start.
@@ -160,7 +162,8 @@ fn launch_again(code: i32) -> io::Error {
 fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
     let (config, resumed) = configure(options)?;
     let store = Store::open(&options.root)?;
-    let logs = Arc::new(Logs::at(&store.logs(), config.clock));
+    let logs = Logs::at(&store.logs(), config.clock);
+    let logs = Arc::new(if options.tell_logs { logs.telling(Box::new(io::stdout())) } else { logs });
     logs.configure(&config.nucleus());
     logs.open("main");
     let line = lifecycle_line().event("system-start").message("Launch Nucleus");

@@ -21,7 +21,7 @@ use serde_json::Value;
 use settings::{Format, Output, Settings};
 use std::{
     collections::HashMap,
-    fs,
+    fmt, fs, io,
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -51,6 +51,25 @@ pub(crate) struct Logs {
     check: Duration,
     state: Mutex<State>,
     pool: AtomicU32,
+    /// Who is told each line besides.
+    told: Option<Mutex<Told>>,
+}
+
+/// Who is told each line besides.
+struct Told(Box<dyn io::Write + Send>);
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Told")
+    }
+}
+
+impl Told {
+    /// Tells what a file has more, below its name, as `tail --verbose` tells of several files.
+    fn tell(&mut self, file: &str, text: &str) -> io::Result<()> {
+        write!(self.0, "\n==> {file}.log <==\n{text}")?;
+        self.0.flush()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -64,7 +83,13 @@ struct State {
 impl Logs {
     /// Uses `folder`, which must exist, with the default settings.
     pub(crate) fn at(folder: &Path, clock: Clock) -> Self {
-        Self { folder: folder.into(), check: clock.real(CHECK), state: Mutex::default(), pool: AtomicU32::new(0) }
+        let (state, pool) = (Mutex::default(), AtomicU32::new(0));
+        Self { folder: folder.into(), check: clock.real(CHECK), state, pool, told: None }
+    }
+
+    /// The same, which also tells somebody each line.
+    pub(crate) fn telling(self, whom: Box<dyn io::Write + Send>) -> Self {
+        Self { told: Some(Mutex::new(Told(whom))), ..self }
     }
 
     #[cfg(test)]
@@ -138,6 +163,10 @@ impl Logs {
         let name = if state.settings.output == Output::Console { LOADER } else { name };
         if let Err(error) = self.appender(&mut state, name).write(now, text.as_bytes()) {
             tracing::error!(%error, name, "writing a log line");
+        }
+        // Told while the files are held, so that nobody is told in another order. Who no longer listens misses it.
+        if let Some(told) = &self.told {
+            _ = told.lock().unwrap_or_else(PoisonError::into_inner).tell(name, &text);
         }
     }
 
@@ -230,6 +259,32 @@ mod tests {
         let text = read(&root, "logs/loader.log");
         assert!(text.contains("x: one. {}") && text.contains("A: stdout. two. {}"), "{text}");
         assert_eq!(read(&root, "logs/A.log"), "");
+    }
+
+    #[derive(Clone, Default)]
+    struct Heard(std::sync::Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Heard {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn each_line_is_told_below_the_name_of_its_file() {
+        fidelity!("fleet-4");
+        let (root, logs) = logs();
+        let heard = Heard::default();
+        let logs = logs.telling(Box::new(heard.clone()));
+        logs.nucleus(&Line::info("x").message("one"));
+        logs.component("A", &Line::info("A").event("stdout").message("two"));
+        let (core, component) = (read(&root, "logs/greengrass.log"), read(&root, "logs/A.log"));
+        let told = String::from_utf8(heard.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(told, format!("\n==> greengrass.log <==\n{core}\n==> A.log <==\n{component}"));
     }
 
     #[test]

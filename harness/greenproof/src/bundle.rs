@@ -117,7 +117,8 @@ pub fn of(evidence: &Path) -> Option<PathBuf> {
 pub(crate) fn write(run: Stored<'_>, folder: &Path, reader: &dyn Reader) {
     let written = Files::of(run).and_then(|mut files| {
         files.write_out("", folder)?;
-        if matches!(run.verdict, Verdict::Failed { .. }) {
+        // A fleet is run again by its file.
+        if matches!(run.verdict, Verdict::Failed { .. }) && run.scenario.fleet.is_none() {
             files.add_evidence(folder, &run.redactor.scrubber())?;
             files.write(&folder.join(NAME))?;
         }

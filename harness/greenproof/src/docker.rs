@@ -12,7 +12,7 @@
 //! let engine = Engine::connect(cache).await?;
 //! sweep(&engine, false).await?;
 //! let lease = Lease::take(&engine, "3f2a9c")?;
-//! let network = engine.create_network(&lease).await?;
+//! let network = engine.create_network(&lease, 1).await?;
 //! // … launch containers on `network` with the lease's labels …
 //! remove_environment(&engine, lease.id()).await?;
 //! # Ok(())

@@ -5,6 +5,7 @@
 mod containers;
 pub mod device_logs;
 pub(crate) mod faults;
+mod fleet;
 pub(crate) mod hand;
 mod kept;
 pub(crate) mod probe;
@@ -13,6 +14,7 @@ mod supervisor;
 mod watch;
 
 pub use device_logs::DeviceLogs;
+pub use fleet::Fleet;
 pub use kept::Standing;
 
 pub(crate) use containers::container;
@@ -33,7 +35,7 @@ use crate::{
     report::{Reader, Silent},
     stage::Error,
 };
-use cloud::event::{Event, What};
+use cloud::event::Event;
 use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -74,8 +76,10 @@ pub struct Environment {
     supervisor: Mutex<Option<JoinHandle<()>>>,
     ended: sync::watch::Sender<Option<Container>>,
     pub(crate) network: Network,
-    /// Its hold on the world; a process that goes on with a kept one has none.
+    /// Its hold on the world; a process that goes on with a kept one has none, and a fleet holds that of its devices.
     lease: Option<Lease>,
+    /// Whether this process raised it.
+    is_ours: bool,
     localstack: LocalStack,
     /// What is older is nothing of this run's.
     pub(crate) since: Millis,
@@ -141,7 +145,7 @@ impl Environment {
 
     /// Whether this process raised it, rather than went on with a kept one.
     pub(crate) const fn is_ours(&self) -> bool {
-        self.lease.is_some()
+        self.is_ours
     }
 
     /// Base URL of the LocalStack that it shares with others.
@@ -181,20 +185,7 @@ impl Environment {
 
     /// Waits until one of the containers has ended; says which, and its last words.
     pub(crate) async fn died(&self) -> String {
-        let mut ended = self.ended.subscribe();
-        let Ok(container) = ended.wait_for(Option::is_some).await.map(|ended| ended.clone()) else {
-            return "the containers are no longer followed".into();
-        };
-        let container = container.expect("it was waited for");
-        let failed = self.journal.events().into_iter().find_map(|event| match event.what {
-            What::Failed { reason } => Some(reason),
-            _ => None,
-        });
-        let words = match failed {
-            Some(reason) => reason,
-            None => self.engine.last_lines(&container.id, 5).await,
-        };
-        self.plan.redactor.apply(&format!("container `{}` ended: {words}", container.name))
+        self.plan.redactor.apply(&raise::died(&self.engine, &self.journal, &self.ended).await)
     }
 
     /// Stops following the containers.

@@ -57,6 +57,10 @@ pub struct Evidence {
     pub search: Option<Search>,
     /// How long each stage took, in order.
     pub timings: Vec<Timing>,
+    /// What was seen of each device of a fleet, in the order of their numbers; what stands beside it is of no single one, and has
+    /// no thing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<Evidence>,
 }
 
 impl Evidence {

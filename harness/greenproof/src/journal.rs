@@ -1,6 +1,11 @@
 //! What the cloud containers say while a run goes on, as it arrives.
 
+mod sorted;
+
+pub(crate) use sorted::Known;
+
 use cloud::event::{Event, What};
+use sorted::Sorted;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -15,15 +20,22 @@ use tokio::{
 pub struct Journal {
     events: Arc<Mutex<Vec<Event>>>,
     changed: watch::Sender<usize>,
+    /// Who else gets each event, in a fleet.
+    sorted: Option<Arc<Sorted>>,
 }
 
 impl Default for Journal {
     fn default() -> Self {
-        Self { events: Arc::default(), changed: watch::channel(0).0 }
+        Self { events: Arc::default(), changed: watch::channel(0).0, sorted: None }
     }
 }
 
 impl Journal {
+    /// A journal of a whole fleet, which also gives each device's journal what is about it, and the common one the rest.
+    pub(crate) fn sorted(devices: &[Known<'_>], common: Self) -> Self {
+        Self { sorted: Some(Arc::new(Sorted::new(devices, common))), ..Self::default() }
+    }
+
     /// Takes one line of a cloud container's standard output. A line that is no event is dropped: a cloud prints
     /// nothing else, and what a broken one prints is in its container's log, not redacted.
     pub(crate) fn take(&self, line: &str) {
@@ -37,6 +49,9 @@ impl Journal {
     }
 
     pub(crate) fn push(&self, event: Event) {
+        if let Some(sorted) = &self.sorted {
+            sorted.give(&event);
+        }
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         events.push(event);
         self.changed.send_replace(events.len());
@@ -112,7 +127,7 @@ mod tests {
         let journal = Journal::default();
         let topic = "$aws/things/Core/jobs/notify-next-namespace-aws-gg-deployment";
         let what = What::Oversize { client: "Core".into(), topic: topic.into(), bytes: 5300, limit: 5000 };
-        journal.push(Event { time: "2026-01-01T00:00:00.000Z".into(), what });
+        journal.push(Event { time: "2026-01-01T00:00:00.000Z".into(), from: None, what });
         let told = format!("`Core` was not sent `{topic}`: 5300 bytes, and it takes at most 5000");
         assert_eq!(journal.last_trouble(), Some(told));
     }

@@ -7,6 +7,7 @@ mod account;
 mod artifact;
 mod authority;
 mod credentials;
+mod fleet;
 mod hidden;
 mod hub;
 mod kept;
@@ -30,13 +31,17 @@ use crate::{
 use authority::Issuer;
 use cloud::{
     fault::{Fault, Role},
-    world::{self, Authority, Bucket, Deployment, Endpoints, Key, Operator, Sensitive, Target, Thing, Wanted, World},
+    world::{
+        self, Authority, Bucket, Deployment, Endpoints, JobConfiguration, Key, Operator, Sensitive, Target, Thing,
+        Wanted, World,
+    },
 };
 use credentials::Credentials;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
+    sync::Arc,
 };
 
 /// The version of the token exchange service and of the command line that a deployment gets which names none.
@@ -67,6 +72,8 @@ pub struct Plan {
     pub ca: String,
     /// The device's certificate and key.
     pub identity: Identity,
+    /// Who else is in its fleet.
+    others: Vec<fleet::Other>,
     /// The id of the device's certificate: SHA-256 of its DER form, in hex.
     pub certificate_id: String,
     /// The deployments of the scenario's steps, by the index of the step.
@@ -78,8 +85,8 @@ pub struct Plan {
     /// Whom a person's tools call the account as; a run by itself has nobody.
     pub operator: Option<Operator>,
     /// The run's secrets.
-    pub redactor: Redactor,
-    issuer: Issuer,
+    pub redactor: Arc<Redactor>,
+    issuer: Arc<Issuer>,
     endpoints: Endpoints,
     credentials: Credentials,
     /// What the credentials of sessions come from.
@@ -131,7 +138,9 @@ impl Plan {
             data: format!("{}-ats.iot.{}.amazonaws.com", mint::name(14), scenario.aws.region),
             credentials: format!("{}.credentials.iot.{}.amazonaws.com", mint::name(14), scenario.aws.region),
         };
-        let thing = scenario.device.thing.clone().unwrap_or_else(|| format!("core-{}", mint::name(8)));
+        let base = scenario.device.thing.clone().unwrap_or_else(|| format!("core-{}", mint::name(8)));
+        let others = fleet::others(&scenario, &base, &issuer)?;
+        let thing = fleet::first(&scenario, &base);
         let mut plan = Self {
             environment,
             account,
@@ -140,9 +149,10 @@ impl Plan {
             ca: issuer.certificate(),
             certificate_id: identity.id(),
             identity,
+            others,
             repositories,
-            redactor: Redactor::default(),
-            issuer,
+            redactor: Arc::default(),
+            issuer: Arc::new(issuer),
             endpoints,
             credentials,
             seed: Some(Sensitive(mint::seed())),
@@ -153,7 +163,7 @@ impl Plan {
             waiting: true,
             scenario,
         };
-        plan.redactor = plan.secrets();
+        plan.redactor = Arc::new(plan.secrets());
         Ok(plan)
     }
 
@@ -169,6 +179,8 @@ impl Plan {
     pub fn world(&self, localstack: &str, at: Addresses) -> World {
         let aws = &self.scenario.aws;
         let opening = self.scenario.opening();
+        // A fleet's is created when all of it is there.
+        let waits = self.waiting && self.scenario.fleet.is_none();
         World {
             environment: self.environment.clone(),
             account: self.account.clone(),
@@ -178,9 +190,10 @@ impl Plan {
             github: self.scenario.github.reachable.then_some(at.github),
             authority: self.authority(),
             endpoints: self.endpoints.clone(),
+            fleet: self.fleet(),
             thing: Thing {
                 name: self.thing.clone(),
-                groups: vec![group_of(&self.thing)],
+                groups: vec![self.scenario.group(&self.thing)],
                 certificate: self.identity.certificate.clone(),
                 policies: aws.thing_policies.clone(),
             },
@@ -195,7 +208,7 @@ impl Plan {
             buckets: self.buckets.clone(),
             components: self.listed_components(),
             // What comes first waits for the device; what comes later is ordered when it is its turn.
-            deployments: self.deployments.get(&opening).filter(|_| self.waiting).cloned().into_iter().collect(),
+            deployments: self.deployments.get(&opening).filter(|_| waits).cloned().into_iter().collect(),
             faults: self.opening_faults(Role::Aws),
             seed: self.seed.clone(),
             hosts: self.scenario.index.private.iter().map(|index| index.host.clone()).collect(),
@@ -303,15 +316,13 @@ pub(crate) fn artifact(object: &Object) -> Result<Vec<u8>, Error> {
     artifact::bytes(&object.source, object.only.as_deref())
 }
 
-/// The thing's own group.
-#[must_use]
-pub fn group_of(thing: &str) -> String {
-    format!("{thing}-group")
-}
-
 /// The deployments that the steps create; the first one brings the command line, if the device has it.
 fn deployments(scenario: &Scenario, thing: &str, credentials: &Credentials) -> BTreeMap<usize, Deployment> {
-    let deploys = |(index, step): (usize, &Step)| step.action.deploy().map(|deploy| (index, deployment(deploy, thing)));
+    let group = scenario.group(thing);
+    let job = scenario.fleet.as_ref().map(|fleet| fleet.job.clone()).unwrap_or_default();
+    let deploys = |(index, step): (usize, &Step)| {
+        step.action.deploy().map(|deploy| (index, deployment(deploy, &group, job.clone())))
+    };
     let mut deployments: BTreeMap<_, _> = scenario.steps.iter().enumerate().filter_map(deploys).collect();
     let wanted = deployments.values_mut().flat_map(|deployment| deployment.components.values_mut());
     wanted.filter_map(|wanted| wanted.merge.as_mut()).for_each(|it| account::fill(it, credentials));
@@ -324,9 +335,9 @@ fn deployments(scenario: &Scenario, thing: &str, credentials: &Credentials) -> B
     deployments
 }
 
-fn deployment(deploy: &Deploy, thing: &str) -> Deployment {
+fn deployment(deploy: &Deploy, group: &str, job_configuration: JobConfiguration) -> Deployment {
     let target = match &deploy.target {
-        step::Target::OwnGroup => Target::Group(group_of(thing)),
+        step::Target::OwnGroup => Target::Group(group.to_owned()),
         step::Target::Group(group) => Target::Group(group.clone()),
         step::Target::Thing => Target::Thing,
     };
@@ -341,6 +352,7 @@ fn deployment(deploy: &Deploy, thing: &str) -> Deployment {
         update: None,
         validation_timeout: None,
         required_capabilities: Vec::new(),
+        job_configuration,
     }
 }
 

@@ -18,7 +18,7 @@ mod record;
 mod telling;
 mod terminal;
 
-pub use event::{Came, Event, Found, Judged, Sight, Told, VERSION};
+pub use event::{Came, Device, Event, Found, Judged, Sight, Told, VERSION};
 pub use github::GitHub;
 pub use json::Json;
 pub use junit::junit;

@@ -1,5 +1,6 @@
 //! Runs scenarios one after the other and tells what happens.
 
+mod fleet;
 pub(crate) mod own;
 
 use crate::{
@@ -55,6 +56,7 @@ pub async fn keeping(
     if let Some(why) = stage.lacks(&scenario) {
         return Ok(skipped(stage, scenario, why, reader));
     }
+    fleet::check(&scenario, ending)?;
     let versions = stage.versions(&scenario);
     let plan = Plan::of(scenario.clone()).map_err(|error| Error::surrounding("planning", error, ""))?;
     let place = Place::of(&stage.engine, ending, &scenario)?;
@@ -63,6 +65,9 @@ pub async fn keeping(
     telling.tell(Told::begun(&scenario, &[ENVIRONMENT]));
     if scenario.device.core == Core::Classic {
         telling.tell(Told::note(UNPROVEN));
+    }
+    if scenario.fleet.is_some() {
+        return Box::pin(fleet::run(stage, (scenario, plan), evidence, began, &telling)).await;
     }
     let environment = Box::pin(raised(stage, plan, &telling)).await?;
     let seen = Box::pin(followed(&environment, stage.patience(), &telling)).await;

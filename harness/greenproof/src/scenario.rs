@@ -12,12 +12,14 @@
 
 pub mod account;
 mod file;
+pub mod fleet;
 pub mod leaks;
 pub mod step;
 mod text;
 
 pub use account::Aws;
 pub(crate) use file::UNFILLED;
+pub use fleet::{Except, Fleet};
 pub use leaks::Leaks;
 pub use step::{Action, Condition, Deploy, Step};
 
@@ -49,6 +51,8 @@ pub struct Scenario {
     pub fidelity: Vec<String>,
     /// The core device.
     pub device: Device,
+    /// The fleet, if there are several such devices.
+    pub fleet: Option<Fleet>,
     /// The AWS side.
     pub aws: Aws,
     /// The internet side.
@@ -316,6 +320,12 @@ impl Scenario {
     #[must_use]
     pub fn opening(&self) -> usize {
         self.steps.iter().take_while(|step| matches!(step.action, Action::Fault(_))).count()
+    }
+
+    /// The group that a thing of it is in: the fleet's, or the thing's own.
+    #[must_use]
+    pub fn group(&self, thing: &str) -> String {
+        self.fleet.as_ref().map_or_else(|| format!("{thing}-group"), |fleet| fleet.group.clone())
     }
 
     /// Puts faults before everything else that happens.

@@ -230,7 +230,7 @@ pub struct Error {
 }
 
 impl Error {
-    fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: hint.into(), usage: true }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Every finding is reported, not the first; each says what was expected and what was seen instead.
 
+pub mod fleet;
 mod index;
 pub mod leak;
 mod soft;
@@ -14,7 +15,6 @@ use crate::{
         Ending, Evidence, Progress, StepSeen,
         log::{self, Span},
     },
-    plan::group_of,
     scenario::{Call, MustFail, Package, Scenario, Step},
 };
 use cloud::event::{Outcome, What};
@@ -109,6 +109,8 @@ pub enum Kind {
     Recovery,
     /// A secret where it must not be.
     Leak,
+    /// On how many devices of a fleet the deployment ends how.
+    Fleet,
 }
 
 impl fmt::Display for Kind {
@@ -128,6 +130,7 @@ impl fmt::Display for Kind {
             Self::Soft => "soft",
             Self::Recovery => "recovery",
             Self::Leak => "leak",
+            Self::Fleet => "fleet",
         })
     }
 }
@@ -135,6 +138,9 @@ impl fmt::Display for Kind {
 /// Judges a run.
 #[must_use]
 pub fn judge(scenario: &Scenario, evidence: &Evidence) -> Verdict {
+    if let Some(fleet) = scenario.fleet.as_ref().filter(|_| evidence.thing.is_empty()) {
+        return fleet::judged(scenario, fleet, evidence);
+    }
     match &evidence.ending {
         Ending::Unsupported { what } => return Verdict::Unsupported { what: what.clone() },
         Ending::Died { what } => return Verdict::Broken { what: what.clone() },
@@ -208,7 +214,7 @@ pub(crate) fn known(
         ("account", account.to_owned()),
         ("region", scenario.aws.region.clone()),
         ("thing", thing.to_owned()),
-        ("group", group_of(thing)),
+        ("group", scenario.group(thing)),
         ("certificate", certificate.to_owned()),
     ]);
     if let Some(progress) = deployment {
@@ -315,7 +321,8 @@ impl MustFail {
         if kinds != expected {
             differences.push(format!("findings must be {expected:?}, but are {kinds:?}: {findings:#?}"));
         }
-        let logs = evidence.component_logs.values();
+        let all = std::iter::once(evidence).chain(&evidence.devices);
+        let logs = all.flat_map(|evidence| evidence.component_logs.values());
         let lines: Vec<_> = logs.flat_map(|log| log::printed(log, Span::ALWAYS)).collect();
         for text in &self.prints {
             let text = &text.replace("{account}", &evidence.account).replace("{certificate}", &evidence.certificate);

@@ -4,7 +4,7 @@
 
 use super::limits;
 use crate::{
-    event::{What, emit},
+    event::{What, emit_from},
     fault::Special,
     faults::Faults,
     world::{INDEX_HOST, World},
@@ -52,7 +52,7 @@ pub(super) fn serve(world: &World, faults: &Arc<Faults>, udp: UdpSocket, tcp: Tc
         loop {
             match udp.recv_from(&mut buffer).await {
                 Ok((length, peer)) => {
-                    if let Some(answer) = resolver.answer(&buffer[..length])
+                    if let Some(answer) = resolver.answer(&buffer[..length], peer.ip())
                         && let Err(error) = udp.send_to(&answer, peer).await
                     {
                         tracing::warn!(%error, %peer, "a DNS answer was not sent");
@@ -63,7 +63,7 @@ pub(super) fn serve(world: &World, faults: &Arc<Faults>, udp: UdpSocket, tcp: Tc
             tokio::task::yield_now().await;
         }
     });
-    limits::serve(tcp, move |stream, _| over_tcp.clone().over_tcp(stream));
+    limits::serve(tcp, move |stream, peer| over_tcp.clone().over_tcp(stream, peer.ip()));
 }
 
 impl Zone {
@@ -90,22 +90,22 @@ impl Zone {
 }
 
 impl Resolver {
-    async fn over_tcp(self, mut stream: TcpStream) {
-        while let Ok(Some(())) = timeout(PATIENCE, self.one_over_tcp(&mut stream)).await {}
+    async fn over_tcp(self, mut stream: TcpStream, peer: IpAddr) {
+        while let Ok(Some(())) = timeout(PATIENCE, self.one_over_tcp(&mut stream, peer)).await {}
     }
 
     /// Answers the next question; nothing if there is none.
-    async fn one_over_tcp(&self, stream: &mut TcpStream) -> Option<()> {
+    async fn one_over_tcp(&self, stream: &mut TcpStream, peer: IpAddr) -> Option<()> {
         let length = stream.read_u16().await.ok()?;
         let mut question = vec![0; length.into()];
         stream.read_exact(&mut question).await.ok()?;
-        let answer = self.answer(&question)?;
+        let answer = self.answer(&question, peer)?;
         stream.write_u16(u16::try_from(answer.len()).ok()?).await.ok()?;
         stream.write_all(&answer).await.ok()
     }
 
     /// The answer to a question, encoded; `None` for what is no question, and where a fault keeps the answer back.
-    fn answer(&self, question: &[u8]) -> Option<Vec<u8>> {
+    fn answer(&self, question: &[u8], peer: IpAddr) -> Option<Vec<u8>> {
         let question = Message::from_vec(question).ok()?;
         let query = question.queries.first()?.clone();
         let name = query.name().to_ascii().trim_end_matches('.').to_ascii_lowercase();
@@ -130,7 +130,7 @@ impl Resolver {
         // An empty answer about a known name is no sign of the outside world.
         let given = !answer.answers.is_empty();
         let shown = address.map(|address| if given { IpAddr::V4(address).to_string() } else { String::new() });
-        emit(What::Dns { name, record, answer: shown });
+        emit_from(peer, What::Dns { name, record, answer: shown });
         answer.to_vec().ok().filter(|_| fault != Some(Special::DnsTimeout))
     }
 }
@@ -153,7 +153,9 @@ mod tests {
     fn asked(resolver: &Resolver, name: &str, kind: RecordType) -> Option<Message> {
         let mut question = Message::query();
         question.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
-        resolver.answer(&question.to_vec().unwrap()).map(|answer| Message::from_vec(&answer).unwrap())
+        resolver
+            .answer(&question.to_vec().unwrap(), Ipv4Addr::LOCALHOST.into())
+            .map(|answer| Message::from_vec(&answer).unwrap())
     }
 
     fn ask(name: &str, kind: RecordType) -> Message {

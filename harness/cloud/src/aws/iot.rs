@@ -15,6 +15,7 @@ mod packet;
 mod registry;
 mod requirement;
 mod reserved;
+mod rollout;
 mod shadow;
 #[cfg(test)]
 pub(super) mod tests;
@@ -26,12 +27,14 @@ pub(super) use registry::{Registry, Stranger};
 
 use super::{limits::Limits, sessions::Sessions};
 use crate::{
+    clock,
     control::{Answer, Control},
     event::{What, emit},
     fault::{Fault, Kind, Special},
     faults::Faults,
     world::World,
 };
+use ::time::OffsetDateTime;
 use broker::Broker;
 use bytes::Bytes;
 use component::Components;
@@ -48,7 +51,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Notify,
+    time::timeout,
+};
 
 /// AWS IoT Core and the Greengrass data plane of one environment.
 #[derive(Debug)]
@@ -60,6 +67,8 @@ pub(crate) struct Iot {
     broker: Broker,
     /// Held until what a service says is on its way, so that nobody sees its messages in another order.
     reserved: Mutex<Reserved>,
+    /// Tells that something was said, after which jobs may go on.
+    said: Notify,
     components: Arc<Components>,
 }
 
@@ -77,6 +86,7 @@ impl Iot {
         let iot = Self {
             broker: Broker::default(),
             reserved: Mutex::new(Reserved::new(&world, &registry)?),
+            said: Notify::new(),
             components: Arc::new(Components::of(&world)?),
             world,
             sessions,
@@ -213,7 +223,31 @@ impl Iot {
         }
     }
 
+    /// Lets jobs go on when it is time, for ever: rolls them out, gives them up and ends what takes too long.
+    pub(super) async fn keep_time(self: Arc<Self>) {
+        loop {
+            let said = self.said.notified();
+            match self.go_on(clock::now()) {
+                Some(wait) => _ = timeout(wait, said).await,
+                None => said.await,
+            }
+        }
+    }
+
+    /// Lets jobs go on as far as it is time; says after how long there is more to do.
+    fn go_on(&self, now: OffsetDateTime) -> Option<Duration> {
+        let mut reserved = self.reserved();
+        let (replies, next) = reserved.go_on(&self.registry, now);
+        self.route(replies);
+        next.map(|next| (next - now).try_into().unwrap_or_default())
+    }
+
     fn say(&self, replies: Vec<Reply>) {
+        self.route(replies);
+        self.said.notify_one();
+    }
+
+    fn route(&self, replies: Vec<Reply>) {
         for Reply { topic, payload } in replies {
             let payload = packet::payload_of(payload.to_string().as_bytes());
             let message = Message { topic, payload, qos: Qos::AtLeastOnce, retain: false, properties: Vec::new() };

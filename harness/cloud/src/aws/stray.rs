@@ -4,8 +4,11 @@
 //! they were meant to go.
 
 use super::Error;
-use crate::event::{What, emit};
-use std::{net::SocketAddrV4, time::Duration};
+use crate::event::{What, emit_from};
+use std::{
+    net::{IpAddr, SocketAddrV4},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -21,17 +24,18 @@ pub(super) async fn serve() -> Result<(), Error> {
     let listener = TcpListener::bind(("0.0.0.0", PORT)).await.map_err(Error::io("serving stray connections"))?;
     tokio::spawn(async move {
         loop {
-            let (stream, _) = super::accept(&listener).await;
-            tokio::spawn(tokio::time::timeout(Duration::from_secs(5), write_down(stream)));
+            let (stream, peer) = super::accept(&listener).await;
+            tokio::spawn(tokio::time::timeout(Duration::from_secs(5), write_down(stream, peer.ip())));
         }
     });
     Ok(())
 }
 
-async fn write_down(stream: TcpStream) {
+async fn write_down(stream: TcpStream, peer: IpAddr) {
     let mut line = String::new();
     let read = BufReader::new(stream.take(LONGEST)).read_line(&mut line).await;
     // A device that says something else was asked for port 9 by name.
     let destination = read.ok().and_then(|_| line.trim().parse::<SocketAddrV4>().ok());
-    emit(What::RawAddress { destination: destination.map_or_else(|| "port 9 of aws".into(), |to| to.to_string()) });
+    let destination = destination.map_or_else(|| "port 9 of aws".into(), |to| to.to_string());
+    emit_from(peer, What::RawAddress { destination });
 }

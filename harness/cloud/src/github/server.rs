@@ -26,7 +26,7 @@ use rustls::{
     server::Acceptor,
 };
 use serde_json::Value;
-use std::{convert::Infallible, error::Error as _, sync::Arc};
+use std::{convert::Infallible, error::Error as _, net::IpAddr, sync::Arc};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
@@ -43,20 +43,25 @@ pub(super) struct Server {
     shelves: Arc<Shelves>,
     tls: Arc<ServerConfig>,
     faults: Arc<Faults>,
+    /// Whom a connection is from.
+    peer: Option<IpAddr>,
 }
 
 impl Server {
     /// A server with the hub's certificate.
     pub(super) fn new(directory: Arc<Directory>, shelves: Shelves, faults: Arc<Faults>) -> Result<Self, Error> {
         let tls = Arc::new(usual(directory.hub())?);
-        Ok(Self { directory, shelves: Arc::new(shelves), tls, faults })
+        Ok(Self { directory, shelves: Arc::new(shelves), tls, faults, peer: None })
     }
 
     /// Answers whoever connects; ends only by being dropped.
     pub(super) async fn serve(&self, listener: TcpListener) -> Infallible {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => drop(tokio::spawn(self.clone().converse(stream))),
+                Ok((stream, peer)) => {
+                    let server = Self { peer: Some(peer.ip()), ..self.clone() };
+                    drop(tokio::spawn(server.converse(stream)));
+                }
                 Err(error) => tracing::warn!(%error, "accepting a connection"),
             }
         }
@@ -154,23 +159,15 @@ impl Server {
                 index::answer(request.method(), path, &folders, &self.faults).await
             }
         };
-        event::emit(What::Index {
-            host: private.map(|index| index.host.clone()),
-            path: self.redact(path),
-            credential,
-            status: reply.status().as_u16(),
-        });
+        let (host, status) = (private.map(|index| index.host.clone()), reply.status().as_u16());
+        event::emit_from(self.peer, What::Index { host, path: self.redact(path), credential, status });
         Ok(reply)
     }
 
     fn tell(&self, method: String, path: &str, repository: Option<String>, credential: Credential, reply: &Reply) {
-        event::emit(What::Git {
-            method,
-            path: self.redact(path),
-            repository: repository.map(|name| self.redact(&name)),
-            credential,
-            status: reply.status().as_u16(),
-        });
+        let (path, repository) = (self.redact(path), repository.map(|name| self.redact(&name)));
+        let status = reply.status().as_u16();
+        event::emit_from(self.peer, What::Git { method, path, repository, credential, status });
     }
 
     fn redact(&self, text: &str) -> String {

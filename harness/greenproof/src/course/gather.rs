@@ -53,6 +53,7 @@ pub(super) async fn gather(
         leaks,
         search,
         timings,
+        devices: Vec::new(),
     }
 }
 

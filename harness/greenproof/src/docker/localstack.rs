@@ -48,6 +48,13 @@ pub struct LocalStack {
 }
 
 impl LocalStack {
+    /// The same for somebody who makes no claims: whoever holds this one holds the names.
+    pub(crate) fn without_claims(&self) -> Self {
+        let Self { url, network, container, slot, .. } = self;
+        let (url, network, container) = (url.clone(), network.clone(), container.clone());
+        Self { url, network, container, slot: *slot, _held: Vec::new() }
+    }
+
     /// The one that a kept environment uses, whose note holds its names.
     pub(crate) fn of_kept(url: String, kept: &Kept) -> Self {
         Self { url, network: String::new(), container: String::new(), slot: kept.slot, _held: Vec::new() }

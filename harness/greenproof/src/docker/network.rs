@@ -1,7 +1,7 @@
 //! Private networks without a way out.
 //!
 //! Docker's own address pools end after about 30 networks, so subnets are ours: a /28 of `10.83.0.0/16` for each
-//! environment, a /24 of `10.84.0.0/16` for LocalStack, a /28 of `10.85.0.0/16` for a kept environment's edge. An `internal` network alone still reaches the host's services
+//! environment, or a /24 for one with a fleet, a /24 of `10.84.0.0/16` for LocalStack, a /28 of `10.85.0.0/16` for a kept environment's edge. An `internal` network alone still reaches the host's services
 //! through the bridge's address; `inhibit_ipv4` leaves the bridge without one.
 
 use super::{Engine, Lease, error::Error};
@@ -24,7 +24,7 @@ const UNMASKED: (&str, &str) = ("com.docker.network.bridge.enable_ip_masquerade"
 pub struct Network {
     /// Its name, which is what a container connects to.
     pub name: String,
-    /// The first address of its /28.
+    /// The first address of its subnet.
     pub subnet: Ipv4Addr,
 }
 
@@ -47,6 +47,12 @@ impl Network {
         self.address(4)
     }
 
+    /// Address of a device of a fleet, by its number from 1; the first is where the only device would be.
+    #[must_use]
+    pub fn device_of(&self, number: u32) -> Ipv4Addr {
+        self.address(3 + number)
+    }
+
     pub(crate) fn address(&self, host: u32) -> Ipv4Addr {
         Ipv4Addr::from_bits(self.subnet.to_bits() + host)
     }
@@ -67,6 +73,8 @@ pub(crate) struct Range {
 /// Where environments live.
 const ENVIRONMENTS: Range =
     Range { first: Ipv4Addr::new(10, 83, 0, 0), name: "10.83.0.0/16", prefix: 28, upper_half: false };
+/// Where environments with a fleet live: among the others, since what overlaps is tried again.
+const FLEETS: Range = Range { first: Ipv4Addr::new(10, 83, 0, 0), name: "10.83.0.0/16", prefix: 24, upper_half: false };
 /// Where LocalStack lives.
 pub(crate) const LOCALSTACK: Range =
     Range { first: Ipv4Addr::new(10, 84, 0, 0), name: "10.84.0.0/16", prefix: 24, upper_half: true };
@@ -94,13 +102,15 @@ impl Range {
 }
 
 impl Engine {
-    /// Creates the network of an environment.
+    /// Creates the network of an environment with so many devices.
     ///
     /// # Errors
     /// [`Error::NoSubnet`] if everything overlaps, [`Error::Engine`] if the engine refuses otherwise.
-    pub async fn create_network(&self, lease: &Lease) -> Result<Network, Error> {
+    pub async fn create_network(&self, lease: &Lease, devices: usize) -> Result<Network, Error> {
         let name = format!("greenproof-{}", lease.id());
-        let subnet = self.create_internal(&name, lease.labels("network"), ENVIRONMENTS).await?;
+        let subnet = self
+            .create_internal(&name, lease.labels("network"), if devices > 1 { FLEETS } else { ENVIRONMENTS })
+            .await?;
         Ok(Network { name, subnet })
     }
 

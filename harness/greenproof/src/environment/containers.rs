@@ -117,6 +117,9 @@ fn emulated(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease, extra:
     if trust_ca {
         command.extend(["--trust", CA]);
     }
+    if plan.scenario.fleet.is_some() {
+        command.push("--tell-logs");
+    }
     ContainerSpec {
         image: image.clone(),
         capabilities: vec!["NET_ADMIN".into()],

@@ -1,7 +1,8 @@
 //! The device's log files as they grow.
 //!
 //! One `tail` on the device follows them, for as long as its container runs. Whoever starts the container again starts
-//! a new one; what is known already is left out.
+//! a new one; what is known already is left out. A device of a fleet says its logs on its own standard output instead,
+//! since a process for each would be too many.
 
 mod whole;
 
@@ -11,7 +12,7 @@ use crate::{
         Core,
         journald::{self, Reader},
     },
-    docker::{Container, Engine},
+    docker::{Container, Engine, LogLines},
     evidence::log::{self, Millis},
     scenario::Scenario,
 };
@@ -31,6 +32,8 @@ const TAIL: &str =
 #[derive(Clone, Debug)]
 pub struct DeviceLogs {
     core: Core,
+    /// Whether the device says them itself.
+    pub(super) are_told: bool,
     names: Vec<String>,
     reader: Reader,
     files: Arc<Mutex<BTreeMap<String, Grown>>>,
@@ -51,7 +54,8 @@ impl DeviceLogs {
     pub(crate) fn of(scenario: &Scenario) -> Self {
         let recipes = scenario.components.iter().map(|component| (component.name.as_str(), component.recipe.as_str()));
         let reader = Reader::of(recipes);
-        Self { reader, core: scenario.device.core, ..Self::named(scenario.named_components()) }
+        let (core, are_told) = (scenario.device.core, scenario.fleet.is_some());
+        Self { core, are_told, reader, ..Self::named(scenario.named_components()) }
     }
 
     fn named(components: impl IntoIterator<Item = String>) -> Self {
@@ -59,7 +63,7 @@ impl DeviceLogs {
         names.sort();
         names.dedup();
         let (core, reader) = (Core::default(), Reader::default());
-        Self { core, names, reader, files: Arc::default(), changed: watch::channel(()).0 }
+        Self { core, are_told: false, names, reader, files: Arc::default(), changed: watch::channel(()).0 }
     }
 
     /// Reads the journal of a device that has no log files.
@@ -73,18 +77,25 @@ impl DeviceLogs {
         if self.core == Core::Lite {
             return self.follow_journal(engine, container).await;
         }
+        if self.are_told {
+            return self.read(engine.follow_logs(container)).await;
+        }
         let (folder, files) = (format!("{ROOT}/logs"), self.names.iter().map(|name| format!("{name}.log")));
         let files: Vec<_> = files.collect();
         let command: Vec<_> = ["sh", "-c", TAIL, &folder].into_iter().chain(files.iter().map(String::as_str)).collect();
-        let mut lines = match engine.follow_command(container, &command).await {
-            Ok(lines) => lines,
+        match engine.follow_command(container, &command).await {
+            Ok(lines) => self.read(lines).await,
             // It may have ended already, which its supervisor sees.
-            Err(error) => return tracing::warn!(%error, "can't follow the device's logs"),
-        };
+            Err(error) => tracing::warn!(%error, "can't follow the device's logs"),
+        }
+    }
+
+    /// Reads lines below the names of their files.
+    async fn read(&self, mut lines: LogLines) {
         let (mut file, mut blank) = (String::new(), false);
         while let Some(Ok(line)) = lines.next().await {
             let header = line.strip_prefix("==> ").and_then(|line| line.strip_suffix(".log <=="));
-            if let Some(name) = header.filter(|name| self.names.iter().any(|known| known == name)) {
+            if let Some(name) = header.filter(|name| self.are_told || self.names.iter().any(|known| known == name)) {
                 name.clone_into(&mut file);
                 blank = false;
                 continue;
@@ -137,7 +148,7 @@ impl DeviceLogs {
     }
 
     /// Every file as far as it is known.
-    fn all(&self) -> BTreeMap<String, String> {
+    pub(super) fn all(&self) -> BTreeMap<String, String> {
         let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.iter().map(|(name, file)| (name.clone(), file.text.clone())).collect()
     }

@@ -143,6 +143,7 @@ impl Environment {
             supervisor: Mutex::default(),
             ended,
             lease: None,
+            is_ours: false,
             since: now,
         };
         environment.ready().await?;

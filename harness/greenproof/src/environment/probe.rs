@@ -46,7 +46,7 @@ impl Probe {
     }
 
     async fn on(engine: &Engine, images: &Tags, lease: &Lease) -> Result<Self, Error> {
-        let network = engine.create_network(lease).await?;
+        let network = engine.create_network(lease, 1).await?;
         let gateway = network.aws().to_string();
         let stays = format!("echo {CAUGHT}; exec tail -f /dev/null");
         let command = ["greenproof", "surround", "--gateway", &gateway, "--", "sh", "-c", &stays];

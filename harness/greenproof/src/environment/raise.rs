@@ -12,6 +12,7 @@ use crate::{
     },
     journal::Journal,
     plan::{Outside, Plan},
+    redact::Redactor,
     report::{Reader, Silent, Told},
     stage::{Error, Stage},
 };
@@ -41,6 +42,12 @@ impl Environment {
     /// # Errors
     /// As [`Environment::raise`].
     pub(crate) async fn raise_telling(stage: &Stage, plan: Plan, reader: &dyn Reader) -> Result<Self, Error> {
+        if plan.scenario.fleet.is_some() {
+            return Err(Error::usage(
+                "a fleet is raised by `greenproof run` alone",
+                "leave `[fleet]` out of the scenario",
+            ));
+        }
         let environment = plan.environment.clone();
         match Box::pin(Self::try_raise(stage, plan, reader)).await {
             Ok(raised) => Ok(raised),
@@ -98,6 +105,7 @@ impl Environment {
             ended,
             network,
             lease: Some(lease),
+            is_ours: true,
             localstack,
             since: Millis::MIN,
         };
@@ -111,16 +119,16 @@ impl Environment {
     }
 
     /// What the containers stand on.
-    async fn ground(
+    pub(super) async fn ground(
         Stage { engine, images, .. }: &Stage,
         plan: &Plan,
         lease: &Lease,
         reader: &dyn Reader,
     ) -> Result<(LocalStack, Network), docker::Error> {
-        let claims = plan.claims();
+        let (claims, devices) = (plan.claims(), plan.scenario.fleet.as_ref().map_or(1, |fleet| fleet.devices));
         let starting = || reader.tell(Told::Waiting { what: "LocalStack to start".to_owned() });
         let localstack = docker::localstack(engine, &images.localstack, &claims, &starting);
-        let (localstack, network) = tokio::join!(localstack, engine.create_network(lease));
+        let (localstack, network) = tokio::join!(localstack, engine.create_network(lease, devices));
         Ok((localstack?, network?))
     }
 
@@ -161,24 +169,51 @@ impl Environment {
     /// Waits until the clouds are ready.
     pub(super) async fn ready(&self) -> Result<(), Error> {
         let clouds = 1 + usize::from(self.github.is_some());
-        let answer = self.journal.wait(READY, |events| {
-            let failed = events.iter().find_map(|event| match &event.what {
-                What::Failed { reason } => Some(Err(reason.clone())),
-                _ => None,
-            });
-            let ready = events.iter().filter(|event| matches!(event.what, What::Ready)).count();
-            failed.or((ready == clouds).then_some(Ok(())))
-        });
-        let answer = tokio::select! {
-            answer = answer => answer,
-            what = self.died() => Some(Err(what)),
-        };
-        let waiting = || format!("waited {} s for the clouds to be ready", READY.as_secs());
-        match answer.unwrap_or_else(|| Err(waiting())) {
-            Ok(()) => Ok(()),
-            Err(reason) => Err(Error::surrounding("raising the environment", self.plan.redactor.apply(&reason), "")),
-        }
+        ready(&self.engine, (clouds, &self.journal, &self.ended), &self.plan.redactor).await
     }
+}
+
+/// Waits until so many clouds are ready.
+pub(super) async fn ready(
+    engine: &Engine,
+    (clouds, journal, ended): (usize, &Journal, &sync::watch::Sender<Option<Container>>),
+    redactor: &Redactor,
+) -> Result<(), Error> {
+    let answer = journal.wait(READY, |events| {
+        let failed = events.iter().find_map(|event| match &event.what {
+            What::Failed { reason } => Some(Err(reason.clone())),
+            _ => None,
+        });
+        let ready = events.iter().filter(|event| matches!(event.what, What::Ready)).count();
+        failed.or((ready == clouds).then_some(Ok(())))
+    });
+    let answer = tokio::select! {
+        answer = answer => answer,
+        what = died(engine, journal, ended) => Some(Err(what)),
+    };
+    let waiting = || format!("waited {} s for the clouds to be ready", READY.as_secs());
+    match answer.unwrap_or_else(|| Err(waiting())) {
+        Ok(()) => Ok(()),
+        Err(reason) => Err(Error::surrounding("raising the environment", redactor.apply(&reason), "")),
+    }
+}
+
+/// Waits until one of the containers has ended; says which, and its last words.
+pub(super) async fn died(engine: &Engine, journal: &Journal, ended: &sync::watch::Sender<Option<Container>>) -> String {
+    let mut ended = ended.subscribe();
+    let Ok(container) = ended.wait_for(Option::is_some).await.map(|ended| ended.clone()) else {
+        return "the containers are no longer followed".into();
+    };
+    let container = container.expect("it was waited for");
+    let failed = journal.events().into_iter().find_map(|event| match event.what {
+        What::Failed { reason } => Some(reason),
+        _ => None,
+    });
+    let words = match failed {
+        Some(reason) => reason,
+        None => engine.last_lines(&container.id, 5).await,
+    };
+    format!("container `{}` ended: {words}", container.name)
 }
 
 /// Follows a cloud's output into the journal; its end is told on `end`.

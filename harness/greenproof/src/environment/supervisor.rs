@@ -36,7 +36,11 @@ impl Restarts {
 pub(super) async fn keep_running(engine: &Engine, device: &Container, logs: &DeviceLogs, restarts: &Restarts) {
     let mut failures = 0;
     loop {
-        tokio::join!(logs.follow(engine, device), ended(engine, device));
+        if logs.are_told {
+            logs.follow(engine, device).await;
+        } else {
+            tokio::join!(logs.follow(engine, device), ended(engine, device));
+        }
         let code = engine.state(&device.id).await.ok().and_then(|state| state.exit_code);
         if failures == TRIES {
             return;

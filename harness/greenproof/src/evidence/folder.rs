@@ -17,6 +17,7 @@ use std::{io, path::Path};
 /// | `dns.jsonl`, `git.jsonl` | names asked, requests to the git server |
 /// | `leaks.json` | secrets found where others can read them, and how the search went |
 /// | `packages.json`, `timings.json` | Python packages, stage durations |
+/// | `devices/THING/` | the same of each device of a fleet, without `evidence.json` |
 ///
 /// A run adds what it takes to tell and judge it again: `run.jsonl`, `manifest.json` and `scenario/`.
 ///
@@ -27,8 +28,22 @@ pub fn write(evidence: &Evidence, folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => std::fs::create_dir_all(folder)?,
     }
+    std::fs::write(folder.join("evidence.json"), pretty(&serde_json::to_value(evidence)?))?;
+    parts(evidence, folder)?;
+    for device in &evidence.devices {
+        let folder = folder.join(DEVICES).join(&device.thing);
+        std::fs::create_dir_all(&folder)?;
+        parts(device, &folder)?;
+    }
+    Ok(())
+}
+
+/// The folder of a fleet's devices.
+pub(crate) const DEVICES: &str = "devices";
+
+/// Writes what a person looks for.
+fn parts(evidence: &Evidence, folder: &Path) -> io::Result<()> {
     let file = |name: &str, text: String| std::fs::write(folder.join(name), text);
-    file("evidence.json", pretty(&serde_json::to_value(evidence)?))?;
     file("core.log", evidence.core_log.clone())?;
     for (component, log) in &evidence.component_logs {
         file(&format!("{component}.log"), log.clone())?;

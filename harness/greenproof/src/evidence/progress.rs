@@ -31,7 +31,12 @@ impl Progress {
     /// What these events say of a deployment last; nothing when they don't mention it.
     #[must_use]
     pub fn of(deployment: &str, events: &[Event]) -> Option<Self> {
-        events.iter().rev().find_map(|event| match &event.what {
+        let mut canceled = false;
+        let told = events.iter().rev().find_map(|event| match &event.what {
+            What::JobCanceled { deployment: named, .. } if named == deployment => {
+                canceled = true;
+                None
+            }
             What::Job { deployment: named, job, thing: None, status, details, .. } if named == deployment => {
                 let told = Self::told(deployment, job.clone(), status, details);
                 Some(if told.detailed.is_empty() { told.with_details_of_fleet(events) } else { told })
@@ -46,7 +51,9 @@ impl Progress {
                 })
             }
             _ => None,
-        })
+        });
+        // A job that was given up before it reached the thing never does.
+        told.or_else(|| canceled.then(|| Self::told(deployment, None, "CANCELED", &Value::Null)))
     }
 
     /// With the details of the fleet status message about it: a nucleus lite updates its jobs without any.
@@ -155,6 +162,19 @@ mod tests {
             assert!(progress.is_terminal());
         }
         assert_eq!(Progress::of("other", &[]), None);
+    }
+
+    #[test]
+    fn a_job_that_was_given_up_is_canceled_where_it_never_came() {
+        fidelity::fidelity!("fleet-8");
+        let given_up = || event(json!({"kind": "job-canceled", "deployment": "d", "job": "j", "reason": "enough"}));
+        let job = |status: &str| {
+            event(json!({"kind": "job", "deployment": "d", "job": "j", "status": status, "details": null}))
+        };
+        let status = |events: &[Event]| Progress::of("d", events).map(|progress| progress.status);
+        assert_eq!(status(&[given_up()]).as_deref(), Some("CANCELED"));
+        assert_eq!(status(&[job("IN_PROGRESS"), given_up()]).as_deref(), Some("IN_PROGRESS"), "it goes on");
+        assert_eq!(status(&[]), None);
     }
 
     #[test]

@@ -58,7 +58,7 @@ mod tests {
     fn asked(time: &str, status: u16) -> Event {
         let (alias, thing, message) = ("A".into(), None, None);
         let what = What::Credentials { alias, thing, status, message, decision: None, further: Vec::new() };
-        Event { time: format!("2026-01-01T00:00:{time}Z"), what }
+        Event { time: format!("2026-01-01T00:00:{time}Z"), from: None, what }
     }
 
     #[test]

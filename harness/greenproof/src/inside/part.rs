@@ -71,6 +71,9 @@ pub(crate) struct Device {
     /// Whether it waits where the nucleus does: `prompt` or `real`.
     #[arg(long, default_value_t)]
     timing: ::device::Timing,
+    /// Say on standard output what is written into the log files.
+    #[arg(long)]
+    tell_logs: bool,
 }
 
 #[derive(Args)]
@@ -137,8 +140,8 @@ async fn control() -> Result<u8, Failure> {
 }
 
 pub(crate) async fn device(arguments: Device) -> Result<u8, Failure> {
-    let Device { surroundings, init_config, root, speed, timing } = arguments;
-    let options = ::device::Options { surroundings: surroundings.into(), init_config, root, speed, timing };
+    let Device { surroundings, init_config, root, speed, timing, tell_logs } = arguments;
+    let options = ::device::Options { surroundings: surroundings.into(), init_config, root, speed, timing, tell_logs };
     ::device::run(options).await.map_err(|error| Failure::new(exit::FAULT, error.to_string(), ""))?;
     Ok(exit::PASSED)
 }

@@ -36,6 +36,9 @@ impl Plan {
             lasting(DEVICE_KEY.to_owned(), &self.identity.key),
             lasting("the private CA's key".to_owned(), &self.issuer.key()),
         ];
+        all.extend(
+            self.others.iter().map(|other| lasting(format!("the private key of {}", other.thing), &other.identity.key)),
+        );
         all.extend(self.credentials.secret().map(|(name, text)| lasting(name, text)));
         if let Some(operator) = &self.operator {
             all.push(lasting("the operator's secret key".to_owned(), &operator.secret_access_key.0));
@@ -47,7 +50,9 @@ impl Plan {
 
     fn sessions(&self) -> Vec<Canary> {
         let Some(seed) = self.seed.as_ref().map(|seed| Seed::of(&seed.0)) else { return Vec::new() };
-        (0..AHEAD).flat_map(|n| self.nth(&seed, n)).collect()
+        // Each device of a fleet asks for its own.
+        let ahead = AHEAD + 2 * self.others.len() as u64;
+        (0..ahead).flat_map(|n| self.nth(&seed, n)).collect()
     }
 
     /// What is handed out for the n-th time.

@@ -8,12 +8,11 @@ use crate::{
     core::Core,
     docker::Published,
     mint,
-    redact::Redactor,
     scenario::{Leaks, Scenario},
 };
 use cloud::world::{Operator, Sensitive, World};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// Name of the IAM user that whoever works with the account has.
 const OPERATOR: &str = "operator";
@@ -69,7 +68,7 @@ impl Plan {
             access_key_id: mint::access_key_id(),
             secret_access_key: Sensitive(mint::secret_access_key()),
         });
-        self.redactor = self.secrets();
+        self.redactor = Arc::new(self.secrets());
         self
     }
 
@@ -105,9 +104,10 @@ impl Plan {
             ca: world.authority.certificate.clone(),
             certificate_id: identity.id(),
             identity,
+            others: Vec::new(),
             repositories: record.heads.iter().map(|(name, head)| (name.clone(), bare(head))).collect(),
-            redactor: Redactor::default(),
-            issuer,
+            redactor: Arc::default(),
+            issuer: Arc::new(issuer),
             endpoints: world.endpoints.clone(),
             credentials: record.credentials.clone(),
             seed: world.seed.clone(),
@@ -118,9 +118,10 @@ impl Plan {
             waiting: false,
             scenario,
         };
-        plan.redactor = world.secrets.iter().fold(plan.secrets(), |redactor, secret| {
+        let redactor = world.secrets.iter().fold(plan.secrets(), |redactor, secret| {
             redactor.with(format!("secret `{}`", secret.name), &secret.value.0)
         });
+        plan.redactor = Arc::new(redactor);
         Ok(plan)
     }
 }

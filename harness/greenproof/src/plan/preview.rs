@@ -118,7 +118,8 @@ fn containers(scenario: &Scenario, images: &Tags) -> Vec<Container> {
     if scenario.github.reachable {
         all.push(container("github", &images.cloud));
     }
-    all.push(container("device", &device(scenario, images)));
+    let count = scenario.fleet.as_ref().map_or_else(String::new, |fleet| format!(", {} times", fleet.devices));
+    all.push(container("device", &(device(scenario, images) + &count)));
     if scenario.leaks.is_some() {
         all.push(container("watch", &images.cloud));
     }
@@ -193,6 +194,7 @@ impl Scenario {
         if self.device.core != Core::Emulated {
             needs.push(format!("nucleus {}", self.device.core));
         }
+        needs.extend(self.fleet.iter().map(|fleet| format!("a fleet of {} devices", fleet.devices)));
         needs.extend(own.image.iter().map(|image| format!("image {image}")));
         if own.system != System::default() && own.image.is_none() {
             needs.push(format!("Debian {}", own.system.name()));

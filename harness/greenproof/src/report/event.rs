@@ -150,6 +150,9 @@ pub struct Judged {
     pub why: String,
     /// What was not as expected, in the order of the checks.
     pub findings: Vec<Found>,
+    /// The devices of a fleet, in the order of their numbers. What a device found names it in the findings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<Device>,
     /// What is said of leaks beside the findings, a line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leaks: Vec<String>,
@@ -172,6 +175,21 @@ pub struct Judged {
     pub output: String,
     /// From start to verdict.
     pub milliseconds: u64,
+}
+
+/// A device of a fleet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Device {
+    /// Its thing.
+    pub thing: String,
+    /// How it came out.
+    pub verdict: Came,
+    /// How the deployment ended there; empty where the device never heard of it.
+    pub status: String,
+    /// What was made to go wrong on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
 }
 
 /// A finding, and where the expectation stands.
@@ -226,6 +244,26 @@ pub enum Sight {
     Dns,
     /// A message that a client can't take.
     Oversize,
+}
+
+impl Judged {
+    /// How many devices of a fleet the deployment ended on how, in a few words.
+    #[must_use]
+    pub fn counted(&self) -> Option<String> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for device in &self.devices {
+            *counts.entry(if device.status.is_empty() { "never told" } else { &device.status }).or_default() += 1;
+        }
+        let counts: Vec<_> = counts.into_iter().map(|(status, count)| format!("{count} {status}")).collect();
+        (!counts.is_empty()).then(|| format!("{} devices: {}", self.devices.len(), counts.join(", ")))
+    }
+
+    /// What was found of a device of a fleet.
+    pub fn of_device<'j>(&'j self, thing: &'j str) -> impl Iterator<Item = &'j Found> {
+        let is_its =
+            move |found: &&Found| found.expected.strip_prefix(thing).is_some_and(|rest| rest.starts_with(": "));
+        self.findings.iter().filter(is_its)
+    }
 }
 
 impl Found {

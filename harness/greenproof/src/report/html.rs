@@ -17,10 +17,10 @@ pub use index::write as write_index;
 use super::{Came, Outcome, event::argument, terminal};
 use crate::{
     embedded,
-    evidence::{Evidence, Leak, log},
+    evidence::{Evidence, Leak, folder::DEVICES, log},
     plan::{Addresses, Plan},
     scenario::Scenario,
-    verdict::{Finding, Verdict, leak},
+    verdict::{Finding, Verdict, fleet, leak},
 };
 use askama::Template;
 use decision::Decisions;
@@ -86,6 +86,7 @@ fn page(
         facts: facts(scenario, evidence),
         again: again(scenario, outcome.bundle().as_deref()),
         steps: steps(outcome, evidence, &timeline),
+        devices: devices(outcome, evidence),
         leaks: leaks(scenario, evidence, &timeline),
         search: search(scenario, evidence),
         has_decisions: !decisions.is_empty(),
@@ -127,6 +128,7 @@ struct Page<'a> {
     findings: Vec<Shown<'a>>,
     difference: Option<Difference>,
     steps: Vec<StepShown<'a>>,
+    devices: Vec<DeviceShown<'a>>,
     lanes: Vec<(usize, &'static str, usize)>,
     has_decisions: bool,
     logs: Vec<LogShown<'a>>,
@@ -146,6 +148,15 @@ struct StepShown<'a> {
     came: String,
     took: String,
     row: Option<usize>,
+    findings: Vec<usize>,
+}
+
+struct DeviceShown<'a> {
+    device: fleet::Device<'a>,
+    word: &'static str,
+    /// Its own folder, from the page.
+    folder: String,
+    /// The numbers of its findings.
     findings: Vec<usize>,
 }
 
@@ -228,6 +239,19 @@ fn steps<'a>(outcome: &Outcome, evidence: &'a Evidence, timeline: &Timeline) -> 
         }
     };
     evidence.steps.iter().enumerate().map(shown).collect()
+}
+
+/// The devices of a fleet.
+fn devices<'a>(outcome: &Outcome, evidence: &'a Evidence) -> Vec<DeviceShown<'a>> {
+    let shown = |device: fleet::Device<'a>| {
+        let is_its =
+            |finding: &Finding| finding.expected.strip_prefix(device.thing).is_some_and(|rest| rest.starts_with(": "));
+        let numbered = outcome.verdict.findings().iter().enumerate();
+        let findings = numbered.filter(|(_, finding)| is_its(finding)).map(|(index, _)| index + 1).collect();
+        let (word, folder) = (Came::of(&device.verdict).word(), format!("{DEVICES}/{}", device.thing));
+        DeviceShown { device, word, folder, findings }
+    };
+    fleet::devices(&outcome.scenario, evidence).into_iter().map(shown).collect()
 }
 
 /// Milliseconds as a person reads them.

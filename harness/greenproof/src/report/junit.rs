@@ -1,6 +1,7 @@
-//! The reader for a CI server: a JUnit XML document in the dialect of Jenkins, one suite a scenario.
+//! The reader for a CI server: a JUnit XML document in the dialect of Jenkins, one suite a scenario. A fleet's has a case
+//! for each device beside its own.
 
-use super::{Came, Event, Found, Judged, Told};
+use super::{Came, Device, Event, Found, Judged, Told};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use std::time::Duration;
 
@@ -36,6 +37,11 @@ fn judged_suite(name: &str, judged: &Judged) -> TestSuite {
     let failed = judged.verdict == Came::Failed;
     let out = if failed { xml(&(judged.output.clone() + &judged.leaks.join("\n"))) } else { String::new() };
     let mut suite = suite(name, status(judged), Duration::from_millis(judged.milliseconds), out);
+    for device in &judged.devices {
+        let mut case = TestCase::new(xml(&device.thing), of_device(judged, device));
+        case.set_classname(format!("greenproof.{}", xml(name)));
+        suite.add_test_case(case);
+    }
     for (name, value) in &judged.versions {
         suite.add_property((name.as_str(), xml(value).as_str()));
     }
@@ -75,6 +81,15 @@ fn status(judged: &Judged) -> TestCaseStatus {
             status
         }
         Came::Broken => not_good(NonSuccessKind::Error, &judged.why, &judged.why),
+    }
+}
+
+/// How a device of a fleet came out.
+fn of_device(judged: &Judged, device: &Device) -> TestCaseStatus {
+    let lines: Vec<_> = judged.of_device(&device.thing).map(Found::told).collect();
+    match device.verdict {
+        Came::Passed => TestCaseStatus::success(),
+        _ => not_good(NonSuccessKind::Failure, lines.first().map_or("", String::as_str), &lines.join("\n")),
     }
 }
 

@@ -41,6 +41,7 @@ const fn fields(kind: Kind) -> &'static [&'static str] {
         Kind::Recovery => &["recovers_within"],
         Kind::Leak => &["leaks"],
         Kind::Soft => &["soft"],
+        Kind::Fleet => &["succeeded", "failed", "rejected", "canceled", "timed_out"],
         Kind::Outside | Kind::Index => &[],
     }
 }
@@ -61,7 +62,7 @@ fn line(source: &Source, steps: usize, finding: &Finding) -> Option<(usize, bool
         of_file.get(number.unwrap_or(steps).checked_sub(before + 1)?)
     });
     let of_run = file.get("expect").filter(|_| number.is_none() || of_file.is_none());
-    for value in of_step.into_iter().chain(of_run) {
+    for value in of_step.into_iter().chain(of_run).chain(file.get("fleet")) {
         all(value, fields, false, &[], &mut stated);
     }
     // What a finding says last is what was to be seen; what it says before tells of what.

@@ -4,6 +4,7 @@
 //! lists and maps that it states replace the base's.
 
 mod account;
+mod fleet;
 mod github;
 mod own;
 mod step;
@@ -155,6 +156,9 @@ impl Layer<'_> {
         }
         scenario.fidelity = file.fidelity;
         self.apply_device(file.device, &mut scenario.device)?;
+        if let Some(table) = file.fleet {
+            scenario.fleet = Some(self.fleet(table, scenario.fleet.take())?);
+        }
         self.apply_aws(file.aws, &mut scenario.aws)?;
         self.apply_github(file.github, &mut scenario.github)?;
         self.apply_index(&file.index, &mut scenario.index)?;
@@ -293,6 +297,7 @@ impl Layer<'_> {
             }
         }
         self.check_reach(scenario)?;
+        self.check_fleet(scenario)?;
         if scenario.aws.region.is_empty() {
             return missing("`aws.region`", "state the region that the recipe and the policies name");
         }
@@ -359,6 +364,7 @@ impl Scenario {
                 cli: false,
                 nucleus: Value::Object(serde_json::Map::new()),
             },
+            fleet: None,
             aws: account::bare(),
             github: GitHub::default(),
             index: Index::default(),

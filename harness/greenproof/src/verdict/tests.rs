@@ -80,7 +80,7 @@ fn each_other_fact_is_found_when_it_changes() {
 }
 
 fn say(evidence: &mut Evidence, what: What) {
-    evidence.events.push(cloud::event::Event { time: evidence.steps[0].began.clone(), what });
+    evidence.events.push(cloud::event::Event { time: evidence.steps[0].began.clone(), from: None, what });
 }
 
 #[test]

@@ -10,8 +10,9 @@ use crate::{
         iot::view::Deployed,
         rest::{Call, Fault},
     },
-    world::{Deployment, FailureHandling, Target, UpdateAction, UpdatePolicy, Wanted},
+    world::{Deployment, FailureHandling, JobConfiguration, Target, UpdateAction, UpdatePolicy, Wanted},
 };
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -45,6 +46,7 @@ impl Greengrass {
             update: update(policies),
             validation_timeout: number(&policies["configurationValidationPolicy"]["timeoutInSeconds"]),
             required_capabilities: Vec::new(),
+            job_configuration: job_configuration(call)?,
         };
         let order = Order {
             name,
@@ -250,10 +252,17 @@ fn check(call: &Call) -> Result<(), Fault> {
     let action = text(&policies["componentUpdatePolicy"]["action"]);
     let actions = ["NOTIFY_COMPONENTS", "SKIP_NOTIFY_COMPONENTS"];
     broken.one_of("deploymentPolicies.componentUpdatePolicy.action", action.as_deref(), &actions);
-    let rollout = &body["iotJobConfiguration"]["jobExecutionsRolloutConfig"];
-    let at = "iotJobConfiguration.jobExecutionsRolloutConfig.maximumPerMinute";
-    broken.number(at, rollout["maximumPerMinute"].as_i64(), 1..=1000);
+    for excess in job_configuration(call)?.excesses() {
+        broken.bound(&format!("iotJobConfiguration.{}", excess.at), &excess.value, &excess.bound);
+    }
     broken.none()
+}
+
+/// How the job of a deployment to a group goes about it.
+fn job_configuration(call: &Call) -> Result<JobConfiguration, Fault> {
+    let stated = Some(&call.body["iotJobConfiguration"]).filter(|stated| !stated.is_null());
+    let read = stated.map_or_else(|| Ok(JobConfiguration::default()), JobConfiguration::deserialize);
+    read.map_err(|error| invalid("CANNOT_PARSE", format!("Invalid Input: iotJobConfiguration: {error}")))
 }
 
 /// The components as devices are told of them.

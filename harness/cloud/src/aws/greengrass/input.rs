@@ -70,7 +70,12 @@ impl Broken {
         } else {
             return;
         };
-        self.add(name, Some(&value.to_string()), &format!("Member must have value {bound}"));
+        self.bound(name, &value.to_string(), &bound);
+    }
+
+    /// A number that is outside of a bound.
+    pub(super) fn bound(&mut self, name: &str, value: &str, bound: &str) {
+        self.add(name, Some(value), &format!("Member must have value {bound}"));
     }
 
     /// Tags: names of 1 to 128 characters, values of at most 256, at most 200.

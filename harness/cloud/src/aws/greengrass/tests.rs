@@ -209,14 +209,16 @@ async fn a_repeated_request_gets_its_answer_again() {
 
 #[tokio::test]
 async fn a_groups_deployment_is_a_job_and_active_until_it_is_replaced_or_cancelled() {
-    fidelity::fidelity!("greengrassv2-5");
+    fidelity::fidelity!("greengrassv2-5", "iot-jobs-6");
     let account = Account::new().await;
     let target = format!("{IOT}:thinggroup/Group");
     let components = json!({"com.example.Hello": {"componentVersion": "1.0.0",
         "configurationUpdate": {"merge": "{\"k\": 1}", "reset": [""]}, "runWith": {"posixUser": "u"}}});
+    let configuration = json!({"timeoutConfig": {"inProgressTimeoutInMinutes": 5},
+        "jobExecutionsRolloutConfig": {"maximumPerMinute": 7}});
     let order = json!({"targetArn": target, "deploymentName": "mine", "components": components, "tags": {"a": "b"},
         "deploymentPolicies": {"failureHandlingPolicy": "DO_NOTHING"},
-        "iotJobConfiguration": {"timeoutConfig": {"inProgressTimeoutInMinutes": 5}},
+        "iotJobConfiguration": configuration,
         "parentTargetArn": format!("{IOT}:thinggroup/Parent")});
     let made = account.ok(DEPLOY, order.clone()).await;
     let (id, job) = (made["deploymentId"].as_str().unwrap(), made["iotJobId"].as_str().unwrap());

@@ -5,7 +5,7 @@
 
 use crate::{
     clock,
-    world::{Deployment, Target, Wanted, World},
+    world::{Deployment, JobConfiguration, Target, Wanted, World},
 };
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -52,6 +52,8 @@ pub(super) struct Revision {
     pub(super) target: Target,
     pub(super) configuration_arn: String,
     pub(super) document: Value,
+    /// How the job goes about it.
+    pub(super) job_configuration: JobConfiguration,
 }
 
 impl Deployments {
@@ -131,8 +133,10 @@ impl Deployments {
             )));
         }
         self.stamp = stamp;
-        let Deployment { id, job, .. } = deployment.clone();
-        let revision = Revision { deployment: id, job, target: target.clone(), configuration_arn, document };
+        let Deployment { id, job, job_configuration, .. } = deployment.clone();
+        let target_of = target.clone();
+        let revision =
+            Revision { deployment: id, job, target: target_of, configuration_arn, document, job_configuration };
         let revisions = self.revisions.entry(target).or_default();
         let now = clock::now();
         if let Some(before) = revisions.last_mut() {

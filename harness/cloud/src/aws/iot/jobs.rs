@@ -1,7 +1,7 @@
 //! AWS IoT Jobs for one thing: deployments as jobs, their topics and the states of their executions.
 //!
 //! The namespace in a topic is optional: a job of Greengrass is told to whoever asks for it by id. Jobs come from
-//! deployments alone and have no time limit.
+//! deployments alone; when they are queued, given up and timed out is the matter of [`super::rollout`].
 
 mod execution;
 mod request;
@@ -15,6 +15,7 @@ use execution::{Status, seconds};
 use request::Rejection;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use time::OffsetDateTime;
 
 /// The namespace of Greengrass's jobs in topics.
 const NAMESPACE: &str = "namespace-aws-gg-deployment";
@@ -81,6 +82,23 @@ impl Jobs {
         let queued = self.executions.iter().filter(|execution| execution.status == Status::Queued);
         let found = queued.map(|execution| &execution.revision.deployment).any(|known| known == deployment);
         if found { self.cancel(deployment) } else { Vec::new() }
+    }
+
+    /// When the execution of a job was begun, while it is in progress.
+    pub(super) fn in_progress_since(&self, job: &str) -> Option<OffsetDateTime> {
+        let execution = self.find_execution(job).filter(|execution| execution.status == Status::InProgress)?;
+        OffsetDateTime::from_unix_timestamp(execution.started_at?).ok()
+    }
+
+    /// Ends the execution of a job that has taken too long. Returns what subscribers are told.
+    pub(super) fn time_out(&mut self, job: &str) -> Vec<Reply> {
+        let ((), notices) = self.noticing(|jobs| {
+            let mut pending = jobs.executions.iter_mut().filter(|execution| execution.pending());
+            if let Some(execution) = pending.find(|execution| execution.job() == job) {
+                execution.advance(Status::TimedOut, None);
+            }
+        });
+        notices
     }
 
     /// Every execution, in the order in which they were queued.

@@ -47,6 +47,22 @@ pub(super) struct State {
     pub(super) tags: BTreeMap<String, BTreeMap<String, String>>,
 }
 
+impl State {
+    /// Registers a thing of the world, with its certificate and in its groups.
+    fn register(&mut self, thing: &world::Thing) -> Result<(), String> {
+        let certificate = Certificate::from_pem(&thing.certificate, Status::Active)
+            .map_err(|error| format!("reading the certificate of thing `{}`: {error}", thing.name))?;
+        let id = certificate.id();
+        self.certificates.insert(id.clone(), certificate);
+        self.give(&id, &thing.policies)?;
+        self.things.insert(thing.name.clone(), Thing { principals: vec![id], ..Thing::default() });
+        for group in &thing.groups {
+            self.join(&thing.name, group);
+        }
+        Ok(())
+    }
+}
+
 /// A role alias.
 #[derive(Clone, Debug)]
 pub(in crate::aws) struct Alias {
@@ -74,15 +90,9 @@ impl Registry {
     /// If the certificate or a policy can't be read; the text names it.
     pub(in crate::aws) fn new(world: &World, inventory: Arc<Inventory>) -> Result<Self, String> {
         let mut state = State::default();
-        let World { region, account, thing, .. } = world;
-        let certificate = Certificate::from_pem(&thing.certificate, Status::Active)
-            .map_err(|error| format!("reading the certificate of thing `{}`: {error}", thing.name))?;
-        let id = certificate.id();
-        state.certificates.insert(id.clone(), certificate);
-        state.give(&id, &thing.policies)?;
-        state.things.insert(thing.name.clone(), Thing { principals: vec![id], ..Thing::default() });
-        for group in &thing.groups {
-            state.join(&thing.name, group);
+        let World { region, account, thing, fleet, .. } = world;
+        for thing in std::iter::once(thing).chain(fleet) {
+            state.register(thing)?;
         }
         for (name, world::RoleAlias { role, duration_seconds }) in &world.role_aliases {
             let path = world.roles.get(role).map_or("/", |role| role.path.as_str());

@@ -5,10 +5,12 @@ use super::{
     deployments::{Deployments, Revision},
     jobs::Jobs,
     registry::Registry,
+    rollout::{Rollout, Tally},
     shadow::Shadows,
     thing_deployments::{self, ThingDeployments},
 };
 use crate::{
+    clock,
     event::{What, emit},
     fleet::{self, CoreDevice},
     world::{Deployment, Target, World},
@@ -16,6 +18,7 @@ use crate::{
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use time::OffsetDateTime;
 
 /// A message that a service publishes.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(super) struct Reserved {
     pub(super) deployments: Deployments,
     /// By the thing's name.
     pub(super) things: BTreeMap<String, Services>,
+    /// How far jobs have come that are rolled out, by their id.
+    rollouts: BTreeMap<String, Rollout>,
 }
 
 /// The services of one thing.
@@ -54,7 +59,8 @@ impl Reserved {
     /// If one of the deployments would be refused.
     pub(super) fn new(world: &World, registry: &Registry) -> Result<Self, String> {
         let own = world.thing.name.clone();
-        let mut reserved = Self { deployments: Deployments::new(world), things: BTreeMap::new(), own };
+        let (things, rollouts) = (BTreeMap::new(), BTreeMap::new());
+        let mut reserved = Self { deployments: Deployments::new(world), things, rollouts, own };
         reserved.settle(registry);
         for deployment in &world.deployments {
             reserved.order(deployment, registry)?;
@@ -96,27 +102,98 @@ impl Reserved {
     }
 
     /// Lets each thing have what the registry's groups now give it: services of its own, the newest deployments of its
-    /// groups, and no longer those of groups that it has left. Returns what subscribers are told.
+    /// groups as far as they are rolled out, and no longer those of groups that it has left. Returns what subscribers are
+    /// told.
     pub(super) fn settle(&mut self, registry: &Registry) -> Vec<Reply> {
-        let state = registry.read();
-        let current = self.deployments.of_groups();
-        self.things.retain(|name, _| state.things.contains_key(name));
+        self.settle_at(registry, clock::now()).0
+    }
+
+    /// Lets jobs go on as far as it is time: ends what takes too long, gives up what fails too often, and tells more
+    /// things. Returns what subscribers are told, and when there is more to do.
+    pub(super) fn go_on(&mut self, registry: &Registry, now: OffsetDateTime) -> (Vec<Reply>, Option<OffsetDateTime>) {
+        let (mut replies, end) = self.time_out(now);
+        replies.extend(self.give_up());
+        let (told, next) = self.settle_at(registry, now);
+        replies.extend(told);
+        (replies, [end, next].into_iter().flatten().min())
+    }
+
+    /// Ends executions that have taken too long; also says when the next one will have.
+    fn time_out(&mut self, now: OffsetDateTime) -> (Vec<Reply>, Option<OffsetDateTime>) {
+        let (mut replies, mut next) = (Vec::new(), None);
+        for (job, rollout) in &self.rollouts {
+            for services in self.things.values_mut() {
+                let end = services.jobs.in_progress_since(job).and_then(|started| rollout.end_of(started));
+                match end {
+                    Some(end) if end <= now => replies.extend(services.jobs.time_out(job)),
+                    Some(end) => next = Some(next.map_or(end, |next: OffsetDateTime| next.min(end))),
+                    None => {}
+                }
+            }
+        }
+        (replies, next)
+    }
+
+    /// Gives up the jobs whose abort criteria are met.
+    fn give_up(&mut self) -> Vec<Reply> {
+        let given_up = |(job, rollout): (&String, &Rollout)| {
+            let known = self.deployments.all().find(|known| known.revision.job == *job && known.ended.is_none())?;
+            let reason = rollout.counts().then(|| rollout.given_up(&self.tally(job))).flatten()?;
+            Some((known.revision.deployment.clone(), job.clone(), reason))
+        };
+        let given_up: Vec<_> = self.rollouts.iter().filter_map(given_up).collect();
         let mut replies = Vec::new();
+        for (deployment, job, reason) in given_up {
+            replies.extend(self.cancel_job(&deployment, false));
+            emit(What::JobCanceled { deployment, job, reason });
+        }
+        replies
+    }
+
+    /// What became of the things that were told of a job.
+    fn tally(&self, job: &str) -> Tally {
+        let mut tally = Tally::default();
+        let executions = self.things.values().filter_map(|services| services.jobs.find_execution(job));
+        executions.for_each(|execution| tally.add(execution.status_name()));
+        tally
+    }
+
+    /// As [`Reserved::settle`], at a time; also says when the next thing can be told of a job that waits for it.
+    fn settle_at(&mut self, registry: &Registry, now: OffsetDateTime) -> (Vec<Reply>, Option<OffsetDateTime>) {
+        let state = registry.read();
+        let tallies = self.tallies();
+        let Self { own, deployments, things, rollouts } = self;
+        let current = deployments.of_groups();
+        things.retain(|name, _| state.things.contains_key(name));
+        let (mut replies, mut next) = (Vec::new(), None);
         for (name, thing) in &state.things {
-            let called = (*name != self.own).then(|| name.clone());
-            let services = self.things.entry(name.clone()).or_insert_with(|| Services::new(name, called));
+            let called = (name != own).then(|| name.clone());
+            let services = things.entry(name.clone()).or_insert_with(|| Services::new(name, called));
             let is_in = |target: &Target| match target {
                 Target::Group(group) => state.is_below(thing, group),
                 Target::Thing | Target::ThingNamed(_) => true,
             };
             replies.extend(services.jobs.keep(is_in));
-            for revision in &current {
-                if is_in(&revision.target) && !services.jobs.has(&revision.job) {
+            let lacking = current.iter().filter(|revision| is_in(&revision.target));
+            let lacking: Vec<_> = lacking.filter(|revision| !services.jobs.has(&revision.job)).collect();
+            for revision in lacking {
+                let begins = || Rollout::new(revision.job_configuration.clone(), now);
+                let rollout = rollouts.entry(revision.job.clone()).or_insert_with(begins);
+                if rollout.is_due(now) {
+                    rollout.tell(now, tallies.get(&revision.job));
                     replies.extend(services.jobs.queue((*revision).clone()));
+                } else {
+                    next = Some(next.map_or(rollout.next(), |next: OffsetDateTime| next.min(rollout.next())));
                 }
             }
         }
-        replies
+        (replies, next)
+    }
+
+    /// What became of the things that were told of each job that has to count for them.
+    fn tallies(&self) -> BTreeMap<String, Tally> {
+        let counting = self.rollouts.iter().filter(|(_, rollout)| rollout.counts());
+        counting.map(|(job, _)| (job.clone(), self.tally(job))).collect()
     }
 
     /// Cancels a deployment; returns what subscribers are told.
@@ -235,8 +312,119 @@ impl Services {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{
+            super::{inventory::Inventory, upstream::LocalStack},
+            tests::{everything, world},
+        },
+        *,
+    };
+    use crate::world::Thing;
     use serde_json::json;
+    use std::sync::Arc;
+    use time::Duration;
+
+    /// Things `t1` to `t4` of a group `Fleet`, and one deployment to it whose job goes about it so.
+    fn fleet(configuration: &Value) -> (Reserved, Registry) {
+        let mut world = world(&everything(), &[]);
+        world.thing.name = "t1".to_owned();
+        world.thing.groups = vec!["Fleet".to_owned()];
+        let more = ["t2", "t3", "t4"].map(|name| {
+            let certificate = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap().cert.pem();
+            Thing { name: name.to_owned(), certificate, ..world.thing.clone() }
+        });
+        world.fleet = more.into();
+        world.deployments = vec![];
+        let inventory = Arc::new(Inventory::new(&world, LocalStack::new(&world)).unwrap());
+        let registry = Registry::new(&world, inventory).unwrap();
+        let mut reserved = Reserved::new(&world, &registry).unwrap();
+        let order = json!({
+            "id": "d", "job": "j", "target": {"group": "Fleet"}, "components": {}, "job_configuration": configuration,
+        });
+        reserved.order(&serde_json::from_value(order).unwrap(), &registry).unwrap();
+        (reserved, registry)
+    }
+
+    fn statuses(reserved: &Reserved) -> Vec<&'static str> {
+        let execution =
+            |services: &Services| services.jobs.find_execution("j").map(super::super::jobs::Execution::status_name);
+        reserved.things.values().map(|services| execution(services).unwrap_or("none")).collect()
+    }
+
+    fn update(reserved: &mut Reserved, thing: &str, status: &str) {
+        let topic = format!("$aws/things/{thing}/jobs/j/update");
+        reserved.answer(&topic, json!({ "status": status }).to_string().as_bytes());
+    }
+
+    #[test]
+    fn a_groups_job_is_rolled_out_thing_by_thing_in_its_time() {
+        fidelity::fidelity!("iot-jobs-1");
+        let began = clock::now();
+        let (mut reserved, registry) = fleet(&json!({"jobExecutionsRolloutConfig": {"maximumPerMinute": 2}}));
+        assert_eq!(statuses(&reserved), ["QUEUED", "none", "none", "none"]);
+        let (told, next) = reserved.go_on(&registry, began);
+        assert!(told.is_empty() && next.is_some_and(|next| next >= began + Duration::seconds(30)), "{next:?}");
+        let (told, later) = reserved.go_on(&registry, next.unwrap());
+        assert!(told.iter().all(|reply| reply.topic.contains("/t2/")) && !told.is_empty(), "{told:?}");
+        assert_eq!(statuses(&reserved), ["QUEUED", "QUEUED", "none", "none"]);
+        assert_eq!(later, next.map(|next| next + Duration::seconds(30)));
+        let (_, later) = reserved.go_on(&registry, later.unwrap());
+        assert_eq!(reserved.go_on(&registry, later.unwrap()).1, None, "all were told");
+        assert_eq!(statuses(&reserved), ["QUEUED"; 4]);
+    }
+
+    #[test]
+    fn a_job_that_is_given_up_takes_back_what_is_queued_and_lets_the_rest_go_on() {
+        fidelity::fidelity!("iot-jobs-3", "iot-jobs-4");
+        let abort = json!({"criteriaList": [{
+            "failureType": "FAILED", "action": "CANCEL", "minNumberOfExecutedThings": 2, "thresholdPercentage": 50,
+        }]});
+        let (mut reserved, registry) = fleet(&json!({ "abortConfig": abort }));
+        assert_eq!(statuses(&reserved), ["QUEUED"; 4]);
+        for thing in ["t1", "t2", "t3"] {
+            update(&mut reserved, thing, "IN_PROGRESS");
+        }
+        update(&mut reserved, "t1", "FAILED");
+        assert!(reserved.go_on(&registry, clock::now()).0.is_empty(), "a quarter is not enough");
+        update(&mut reserved, "t2", "FAILED");
+        let (told, _) = reserved.go_on(&registry, clock::now());
+        assert!(told.iter().all(|reply| reply.topic.contains("/t4/")) && !told.is_empty(), "{told:?}");
+        assert_eq!(statuses(&reserved), ["FAILED", "FAILED", "IN_PROGRESS", "CANCELED"]);
+        assert!(reserved.deployments.find("d").unwrap().ended.is_some());
+        update(&mut reserved, "t3", "SUCCEEDED");
+        assert!(reserved.go_on(&registry, clock::now()).0.is_empty(), "it is given up once");
+        assert_eq!(statuses(&reserved), ["FAILED", "FAILED", "SUCCEEDED", "CANCELED"]);
+    }
+
+    #[test]
+    fn what_a_job_that_is_given_up_had_not_reached_is_never_told() {
+        fidelity::fidelity!("iot-jobs-4");
+        let (mut reserved, registry) = fleet(&json!({
+            "jobExecutionsRolloutConfig": {"maximumPerMinute": 60},
+            "abortConfig": {"criteriaList": [{
+                "failureType": "ALL", "action": "CANCEL", "minNumberOfExecutedThings": 1, "thresholdPercentage": 100,
+            }]},
+        }));
+        update(&mut reserved, "t1", "REJECTED");
+        let (_, next) = reserved.go_on(&registry, clock::now() + Duration::minutes(1));
+        assert_eq!((statuses(&reserved), next), (vec!["REJECTED", "none", "none", "none"], None));
+    }
+
+    #[test]
+    fn what_is_in_progress_for_too_long_is_timed_out() {
+        fidelity::fidelity!("iot-jobs-5");
+        let (mut reserved, registry) = fleet(&json!({"timeoutConfig": {"inProgressTimeoutInMinutes": 2}}));
+        update(&mut reserved, "t1", "IN_PROGRESS");
+        let began = clock::now();
+        let (_, next) = reserved.go_on(&registry, began);
+        let end = next.unwrap();
+        assert!((end - began - Duration::minutes(2)).abs() <= Duration::seconds(1), "{end}");
+        let (told, next) = reserved.go_on(&registry, end);
+        assert!(told.iter().all(|reply| reply.topic.contains("/t1/")) && !told.is_empty(), "{told:?}");
+        assert_eq!((statuses(&reserved), next), (vec!["TIMED_OUT", "QUEUED", "QUEUED", "QUEUED"], None));
+        update(&mut reserved, "t1", "SUCCEEDED");
+        assert_eq!(statuses(&reserved)[0], "TIMED_OUT", "a late word changes nothing");
+    }
 
     #[test]
     fn a_fleet_status_message_becomes_what_aws_knows_of_the_device() {

@@ -1,12 +1,12 @@
 //! Events made of what the pipeline knows.
 
-use super::{Came, Found, Judged, Told, VERSION};
+use super::{Came, Device, Found, Judged, Sight, Told, VERSION};
 use crate::{
     embedded,
-    evidence::StepSeen,
+    evidence::{Evidence, StepSeen},
     report::{Outcome, leaks, place},
     scenario::Scenario,
-    verdict::{Finding, Verdict},
+    verdict::{Finding, Verdict, fleet},
 };
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -55,6 +55,24 @@ impl Told {
         }
     }
 
+    /// That a device of a fleet has been followed to its end.
+    #[must_use]
+    pub fn followed(evidence: &Evidence) -> Self {
+        let deployment = evidence.steps.iter().rev().find_map(|step| step.deployment.as_ref());
+        let came = deployment.map_or_else(|| "never told".to_owned(), ToString::to_string);
+        let text = format!("{}: {came}", evidence.thing);
+        Self::Seen { kind: Sight::Deployment, text, detail: String::new(), refused: false }
+    }
+
+    /// The end of a fleet's deployment, a step that is counted from 1.
+    #[must_use]
+    pub fn deployed(outcome: &Outcome, (step, action): (usize, String), took: Duration) -> Self {
+        let devices = devices(outcome);
+        let good = devices.iter().filter(|device| device.verdict == Came::Passed).count();
+        let came = format!("{good} of {} devices as expected", devices.len());
+        Self::StepEnded { step, action, came, as_expected: good == devices.len(), milliseconds: milliseconds(took) }
+    }
+
     /// The end of all scenarios.
     #[must_use]
     pub fn ended(outcomes: &[Outcome], code: u8, took: Duration) -> Self {
@@ -80,6 +98,7 @@ impl Told {
             verdict,
             why: outcome.verdict.why().unwrap_or_default().to_owned(),
             findings: outcome.verdict.findings().iter().map(|finding| Found::of(&outcome.scenario, finding)).collect(),
+            devices: devices(outcome),
             leaks: leaks::lines(outcome),
             evidence: outcome.folder.as_deref().map(shown),
             bundle: bundle.as_deref().map(shown),
@@ -101,13 +120,35 @@ impl Found {
     }
 }
 
+/// The devices of a fleet.
+fn devices(outcome: &Outcome) -> Vec<Device> {
+    let Some(evidence) = &outcome.evidence else { return Vec::new() };
+    let device = |device: fleet::Device<'_>| Device {
+        thing: device.thing.to_owned(),
+        verdict: Came::of(&device.verdict),
+        status: device.status.to_owned(),
+        faults: device.faults,
+    };
+    fleet::devices(&outcome.scenario, evidence).into_iter().map(device).collect()
+}
+
 /// How much of what components printed is told of a failed run, in bytes.
 const OUTPUT: usize = 32 * 1024;
 
 /// The end of what the components printed.
 fn output(outcome: &Outcome) -> String {
-    let logs = outcome.evidence.iter().flat_map(|evidence| &evidence.component_logs);
-    let all: String = logs.flat_map(|(name, log)| ["== ", name, ".log\n", log, "\n"]).collect();
+    let own = outcome.evidence.iter().flat_map(|evidence| &evidence.component_logs);
+    let own = own.map(|(name, log)| format!("== {name}.log\n{log}\n"));
+    // Of a fleet, what those printed that came out otherwise than expected.
+    let devices = outcome
+        .evidence
+        .iter()
+        .flat_map(|evidence| fleet::devices(&outcome.scenario, evidence).into_iter().zip(&evidence.devices));
+    let bad = devices.filter(|(device, _)| !matches!(device.verdict, Verdict::Passed));
+    let theirs = bad.flat_map(|(device, evidence)| {
+        evidence.component_logs.iter().map(move |(name, log)| format!("== {} {name}.log\n{log}\n", device.thing))
+    });
+    let all: String = own.chain(theirs).collect();
     let from = all.ceil_char_boundary(all.len().saturating_sub(OUTPUT));
     // A line of which only the end is left says nothing.
     let from = if from == 0 { 0 } else { all[from..].find('\n').map_or(all.len(), |end| from + end + 1) };

@@ -13,6 +13,7 @@ fn all(text: &str) -> Vec<Told> {
         verdict: Came::Failed,
         why: text(),
         findings: vec![finding],
+        devices: vec![Device { thing: text(), verdict: Came::Passed, status: text(), faults: vec![text()] }],
         leaks: vec![text()],
         file: Some(text()),
         evidence: Some(text()),
@@ -50,6 +51,7 @@ impl Schema {
         let mut schema: Value = serde_json::from_str(SCHEMA).unwrap();
         schema["unevaluatedProperties"] = json!(false);
         schema["$defs"]["finding"]["unevaluatedProperties"] = json!(false);
+        schema["$defs"]["device"]["unevaluatedProperties"] = json!(false);
         let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
         compiler.add_resource("run-1.json", schema).unwrap();
         let line = compiler.compile("run-1.json", &mut schemas).unwrap();

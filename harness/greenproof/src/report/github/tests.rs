@@ -17,6 +17,7 @@ fn failed(file: Option<&str>, findings: &[(&str, &str)]) -> Told {
         verdict: Came::Failed,
         why: String::new(),
         findings: findings.iter().map(found).collect(),
+        devices: Vec::new(),
         leaks: Vec::new(),
         file: file.map(str::to_owned),
         evidence: Some("evidence/x".to_owned()),

@@ -72,6 +72,7 @@ pub(super) fn of(finding: &Finding, steps: usize, evidence: &Evidence, timeline:
         }),
         Kind::Recovery => looked.refused(),
         Kind::Leak => looked.leak(finding),
+        Kind::Fleet => Vec::new(),
     };
     found.truncate(MOST);
     found

@@ -51,6 +51,28 @@ fn a_page_loads_nothing_and_allows_its_own_script_alone() {
 }
 
 #[test]
+fn a_fleet_has_a_row_and_a_folder_for_each_device() {
+    fidelity::fidelity!("fleet-9");
+    let (scenario, evidence) = crate::verdict::fleet::tests::fleet(["SUCCEEDED", "FAILED", "FAILED"]);
+    let verdict = judge(&scenario, &evidence);
+    let outcome = Outcome { scenario, verdict, evidence: Some(evidence.clone()), folder: None, took: Duration::ZERO };
+    let page = page(&outcome, &evidence, None, None);
+    let row = |thing: &str| {
+        page.split(&format!("<a href=\"devices/{thing}/\">")).nth(1).unwrap().split("</tr>").next().unwrap()
+    };
+    assert!(row("core-1").contains("<td>passed</td><td>SUCCEEDED</td>"), "{}", row("core-1"));
+    assert!(row("core-2").contains("<td>passed</td><td>FAILED</td>") && row("core-2").contains("device.no-git"));
+    assert!(
+        row("core-3").contains("<td>failed</td>") && row("core-3").contains("href=\"#finding-1\""),
+        "{}",
+        row("core-3")
+    );
+    let folder = tempfile::tempdir().unwrap();
+    crate::evidence::folder::write(&evidence, &folder.path().join("run")).unwrap();
+    assert!(folder.path().join("run/devices/core-2/core.log").is_file());
+}
+
+#[test]
 fn hostile_output_stays_text() {
     let mut evidence = recorded();
     let hostile = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)> \u{202E}txt\u{7}\u{0} ]]> &lt; ";

@@ -252,6 +252,9 @@ impl Told {
                 };
                 told(Lane::Deployments, mark, format!("{how}{whose} {status}"), deployment.clone())
             }
+            What::JobCanceled { reason, .. } => {
+                told(Lane::Deployments, Mark::Bad, "job given up".to_owned(), reason.clone())
+            }
             What::Fleet { message } => {
                 let text = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
                 let health = text("overallDeviceStatus");

@@ -72,6 +72,28 @@ fn check(document: &str) -> (Vec<String>, BTreeMap<String, usize>) {
     (broken, counts)
 }
 
+#[test]
+fn a_fleet_has_a_case_for_each_device() {
+    fidelity::fidelity!("fleet-9");
+    let device =
+        |thing: &str, verdict| Device { thing: thing.to_owned(), verdict, status: String::new(), faults: Vec::new() };
+    let devices = vec![device("a-1", Came::Passed), device("a-10", Came::Failed)];
+    let found = |expected: &str| Found {
+        kind: Kind::Deployment,
+        expected: expected.to_owned(),
+        seen: "no".to_owned(),
+        file: None,
+        line: None,
+    };
+    let findings = vec![found("a-10: it ends"), found("a-1 is no device")];
+    let judged = Judged { findings, devices, ..judged(Came::Failed) };
+    let event = Event { scenario: Some("fleet".to_owned()), ..Event::now(Told::Judged(Box::new(judged))) };
+    let text = junit(&[event]).unwrap();
+    assert!(text.contains("tests=\"3\"") && text.contains("failures=\"2\""), "{text}");
+    let case = text.split("<testcase name=\"a-10\"").nth(1).unwrap();
+    assert!(case.starts_with(" classname=\"greenproof.fleet\"") && case.contains("a-10: it ends"), "{case}");
+}
+
 fn judged(verdict: Came) -> Judged {
     let finding = |seen: &str| Found {
         kind: Kind::Line,
@@ -84,6 +106,7 @@ fn judged(verdict: Came) -> Judged {
         verdict,
         why: if verdict == Came::Failed { String::new() } else { "why]]>".to_owned() },
         findings: if verdict == Came::Failed { vec![finding("one"), finding("two")] } else { Vec::new() },
+        devices: Vec::new(),
         leaks: Vec::new(),
         file: Some("cases/a.toml".to_owned()),
         evidence: None,

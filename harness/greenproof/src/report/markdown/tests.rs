@@ -14,6 +14,7 @@ fn judged(name: &str, verdict: Came, findings: &[(&str, &str)]) -> Event {
         verdict,
         why: String::new(),
         findings: findings.iter().map(found).collect(),
+        devices: Vec::new(),
         leaks: Vec::new(),
         file: None,
         evidence: None,

@@ -50,6 +50,7 @@ fn judged(verdict: Came, findings: &[(Kind, &str, &str)]) -> Told {
             String::new()
         },
         findings: findings.iter().map(found).collect(),
+        devices: Vec::new(),
         leaks: Vec::new(),
         file: Some("a.toml".to_owned()),
         evidence: Some("greenproof-evidence/a".to_owned()),

@@ -85,6 +85,7 @@ impl Text {
             let whose = "  this is greenproof's fault or its environment's; it says nothing about the component";
             lines.push(whose.to_owned());
         }
+        lines.extend(judged.counted().map(|told| format!("  {told}")));
         lines.extend(judged.leaks.iter().map(|told| format!("  {told}")));
         // The first is the nearest to the cause: it stands last.
         lines.extend(judged.findings.iter().rev().flat_map(|finding| self.finding(finding)));
@@ -129,6 +130,7 @@ impl Text {
         for (name, judged) in bad {
             let first = Judged {
                 findings: judged.findings.iter().take(1).cloned().collect(),
+                devices: Vec::new(),
                 leaks: Vec::new(),
                 ..judged.clone()
             };

@@ -200,7 +200,7 @@ impl Layer<'_> {
     }
 
     /// What a step expects; what its action can't have is refused.
-    fn expect(&self, table: table::Expect, action: &Action) -> Result<Expect, Error> {
+    pub(super) fn expect(&self, table: table::Expect, action: &Action) -> Result<Expect, Error> {
         if table.call.is_some() || table.package.is_some() {
             let hint = "move it to the scenario's own `[expect]`, which is held against the whole run";
             return Err(self.error(None, "a step expects no `call` and no `package`", hint));

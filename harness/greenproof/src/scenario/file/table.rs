@@ -4,7 +4,7 @@ use super::super::{Call, Leaks, Line, MustFail, Package, Timing};
 use crate::docker::System;
 use cloud::{
     minted::TokenForm,
-    world::{Permissions, TokenKind},
+    world::{AbortConfig, Permissions, RolloutConfig, TimeoutConfig, TokenKind},
 };
 use serde::{
     Deserialize, Deserializer,
@@ -26,6 +26,7 @@ pub(super) struct File {
     pub(super) fidelity: Vec<String>,
     #[serde(default)]
     pub(super) device: Device,
+    pub(super) fleet: Option<Fleet>,
     #[serde(default)]
     pub(super) aws: Aws,
     #[serde(default)]
@@ -59,6 +60,38 @@ pub(super) struct Device {
     pub(super) timing: Option<Timing>,
     pub(super) cli: Option<bool>,
     pub(super) nucleus: Option<toml::Table>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Fleet {
+    pub(super) devices: Option<Spanned<usize>>,
+    pub(super) group: Option<Spanned<String>>,
+    pub(super) job_executions_rollout_config: Option<Spanned<RolloutConfig>>,
+    pub(super) abort_config: Option<Spanned<AbortConfig>>,
+    pub(super) timeout_config: Option<Spanned<TimeoutConfig>>,
+    pub(super) except: Option<Vec<Except>>,
+    pub(super) expect: Option<Counts>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Except {
+    /// How many, or which.
+    pub(super) devices: Spanned<Value>,
+    pub(super) faults: Option<Vec<Spanned<String>>>,
+    pub(super) expect: Spanned<Expect>,
+}
+
+/// How many devices a deployment ends on how.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Counts {
+    pub(super) succeeded: Option<usize>,
+    pub(super) failed: Option<usize>,
+    pub(super) rejected: Option<usize>,
+    pub(super) canceled: Option<usize>,
+    pub(super) timed_out: Option<usize>,
 }
 
 #[derive(Deserialize, Default)]

@@ -88,8 +88,13 @@ fn describe(reserved: &Reserved, registry: &Registry, call: &Call) -> Answer {
         "numberOfCanceledThings": count("CANCELED"), "numberOfSucceededThings": count("SUCCEEDED"),
         "numberOfFailedThings": count("FAILED"), "numberOfRejectedThings": count("REJECTED"),
         "numberOfQueuedThings": count("QUEUED"), "numberOfInProgressThings": count("IN_PROGRESS"),
-        "numberOfRemovedThings": count("REMOVED"), "numberOfTimedOutThings": 0,
+        "numberOfRemovedThings": count("REMOVED"), "numberOfTimedOutThings": count("TIMED_OUT"),
     });
+    if let (Value::Object(described), Value::Object(configuration)) =
+        (&mut described, json!(known.revision.job_configuration))
+    {
+        described.extend(configuration);
+    }
     described["presignedUrlConfig"] = json!({});
     Ok(json!({"job": described}))
 }

@@ -17,12 +17,12 @@ pub(in super::super) struct Execution {
     pub(in crate::aws::iot) details: Map<String, Value>,
     /// Seconds since 1970, as all times of a job.
     pub(in crate::aws::iot) queued_at: i64,
-    started_at: Option<i64>,
+    pub(super) started_at: Option<i64>,
     pub(in crate::aws::iot) updated_at: i64,
     pub(super) version: i64,
 }
 
-/// The statuses that occur here; a job has no time limit.
+/// The statuses of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::aws::iot) enum Status {
     InProgress,
@@ -30,6 +30,8 @@ pub(in crate::aws::iot) enum Status {
     Succeeded,
     Failed,
     Rejected,
+    /// The thing took too long.
+    TimedOut,
     Canceled,
     /// The thing has left the job's group.
     Removed,
@@ -43,6 +45,7 @@ impl Status {
             Self::Succeeded => "SUCCEEDED",
             Self::Failed => "FAILED",
             Self::Rejected => "REJECTED",
+            Self::TimedOut => "TIMED_OUT",
             Self::Canceled => "CANCELED",
             Self::Removed => "REMOVED",
         }

@@ -85,7 +85,7 @@ fn states_and_texts_of_a_log_show_in_their_lines() {
 fn each_other_finding_shows_where_it_was_seen() {
     let name = "unknown.example.com";
     let dns = |name: &str| What::Dns { name: name.into(), record: "A".into(), answer: None };
-    let event = |what| cloud::event::Event { time: "2026-11-25T02:24:25.000Z".into(), what };
+    let event = |what| cloud::event::Event { time: "2026-11-25T02:24:25.000Z".into(), from: None, what };
     let outside = places(Kind::Outside, |_, evidence| evidence.events.push(event(dns(name))));
     assert_eq!(outside, ["A unknown.example.com"]);
     let index = places(Kind::Index, |_, evidence| {
