@@ -6,7 +6,7 @@ use cloud::event::What;
 use greenproof::{
     Evidence, Plan, Scenario, judge,
     report::{
-        Outcome,
+        Event, Outcome, Told,
         html::{self, Documents},
     },
 };
@@ -109,7 +109,7 @@ fn written(root: &Path, name: &str, evidence: Evidence) -> Result<(Outcome, Dura
     let (verdict, folder) = (judge(&scenario, &evidence), root.join(name));
     std::fs::create_dir_all(&folder)?;
     let (folder, evidence) = (Some(folder), Some(evidence));
-    let outcome = Outcome { scenario, verdict, evidence, folder, took: Duration::from_secs(9) };
+    let outcome = Outcome { scenario, verdict, evidence, folder, took: Duration::from_secs(9), again: Vec::new() };
     let began = Instant::now();
     html::write(&outcome, Some(&documents), root)?;
     let took = began.elapsed();
@@ -174,9 +174,20 @@ fn many(green: &Outcome) -> Result<Vec<Outcome>> {
         scenario.summary = format!("the summary of number {index}");
         let verdict = if index % 10 == 3 { failed.clone() } else { green.verdict.clone() };
         let evidence = green.evidence.clone();
-        Outcome { scenario, verdict, evidence, folder: green.folder.clone(), took: green.took }
+        Outcome { scenario, verdict, evidence, folder: green.folder.clone(), took: green.took, again: Vec::new() }
     };
     Ok((0..300).map(run).collect())
+}
+
+/// What is told of runs.
+fn told(outcomes: &[Outcome]) -> Vec<Event> {
+    let of = |outcome: &Outcome| {
+        let name = outcome.scenario.name.clone();
+        let versions = [("core".to_owned(), outcome.scenario.device.core.to_string())].into();
+        let all = [Told::begun(&outcome.scenario, &[]), Told::judged(outcome, versions)];
+        all.map(move |told| Event { scenario: Some(name.clone()), ..Event::now(told) })
+    };
+    outcomes.iter().flat_map(of).collect()
 }
 
 #[test]
@@ -191,10 +202,10 @@ fn a_report_works_by_mouse_keyboard_and_screen_reader() -> Result<()> {
     let (red, _) = written(&root, "red", failed()?)?;
     let page = |name: &str| root.join(name).join(html::NAME);
     let one = root.join("index.html");
-    html::write_index(&[red], &root)?;
+    html::write_index(&told(&[red]), &root)?;
     std::fs::copy(&one, root.join("one.html"))?;
     let many = many(&green)?;
-    html::write_index(&many, &root)?;
+    html::write_index(&told(&many), &root)?;
     let shots = |name: &str| root.join(name).display().to_string();
     let mut red = report(&page("red"));
     red["shots"] = shots("red-").into();

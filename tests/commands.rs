@@ -261,6 +261,42 @@ fn a_red_run_stays_to_be_looked_at() -> Result<()> {
     Ok(())
 }
 
+/// Several machines have a part each, and one that has none is at its end without an engine.
+#[test]
+fn a_part_of_a_selection_is_chosen_after_all_else_and_may_be_empty() -> Result<()> {
+    fidelity!("partition-5");
+    let folder = tempfile::tempdir()?;
+    let base = format!("base = \"{}\"\n", fixture("scenarios/inline.toml").display());
+    for name in ["a", "b", "c", "other"] {
+        std::fs::write(folder.path().join(format!("{name}.toml")), &base)?;
+    }
+    let chosen = |part: &str| -> Result<Vec<String>> {
+        let listed = json(folder.path(), &["list", ".", "--filter", "?", "--partition", part, "--json"], &[])?;
+        let listed = listed.as_array().context("it is a list")?.clone();
+        Ok(listed.iter().filter_map(|it| it["name"].as_str().map(str::to_owned)).collect())
+    };
+    assert_eq!((chosen("slice:1/2")?, chosen("count:2/2")?), (vec!["a".into(), "c".into()], vec!["b".into()]));
+    assert_eq!(chosen("slice:4/4")?, Vec::<String>::new());
+    let part = |words: &[&str]| -> Result<_> {
+        let all = ["run", ".", "--evidence", "part", "--junit", "part.xml", "--partition"];
+        Ok(said(&run(folder.path(), &[&all[..], words].concat(), &[])?))
+    };
+    let (code, _, told) = part(&["slice:5/5"])?;
+    assert!(code == Some(0) && told.contains("part slice:5/5: 0 of 4 scenarios"), "{told}");
+    assert!(std::fs::read_to_string(folder.path().join("part.xml"))?.contains("tests=\"0\""));
+    let (code, _, told) = part(&["slice:5/5", "--tag", "none"])?;
+    assert!(code == Some(4), "{told}");
+    let (code, _, told) = part(&["slice:0/5"])?;
+    assert!(code == Some(2) && told.contains("use slice:K/N, count:K/N or hash:K/N"), "{told}");
+    // Nobody has run the others.
+    let (code, _, told) = said(&run(folder.path(), &["merge", "--out", "all", "part"], &[])?);
+    assert!(
+        code == Some(3) && told.contains("of 4 scenarios 4 did not come to an end: `a`, `b`, `c`, `other`"),
+        "{told}"
+    );
+    Ok(())
+}
+
 /// What comes after the first red scenario is not run, and told so.
 #[test]
 fn a_run_that_fails_fast_tells_what_it_leaves() -> Result<()> {
@@ -275,7 +311,7 @@ fn a_run_that_fails_fast_tells_what_it_leaves() -> Result<()> {
         "[[expect.line]]\ncomponent = \"com.example.InlineCustomPack\"\nstep = \"Run\"\nequals = \"never\"\n",
     )?;
     scenario("b-green.toml", "")?;
-    let words = ["run", ".", "--fail-fast", "--patience", "0.07"];
+    let words = ["run", ".", "--fail-fast", "--jobs", "1", "--patience", "0.07"];
     let (code, _, told) = said(&Command::new(program()).current_dir(&folder).args(words).output()?);
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("FAILED a-red in "), "{told}");

@@ -41,6 +41,7 @@ pub fn secrets(
         evidence: Some(evidence.clone()),
         folder: None,
         took: Duration::ZERO,
+        again: Vec::new(),
     };
     let outcome = run::store(outcome, plan, kept.path(), patience, telling);
     let folder = outcome.folder.as_deref().context("the evidence is written")?;

@@ -1,8 +1,8 @@
 //! Exit codes, the tool's contract with scripts.
 
 use crate::{
-    report::Outcome,
-    verdict::{Kind, Verdict},
+    report::{Came, Judged, Outcome},
+    verdict::Kind,
 };
 
 /// All scenarios passed.
@@ -30,36 +30,44 @@ pub const INTERRUPTED: u8 = 130;
 /// skipped.
 #[must_use]
 pub fn code(outcomes: &[Outcome]) -> u8 {
-    let any = |code: u8| outcomes.iter().any(|outcome| of(&outcome.verdict) == code);
-    match outcomes {
-        [] => NOTHING,
-        _ if outcomes.iter().all(|outcome| matches!(outcome.verdict, Verdict::Skipped { .. })) => NOTHING,
-        _ if any(FAULT) => FAULT,
-        _ if any(FINDING) => FINDING,
-        _ if any(LEAKS) => LEAKS,
-        _ => PASSED,
-    }
+    let leaks = |outcome: &Outcome| outcome.verdict.findings().iter().all(|finding| finding.kind == Kind::Leak);
+    worst(outcomes.iter().map(|outcome| (Came::of(&outcome.verdict), leaks(outcome))))
 }
 
-fn of(verdict: &Verdict) -> u8 {
-    match verdict {
-        Verdict::Passed | Verdict::Skipped { .. } => PASSED,
-        Verdict::Failed { findings } if findings.iter().all(|finding| finding.kind == Kind::Leak) => LEAKS,
-        Verdict::Failed { .. } => FINDING,
-        Verdict::Unsupported { .. } | Verdict::Broken { .. } => FAULT,
+/// The exit code of runs that came out so, as [`code`].
+pub(crate) fn told<'a>(judged: impl Iterator<Item = &'a Judged>) -> u8 {
+    worst(judged.map(|judged| (judged.verdict, judged.findings.iter().all(|finding| finding.kind == Kind::Leak))))
+}
+
+/// The exit code of runs, each with whether it has no finding but leaks.
+fn worst(all: impl Iterator<Item = (Came, bool)>) -> u8 {
+    let codes: Vec<_> = all.filter_map(|(came, only_leaks)| of(came, only_leaks)).collect();
+    let order = [FAULT, FINDING, LEAKS, PASSED];
+    order.into_iter().find(|code| codes.contains(code)).unwrap_or(NOTHING)
+}
+
+/// The code of a run; none of one that was not run.
+const fn of(came: Came, only_leaks: bool) -> Option<u8> {
+    match came {
+        Came::Skipped => None,
+        Came::Passed => Some(PASSED),
+        Came::Failed if only_leaks => Some(LEAKS),
+        // Whatever a flaky one was first: what is red now and then is red.
+        Came::Failed | Came::Flaky => Some(FINDING),
+        Came::Unsupported | Came::Broken => Some(FAULT),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::Finding;
+    use crate::verdict::{Finding, Verdict};
     use std::{path::Path, time::Duration};
 
     fn outcome(verdict: Verdict) -> Outcome {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/scenarios/private-package.toml");
         let scenario = crate::Scenario::load(&path).expect("the reference is valid");
-        Outcome { scenario, verdict, evidence: None, folder: None, took: Duration::ZERO }
+        Outcome { scenario, verdict, evidence: None, folder: None, took: Duration::ZERO, again: Vec::new() }
     }
 
     fn failed(kinds: &[Kind]) -> Verdict {
@@ -80,6 +88,8 @@ mod tests {
         assert_eq!(of(vec![Verdict::Passed, failed(&[Kind::Leak])]), LEAKS);
         assert_eq!(of(vec![failed(&[Kind::Leak, Kind::Line])]), FINDING);
         assert_eq!(of(vec![failed(&[Kind::Leak]), failed(&[Kind::Line])]), FINDING);
+        fidelity::fidelity!("retry-2");
+        assert_eq!(of(vec![Verdict::Passed, failed(&[Kind::Leak]).flaky(2)]), FINDING);
         let unsupported = Verdict::Unsupported { what: "IPC".into() };
         assert_eq!(of(vec![failed(&[Kind::Line]), unsupported]), FAULT);
     }

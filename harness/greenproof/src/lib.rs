@@ -73,6 +73,7 @@ mod gzip;
 pub mod init;
 pub mod journal;
 pub mod kept;
+pub mod merge;
 pub mod mint;
 pub mod past;
 mod placeholder;

@@ -89,6 +89,7 @@ async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
         Command::Policy { command } => policy::policy(*command).await,
         Command::Replay(arguments) => past::replay(&arguments),
         Command::Judge(arguments) => past::judge(&arguments),
+        Command::Merge(arguments) => past::merge(arguments),
         Command::Reproduce(arguments) => reproduce::reproduce(arguments).await,
         Command::Kept(command) => Box::pin(kept::kept(command)).await,
         Command::List(arguments) => list::list(&arguments),

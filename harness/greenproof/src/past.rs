@@ -96,7 +96,7 @@ impl Past {
         // The bundle makes the failure of its own scenario happen again, and of no other.
         let folder = (file.is_none() && self.named.is_dir()).then(|| self.named.clone());
         let took = Duration::from_millis(milliseconds);
-        let outcome = Outcome { scenario, verdict, evidence: Some(evidence), folder, took };
+        let outcome = Outcome { scenario, verdict, evidence: Some(evidence), folder, took, again: Vec::new() };
         telling.judged(&outcome);
         Ok(outcome)
     }

@@ -17,15 +17,19 @@ mod place;
 mod record;
 mod telling;
 mod terminal;
+mod turns;
 
-pub use event::{Came, Device, Event, Found, Judged, Sight, Told, VERSION};
+pub(crate) use event::reproduce;
+pub use event::{Attempt, Came, Device, Event, Found, Judged, Sight, Told, VERSION};
 pub use github::GitHub;
 pub use json::Json;
 pub use junit::junit;
 pub use markdown::{LIMIT as SUMMARY_LIMIT, markdown};
+pub(crate) use record::write as write_stream;
 pub use record::{NAME, Record};
 pub use telling::Telling;
 pub use terminal::{Look, Terminal};
+pub use turns::{Turn, Turns};
 
 use crate::{bundle, evidence::Evidence, scenario::Scenario, verdict::Verdict};
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -43,6 +47,8 @@ pub struct Outcome {
     pub folder: Option<PathBuf>,
     /// From start to verdict.
     pub took: Duration,
+    /// What came of it when it was run again, if it was.
+    pub again: Vec<Self>,
 }
 
 impl Outcome {

@@ -1,7 +1,13 @@
-//! Runs scenarios one after the other and tells what happens.
+//! Runs a scenario and tells what happens; [`many()`] runs many side by side.
 
+mod again;
 mod fleet;
+mod many;
 pub(crate) mod own;
+mod room;
+
+pub use many::{Pace, Work, many};
+pub use room::room;
 
 use crate::{
     bundle::{self, Stored},
@@ -38,25 +44,47 @@ const UNPROVEN: &str =
 /// # Errors
 /// When the world can't be raised. That a component fails is no error: it is in the verdict.
 pub async fn run(stage: &Stage, scenario: Scenario, evidence: &Path, reader: &dyn Reader) -> Result<Outcome, Error> {
-    Box::pin(keeping(stage, scenario, Ending::default(), evidence, reader)).await
+    Box::pin(keeping(stage, scenario, (Ending::default(), 0), evidence, reader)).await
 }
 
-/// Runs one scenario as [`run`] does, and leaves its environment standing if it is to be kept.
+/// Runs one scenario as [`run`] does, and leaves its environment standing if it is to be kept; one that is red is run again at
+/// most so many times.
 ///
 /// # Errors
 /// As [`run`]; and when the environment can't be kept.
 pub async fn keeping(
     stage: &Stage,
     scenario: Scenario,
-    ending: Ending,
+    (ending, retries): (Ending, usize),
     evidence: &Path,
     reader: &dyn Reader,
 ) -> Result<Outcome, Error> {
-    let began = Instant::now();
     if let Some(why) = stage.lacks(&scenario) {
         return Ok(skipped(stage, scenario, why, reader));
     }
     fleet::check(&scenario, ending)?;
+    let first = Box::pin(attempt(stage, scenario, ending, evidence, reader)).await?;
+    Box::pin(again::settled(stage, first, (ending, retries), evidence, reader)).await
+}
+
+/// A run whose verdict is written down, and not told yet.
+struct Attempt<'a> {
+    outcome: Outcome,
+    telling: Telling<'a>,
+    /// The policies, for a report that is written anew.
+    documents: Option<Documents>,
+    /// How its environment is found, if it stays.
+    stays: Option<String>,
+}
+
+async fn attempt<'a>(
+    stage: &Stage,
+    scenario: Scenario,
+    ending: Ending,
+    evidence: &Path,
+    reader: &'a dyn Reader,
+) -> Result<Attempt<'a>, Error> {
+    let began = Instant::now();
     let versions = stage.versions(&scenario);
     let plan = Plan::of(scenario.clone()).map_err(|error| Error::surrounding("planning", error, ""))?;
     let place = Place::of(&stage.engine, ending, &scenario)?;
@@ -67,21 +95,20 @@ pub async fn keeping(
         telling.tell(Told::note(UNPROVEN));
     }
     if scenario.fleet.is_some() {
-        return Box::pin(fleet::run(stage, (scenario, plan), evidence, began, &telling)).await;
+        let run = Box::pin(fleet::run(stage, (scenario, plan), evidence, began, &telling));
+        let (outcome, documents) = run.await?;
+        return Ok(Attempt { outcome, telling, documents, stays: None });
     }
     let environment = Box::pin(raised(stage, plan, &telling)).await?;
     let seen = Box::pin(followed(&environment, stage.patience(), &telling)).await;
     let outcome =
         concluded((scenario, &environment.plan), seen, evidence, (stage.patience(), began.elapsed()), &telling);
+    let documents = outcome.is_red().then(|| Documents::of_plan(&environment.plan)).flatten();
     let stays = match place {
         Some(place) => place.end(environment, &outcome.verdict).await?,
         None => environment.remove().await.map(|()| None)?,
     };
-    telling.judged(&outcome);
-    if let Some(stays) = stays {
-        telling.tell(Told::note(stays));
-    }
-    Ok(outcome)
+    Ok(Attempt { outcome, telling, documents, stays })
 }
 
 /// Tells that a scenario is not run, and why.
@@ -90,7 +117,7 @@ pub fn skipped(stage: &Stage, scenario: Scenario, why: String, reader: &dyn Read
     let telling = Telling::new(&scenario.name, &bundle::stated(&scenario), stage.versions(&scenario), reader);
     telling.tell(Told::begun(&scenario, &[]));
     let verdict = Verdict::Skipped { why };
-    let outcome = Outcome { scenario, verdict, evidence: None, folder: None, took: Duration::ZERO };
+    let outcome = Outcome { scenario, verdict, evidence: None, folder: None, took: Duration::ZERO, again: Vec::new() };
     telling.judged(&outcome);
     outcome
 }
@@ -113,7 +140,7 @@ pub(crate) fn concluded(
     telling: &Telling<'_>,
 ) -> Outcome {
     let verdict = judge(&scenario, &seen);
-    let outcome = Outcome { scenario, verdict, evidence: Some(seen), folder: None, took };
+    let outcome = Outcome { scenario, verdict, evidence: Some(seen), folder: None, took, again: Vec::new() };
     let outcome = store(outcome, plan, evidence, patience, telling);
     let outcome = own::checked(outcome, || plan.canaries());
     // What was found in what we wrote changes the verdict.

@@ -4,8 +4,10 @@
 //! what happens or what it starts from: `deployment`, `step` or `base`. What else lies there (worlds that others start
 //! from, other programs' files) is left out, and so are hidden folders and evidence folders.
 
+mod partition;
 mod wanted;
 
+pub use partition::Partition;
 pub use wanted::{Filter, Wanted};
 
 use crate::scenario::{Error, Scenario};

@@ -47,13 +47,20 @@ pub enum Verdict {
         /// What went wrong.
         what: String,
     },
+    /// It passed only when it was run again: whatever hindered it first may come back.
+    Flaky {
+        /// How it came out first.
+        first: Box<Self>,
+        /// What is told of it.
+        why: String,
+    },
 }
 
 impl Verdict {
     /// What was not as expected.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
-        if let Self::Failed { findings } = self { findings } else { &[] }
+        if let Self::Failed { findings } = self.first() { findings } else { &[] }
     }
 
     /// Why nothing was judged, if so.
@@ -61,8 +68,22 @@ impl Verdict {
     pub fn why(&self) -> Option<&str> {
         match self {
             Self::Unsupported { what } | Self::Broken { what } | Self::Skipped { why: what } => Some(what),
+            Self::Flaky { why, .. } => Some(why),
             Self::Passed | Self::Failed { .. } => None,
         }
+    }
+
+    /// How it came out when it was run first.
+    #[must_use]
+    pub fn first(&self) -> &Self {
+        if let Self::Flaky { first, .. } = self { first } else { self }
+    }
+
+    /// The verdict on a scenario that came out so, and passed in a later attempt.
+    #[must_use]
+    pub fn flaky(self, attempt: usize) -> Self {
+        let before = self.why().map_or_else(String::new, |why| format!("; before: {why}"));
+        Self::Flaky { first: Box::new(self), why: format!("it passed in attempt {attempt}{before}") }
     }
 }
 

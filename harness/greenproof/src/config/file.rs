@@ -71,10 +71,10 @@ impl File<'_> {
 /// The text of a value of a form, if it is of that form.
 fn written(form: Form, value: &toml::Value) -> Option<String> {
     let text = match (form, value) {
-        (Form::Factor, toml::Value::Integer(number)) => number.to_string(),
+        (Form::Factor | Form::Count, toml::Value::Integer(number)) => number.to_string(),
         (Form::Factor, toml::Value::Float(number)) => number.to_string(),
         (Form::Truth, toml::Value::Boolean(truth)) => truth.to_string(),
-        (Form::Factor | Form::Truth, _) => return None,
+        (Form::Factor | Form::Count | Form::Truth, _) => return None,
         (_, toml::Value::String(text)) => text.clone(),
         _ => return None,
     };

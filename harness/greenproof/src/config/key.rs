@@ -10,6 +10,8 @@ pub enum Key {
     Evidence,
     /// Where a `JUnit` report goes.
     Junit,
+    /// How many scenarios run at once.
+    Jobs,
     /// What every wait is multiplied by.
     Patience,
     /// When the terminal gets colour.
@@ -40,6 +42,8 @@ pub(super) enum Form {
     /// The path of a package, or the name of an image.
     Nucleus,
     Factor,
+    /// A whole number of at least 1.
+    Count,
     Truth,
     Choice(&'static [&'static str]),
 }
@@ -51,6 +55,7 @@ impl Form {
             Self::Text | Self::Nucleus => "use a text in quotes".to_owned(),
             Self::Path => "use a path in quotes".to_owned(),
             Self::Factor => "use a number above 0, such as 2".to_owned(),
+            Self::Count => "use a whole number above 0, such as 2".to_owned(),
             Self::Truth => "use true or false".to_owned(),
             Self::Choice(choices) => format!("use one of {}", choices.join(", ")),
         }
@@ -61,6 +66,7 @@ impl Form {
         let good = match self {
             Self::Text | Self::Path | Self::Nucleus => !text.is_empty(),
             Self::Factor => text.parse().is_ok_and(|factor: f64| factor.is_finite() && factor > 0.0),
+            Self::Count => text.parse::<std::num::NonZeroUsize>().is_ok(),
             Self::Choice(choices) => choices.contains(&text),
             Self::Truth => {
                 return match text {
@@ -76,9 +82,10 @@ impl Form {
 
 impl Key {
     /// Every one.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Evidence,
         Self::Junit,
+        Self::Jobs,
         Self::Patience,
         Self::Color,
         Self::InstallMissing,
@@ -97,6 +104,7 @@ impl Key {
         match self {
             Self::Evidence => "evidence",
             Self::Junit => "junit",
+            Self::Jobs => "jobs",
             Self::Patience => "patience",
             Self::Color => "color",
             Self::InstallMissing => "install_missing",
@@ -116,6 +124,7 @@ impl Key {
         match self {
             Self::Evidence => &["GREENPROOF_EVIDENCE"],
             Self::Junit => &["GREENPROOF_JUNIT"],
+            Self::Jobs => &["GREENPROOF_JOBS"],
             Self::Patience => &["GREENPROOF_PATIENCE"],
             Self::Color => &["GREENPROOF_COLOR", "NO_COLOR"],
             Self::InstallMissing => &["GREENPROOF_INSTALL_MISSING"],
@@ -135,6 +144,7 @@ impl Key {
         match self {
             Self::Evidence => Some("--evidence"),
             Self::Junit => Some("--junit"),
+            Self::Jobs => Some("--jobs"),
             Self::Patience => Some("--patience"),
             Self::Color => Some("--color"),
             Self::InstallMissing => Some("--install-missing"),
@@ -148,6 +158,7 @@ impl Key {
         match self {
             Self::Evidence => "Where evidence folders go, one a scenario.",
             Self::Junit => "Write a JUnit XML report of each run to this file.",
+            Self::Jobs => "How many scenarios run at once; without it, as many as cores and memory allow.",
             Self::Patience => "Wait longer (or shorter) for everything, by this factor.",
             Self::Color => "When the terminal gets colour: auto, always or never.",
             Self::InstallMissing => "Install host tools that are missing (debootstrap) instead of naming them.",
@@ -165,6 +176,7 @@ impl Key {
         match self {
             Self::Evidence | Self::Junit | Self::Cache | Self::CaBundle | Self::Program => Form::Path,
             Self::Patience => Form::Factor,
+            Self::Jobs => Form::Count,
             Self::Color => Form::Choice(&["auto", "always", "never"]),
             Self::InstallMissing => Form::Truth,
             Self::LocalstackImage | Self::DebianMirror => Form::Text,

@@ -60,7 +60,7 @@ fn shown(config: &Config, key: Key) -> Option<String> {
 fn value(config: &Config, key: Key) -> Value {
     let Some(text) = config.text(key) else { return Value::Null };
     match key.form() {
-        Form::Factor | Form::Truth => serde_json::from_str(text).unwrap_or_default(),
+        Form::Factor | Form::Count | Form::Truth => serde_json::from_str(text).unwrap_or_default(),
         _ => without_password(text).into(),
     }
 }

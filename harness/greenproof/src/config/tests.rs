@@ -110,6 +110,6 @@ fn what_is_shown_is_a_file_that_says_the_same_and_no_password() {
     }
     let all: serde_json::Value = serde_json::from_str(&json(&config)).expect("it is JSON");
     assert_eq!(all["settings"].as_array().map(Vec::len), Some(Key::ALL.len()));
-    assert_eq!(all["settings"][2]["value"], 2.5);
-    assert_eq!(all["settings"][2]["origin"]["variable"], "GREENPROOF_PATIENCE");
+    assert_eq!(all["settings"][3]["value"], 2.5);
+    assert_eq!(all["settings"][3]["origin"]["variable"], "GREENPROOF_PATIENCE");
 }

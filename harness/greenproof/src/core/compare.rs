@@ -48,6 +48,7 @@ fn shown(outcome: &Outcome) -> Shown {
         Verdict::Skipped { .. } => "SKIPPED".to_owned(),
         Verdict::Unsupported { .. } => "UNSUPPORTED".to_owned(),
         Verdict::Broken { .. } => "BROKEN".to_owned(),
+        Verdict::Flaky { .. } => "FLAKY".to_owned(),
     };
     shown.insert("verdict".into(), verdict);
     let Some(evidence) = &outcome.evidence else { return shown };
@@ -109,7 +110,7 @@ mod tests {
         let text = std::fs::read_to_string(root.join("evidence/private-package.json")).unwrap();
         let mut evidence: Evidence = serde_json::from_str(&text).unwrap();
         change(&mut evidence);
-        Outcome { scenario, verdict, evidence: Some(evidence), folder: None, took: Duration::ZERO }
+        Outcome { scenario, verdict, evidence: Some(evidence), folder: None, took: Duration::ZERO, again: Vec::new() }
     }
 
     #[test]

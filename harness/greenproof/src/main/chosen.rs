@@ -4,7 +4,7 @@ use super::command::Failure;
 use clap::Args;
 use greenproof::{
     Scenario, embedded, exit,
-    suite::{Filter, Suite, Wanted},
+    suite::{Filter, Partition, Suite, Wanted},
 };
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -21,11 +21,16 @@ pub(crate) struct Chosen {
     /// Only those with this in their name, or whose whole name is such a pattern: `token`, `F1*`; several widen.
     #[arg(long, value_name = "TEXT")]
     filter: Vec<Filter>,
+    /// Only this part of what is chosen: `slice:1/3` goes round, `count:1/3` too, `hash:1/3` goes by name alone.
+    #[arg(long, value_name = "PART")]
+    pub(super) partition: Option<Partition>,
 }
 
 /// The scenarios that were chosen.
 pub(crate) struct Choice {
     pub(super) scenarios: Vec<Scenario>,
+    /// The names of all that were chosen, in whatever part they are.
+    pub(super) names: Vec<String>,
     /// Whether it is the built-in scenario, which is nowhere else.
     pub(super) built_in: bool,
     /// What a scenario names is there until this goes.
@@ -44,7 +49,11 @@ impl Chosen {
         if suite.scenarios.is_empty() {
             return Err(self.nothing(&suite, &wanted));
         }
-        Ok(Choice { scenarios: suite.scenarios, built_in, _folder: folder })
+        let names = suite.scenarios.iter().map(|scenario| scenario.name.clone()).collect();
+        let all = suite.scenarios.into_iter().enumerate();
+        let here = |index, name: &str| self.partition.is_none_or(|part| part.has(index, name));
+        let scenarios = all.filter(|(index, scenario)| here(*index, &scenario.name)).map(|(_, scenario)| scenario);
+        Ok(Choice { scenarios: scenarios.collect(), names, built_in, _folder: folder })
     }
 
     fn nothing(&self, suite: &Suite, wanted: &Wanted) -> Failure {

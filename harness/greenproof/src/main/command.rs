@@ -11,7 +11,7 @@ use crate::{
     kept::Kept,
     list::List,
     manual::{Completions, Man},
-    past::{Judge, Replay},
+    past::{Judge, Merge, Replay},
     policy::Policy,
     reproduce::Reproduce,
     run::Run,
@@ -88,6 +88,8 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Judge a run that is over once more, by its own scenario or by one that expects something else; without Docker.
     Judge(Judge),
+    /// Put the evidence of parts of one selection together, as if one machine had run it all.
+    Merge(Merge),
     #[command(flatten)]
     Kept(Kept),
     /// Move the images that runs need from one machine to another, or through a cache of CI.

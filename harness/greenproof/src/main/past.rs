@@ -1,12 +1,14 @@
-//! `greenproof replay` and `greenproof judge`: runs that are over.
+//! `greenproof replay`, `judge` and `merge`: runs that are over.
 
 use super::{
     command::Failure,
+    config,
     shown::{Format, Shown},
 };
 use clap::Args;
 use greenproof::{
-    exit,
+    config::Key,
+    exit, merge,
     past::{self, Past},
     report::{Reader, Told},
 };
@@ -22,10 +24,34 @@ const JUDGE: &str = "Examples:
 
 Exit codes: those of `greenproof run`, and 2 where the run is damaged or did something else than the scenario says";
 
+const MERGE: &str = "Examples:
+  greenproof merge --out all part-1 part-2 part-3
+  greenproof merge --out all --junit report.xml parts/*
+
+Exit codes: those of `greenproof run`; 2 where the folders are not parts of one selection, and 3 where a scenario of it did
+not come to an end";
+
+#[derive(Args)]
+#[command(after_help = MERGE)]
+pub(crate) struct Merge {
+    /// Evidence folders of runs, each of a part of one selection: what `run --partition` wrote.
+    #[arg(value_name = "FOLDER", required = true)]
+    runs: Vec<PathBuf>,
+    /// Where the evidence of all goes, with one stream, one matrix and one report.
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    /// What goes to standard output.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: Format,
+    /// Write a JUnit XML report.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
 #[derive(Args)]
 #[command(after_help = REPLAY)]
 pub(crate) struct Replay {
-    /// The evidence folder of a run, or its bundle.
+    /// The evidence folder of a run, or its bundle; or the folder with those of several.
     run: PathBuf,
     /// What goes to standard output.
     #[arg(long, value_name = "FORMAT", default_value = "human")]
@@ -48,6 +74,28 @@ impl From<past::Error> for Failure {
     fn from(error: past::Error) -> Self {
         Self::new(exit::USAGE, error.message, error.hint)
     }
+}
+
+impl From<merge::Error> for Failure {
+    fn from(error: merge::Error) -> Self {
+        Self::new(exit::USAGE, error.message, error.hint)
+    }
+}
+
+pub(crate) fn merge(arguments: Merge) -> Result<u8, Failure> {
+    let config = config::read()?;
+    let junit = arguments.junit.or_else(|| config.path(Key::Junit));
+    let shown = Shown::of_run(arguments.format, junit)?;
+    let merged = merge::merge(&arguments.runs, &arguments.out)?;
+    for event in &merged.events {
+        shown.take(event);
+    }
+    shown.finish()?;
+    let stopped = merged.events.into_iter().rev().find_map(|event| match event.told {
+        Told::Stopped { error, hint } => Some(Failure::new(merged.code, error, hint)),
+        _ => None,
+    });
+    stopped.filter(|_| merged.code == exit::ENVIRONMENT).map_or(Ok(merged.code), Err)
 }
 
 pub(crate) fn replay(arguments: &Replay) -> Result<u8, Failure> {

@@ -18,11 +18,13 @@ use greenproof::{
     kept::{Ending, Keep},
     plan::Preview,
     redact::masked,
-    report::{Outcome, Reader, Told, html},
-    run as runner,
+    report::{self, Outcome, Reader, Told, Turn, Turns, html},
+    run::{self as runner, Pace, Work},
     scenario::Leaks,
+    stage,
 };
 use std::{
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -32,9 +34,15 @@ use std::{
 pub(crate) struct Run {
     #[command(flatten)]
     chosen: Chosen,
-    /// Stop after the first scenario that does not pass.
+    /// How many scenarios run at once; as many as cores and memory allow, unless configured.
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// Begin no scenario after the first that does not pass; those under way come to their end.
     #[arg(long)]
     fail_fast: bool,
+    /// Run a scenario again that does not pass, at most so many times. One that passes then is flaky, which is red.
+    #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
+    retries: usize,
     #[command(flatten)]
     dry: Dry,
     /// Leave environments standing as `up` does: of every run, or with `--keep=on-failure` of those that do not pass.
@@ -80,7 +88,9 @@ struct Dry {
 const EXAMPLES: &str = "Examples:
   greenproof run                                              # the built-in reference scenario
   greenproof run scenarios/ --tag smoke --junit report.xml    # every scenario below a folder with a tag
+  greenproof run scenarios/ --jobs 4 --retries 1              # four at once; what passes the second time is flaky
   greenproof run my.toml --fault 's3.GetObject.503 times=2'
+  greenproof run scenarios/ --partition slice:1/3             # on the first of three machines; then: greenproof merge
   greenproof run my.toml --keep=on-failure                    # then: greenproof shell
   greenproof run my.toml --dry-run";
 
@@ -115,27 +125,33 @@ async fn run_all(arguments: Run) -> Result<u8, Failure> {
     code
 }
 
-async fn run_each(arguments: Run, config: &Config, reader: &dyn Reader) -> Result<u8, Failure> {
+async fn run_each(arguments: Run, config: &Config, reader: &Shown) -> Result<u8, Failure> {
     let began = Instant::now();
     let evidence = arguments.said.evidence(config);
     std::fs::create_dir_all(&evidence).map_err(|error| {
         let message = format!("can't make the evidence folder `{}`: {error}", evidence.display());
         Failure::new(exit::USAGE, message, "name a folder that can be made")
     })?;
-    let Choice { scenarios, built_in, .. } = &arguments.scenarios(&evidence)?;
+    let Choice { scenarios, names, built_in, .. } = &arguments.scenarios(&evidence)?;
+    reader.store(&evidence.join(report::NAME))?;
+    let partition = arguments.chosen.partition.as_ref().map(ToString::to_string);
+    reader.tell(Told::Chosen { scenarios: names.clone(), partition, here: scenarios.len() });
+    if scenarios.is_empty() {
+        // Others have a part of it: that there is none for this machine is no fault.
+        write_matrix(reader, &evidence);
+        reader.tell(Told::ended(&[], exit::PASSED, began.elapsed()));
+        return Ok(exit::PASSED);
+    }
     let count = scenarios.len() / arguments.core.len().max(1);
     let stage = Stage::set(arguments.said.options(&arguments.making, config)?, reader).await?;
     let ending = Ending { keep: arguments.keep.unwrap_or_default(), built_in: *built_in };
-    let mut outcomes: Vec<Outcome> = Vec::new();
-    for scenario in scenarios.clone() {
-        let red = outcomes.iter().find(|outcome| outcome.is_red()).filter(|_| arguments.fail_fast);
-        let outcome = match red.map(|red| format!("not run, since `{}` did not pass", red.scenario.name)) {
-            Some(why) => runner::skipped(&stage, scenario, why, reader),
-            None => Box::pin(runner::keeping(&stage, scenario, ending, &evidence, reader)).await?,
-        };
-        outcomes.push(outcome);
-        write_matrix(&outcomes, &evidence, reader);
-    }
+    let jobs = match arguments.jobs.or_else(|| config.text(Key::Jobs)?.parse().ok()) {
+        Some(jobs) => jobs,
+        None => runner::room(&stage.engine).await?,
+    };
+    let (pace, ending) = (Pace { jobs, fail_fast: arguments.fail_fast }, (ending, arguments.retries));
+    let runs = Runs { stage: &stage, scenarios, ending, evidence: &evidence, reader };
+    let outcomes = Box::pin(runner::many(&runs, scenarios.len(), pace, &Turns::new(reader))).await?;
     for index in 0..count {
         let of_one: Vec<_> = outcomes.iter().skip(index).step_by(count).collect();
         if let Some(table) = compare::table(&of_one) {
@@ -147,9 +163,42 @@ async fn run_each(arguments: Run, config: &Config, reader: &dyn Reader) -> Resul
     Ok(code)
 }
 
-/// Writes the matrix of what has run so far: the next world may not come up.
-fn write_matrix(outcomes: &[Outcome], evidence: &Path, reader: &dyn Reader) {
-    if let Err(error) = html::write_index(outcomes, evidence) {
+/// Scenarios as they are run.
+struct Runs<'a> {
+    stage: &'a Stage,
+    scenarios: &'a [Scenario],
+    ending: (Ending, usize),
+    evidence: &'a Path,
+    reader: &'a Shown,
+}
+
+impl Work for Runs<'_> {
+    type Outcome = Outcome;
+    type Error = stage::Error;
+
+    async fn run(&self, index: usize, turn: &Turn<'_>) -> Result<Outcome, stage::Error> {
+        let scenario = self.scenarios[index].clone();
+        Box::pin(runner::keeping(self.stage, scenario, self.ending, self.evidence, turn)).await
+    }
+
+    fn skip(&self, index: usize, red: usize, turn: &Turn<'_>) -> Outcome {
+        let why = format!("not run, since `{}` did not pass", self.scenarios[red].name);
+        runner::skipped(self.stage, self.scenarios[index].clone(), why, turn)
+    }
+
+    fn is_red(outcome: &Outcome) -> bool {
+        outcome.is_red()
+    }
+
+    /// Writes the matrix of what has run so far: the next world may not come up.
+    fn note(&self) {
+        write_matrix(self.reader, self.evidence);
+    }
+}
+
+/// Writes the matrix of what was told so far.
+fn write_matrix(reader: &Shown, evidence: &Path) {
+    if let Err(error) = reader.told(|events| html::write_index(events, evidence)) {
         let folder = evidence.display();
         reader.tell(Told::note(format!("could not write the matrix of all runs into `{folder}`: {error}")));
     }
@@ -165,6 +214,7 @@ impl Run {
             scenario.begin_with(&self.fault);
         }
         choice.scenarios = on_cores(choice.scenarios, &self.core);
+        choice.names = names_on_cores(choice.names, &self.core);
         Ok(choice)
     }
 }
@@ -193,13 +243,24 @@ fn on_cores(scenarios: Vec<Scenario>, cores: &[Core]) -> Vec<Scenario> {
     let on = |core: Core| {
         scenarios.clone().into_iter().map(move |mut scenario| {
             scenario.device.core = core;
-            if cores.len() > 1 {
-                scenario.name = format!("{}-{core}", scenario.name);
-            }
+            scenario.name = name_on(&scenario.name, core, cores);
             scenario
         })
     };
     cores.iter().copied().flat_map(on).collect()
+}
+
+/// Their names, as [`on_cores`] has them.
+fn names_on_cores(names: Vec<String>, cores: &[Core]) -> Vec<String> {
+    if cores.is_empty() {
+        return names;
+    }
+    cores.iter().flat_map(|core| names.iter().map(|name| name_on(name, *core, cores))).collect()
+}
+
+/// The name of a scenario on one of these cores.
+fn name_on(name: &str, core: Core, cores: &[Core]) -> String {
+    if cores.len() > 1 { format!("{name}-{core}") } else { name.to_owned() }
 }
 
 pub(crate) async fn bench(runs: usize) -> Result<u8, Failure> {

@@ -11,9 +11,9 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 use std::{
     fs::{self, OpenOptions},
     io::{self, IsTerminal, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -42,6 +42,8 @@ pub(crate) struct Shown {
     readers: Vec<Arc<dyn Reader>>,
     /// All that was told, for what is written at the end.
     record: Arc<Record>,
+    /// Where all of it is stored as it is told, once that is known.
+    stored: OnceLock<Json>,
     format: Format,
     junit: Option<PathBuf>,
     /// The file that a runner of GitHub Actions shows as the summary of the step.
@@ -111,7 +113,24 @@ impl Shown {
         if format == Format::Json {
             readers.push(Arc::new(Json::new(Box::new(io::stdout()))));
         }
-        Self { readers, record, format, junit, summary }
+        Self { readers, record, stored: OnceLock::new(), format, junit, summary }
+    }
+
+    /// Stores all that is told, from its beginning, in a file.
+    pub(crate) fn store(&self, file: &Path) -> Result<(), Failure> {
+        let made = fs::File::create(file).map_err(|error| {
+            let message = format!("can't write `{}`: {error}", file.display());
+            Failure::new(exit::USAGE, message, "name an evidence folder that can be written to")
+        })?;
+        let stored = Json::new(Box::new(made));
+        self.record.with(|events| events.iter().for_each(|event| stored.take(event)));
+        _ = self.stored.set(stored);
+        Ok(())
+    }
+
+    /// Lets somebody look at what was told so far.
+    pub(crate) fn told<T>(&self, look: impl FnOnce(&[Event]) -> T) -> T {
+        self.record.with(look)
     }
 
     /// Writes what is written at the end.
@@ -156,5 +175,8 @@ fn append(file: &PathBuf, events: &[Event]) -> io::Result<()> {
 impl Reader for Shown {
     fn take(&self, event: &Event) {
         self.readers.take(event);
+        if let Some(stored) = self.stored.get() {
+            stored.take(event);
+        }
     }
 }

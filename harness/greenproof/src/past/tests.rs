@@ -10,7 +10,7 @@ fn stored(folder: &Path) -> PathBuf {
     let plan = Plan::of(scenario.clone()).unwrap();
     let verdict = judge(&scenario, &evidence);
     let took = Duration::from_secs(7);
-    let outcome = Outcome { scenario, verdict, evidence: Some(evidence), folder: None, took };
+    let outcome = Outcome { scenario, verdict, evidence: Some(evidence), folder: None, took, again: Vec::new() };
     let telling = Telling::new(&plan.scenario.name, &plan.redactor, crate::stage::versions(&plan.scenario), &Silent);
     telling.tell(Told::begun(&plan.scenario, &["environment"]));
     run::store(outcome, &plan, folder, Duration::from_mins(1), &telling).folder.unwrap()
@@ -116,7 +116,7 @@ fn a_damaged_folder_is_told_by_file_and_line() {
     let told = damaged("evidence.json", &|text| text.replacen("\"account\": \"", "\"account\": 5, \"x\": \"", 1));
     assert!(told.starts_with("`RUN/evidence.json`, line 4, column "), "{told}");
     assert!(told.contains("invalid type: integer `5`, expected a string"), "{told}");
-    let told = damaged("run.jsonl", &|text| text.replacen("\"told\":\"begun\"", "\"told\":5", 1));
+    let told = damaged("run.jsonl", &|text| text.replacen("\"told\":\"begun\"", "\"told\":[]", 1));
     assert!(told.starts_with("`RUN/run.jsonl`, line 2: "), "{told}");
     let told = damaged("run.jsonl", &|text| text.lines().next().unwrap().to_owned() + "\n");
     assert_eq!(told, "`RUN/run.jsonl` does not say how the run came out");

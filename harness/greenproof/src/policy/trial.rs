@@ -127,7 +127,11 @@ pub(super) fn settled(outcome: Outcome) -> Result<(Came, Evidence), Failure> {
         Verdict::Failed { findings } => {
             findings.iter().map(|finding| format!("{}; seen: {}", finding.expected, finding.seen)).collect()
         }
-        Verdict::Unsupported { what } | Verdict::Skipped { why: what } | Verdict::Broken { what } => {
+        // Nothing is run again here, so nothing is flaky.
+        Verdict::Unsupported { what }
+        | Verdict::Skipped { why: what }
+        | Verdict::Broken { what }
+        | Verdict::Flaky { why: what, .. } => {
             return Err(Failure::Fault(what.clone()));
         }
     };

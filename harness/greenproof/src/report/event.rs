@@ -5,6 +5,7 @@
 mod make;
 
 pub(super) use make::argument;
+pub(crate) use make::reproduce;
 
 use crate::{evidence::log, redact::Redactor, verdict::Kind};
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,16 @@ pub enum Told {
         version: u32,
         /// The version of greenproof that tells it.
         greenproof: String,
+    },
+    /// What was chosen to be run.
+    Chosen {
+        /// The names of all scenarios of the selection, in order.
+        scenarios: Vec<String>,
+        /// Which part of them is run here, if not all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        partition: Option<String>,
+        /// How many are run here.
+        here: usize,
     },
     /// An image is being made; one line of its builder's output.
     Building {
@@ -175,6 +186,27 @@ pub struct Judged {
     pub output: String,
     /// From start to verdict.
     pub milliseconds: u64,
+    /// Every attempt in order, if there were several. The findings, the evidence and the bundle are those of the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+}
+
+/// One of several attempts at a scenario.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Attempt {
+    /// How it came out.
+    pub verdict: Came,
+    /// Why it was not judged; empty if it was.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// What was not as expected.
+    pub findings: Vec<Found>,
+    /// Its evidence folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+    /// From start to verdict.
+    pub milliseconds: u64,
 }
 
 /// A device of a fleet.
@@ -224,6 +256,8 @@ pub enum Came {
     Skipped,
     /// Our own fault.
     Broken,
+    /// It was not as expected, and was when it was run again.
+    Flaky,
 }
 
 /// The kinds of thing that are seen while a scenario goes on.
@@ -284,6 +318,7 @@ impl Came {
             Self::Unsupported => "unsupported",
             Self::Skipped => "skipped",
             Self::Broken => "broken",
+            Self::Flaky => "flaky",
         }
     }
 }

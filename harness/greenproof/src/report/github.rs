@@ -96,7 +96,7 @@ impl GitHub {
                     self.annotate(self.error(place, &title, &text));
                 }
             }
-            Came::Unsupported | Came::Broken => {
+            Came::Unsupported | Came::Broken | Came::Flaky => {
                 let place = judged.file.as_ref().map(|file| (file.as_str(), 1));
                 self.annotate(self.error(place, &format!("{name}: {}", judged.verdict), &judged.why));
             }

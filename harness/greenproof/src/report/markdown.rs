@@ -58,7 +58,7 @@ impl Page {
 
 fn heading(judged: &[(&str, &Judged)]) -> String {
     let count = |came: Came| judged.iter().filter(|(_, judged)| judged.verdict == came).count();
-    let all = [Came::Passed, Came::Failed, Came::Unsupported, Came::Skipped, Came::Broken];
+    let all = [Came::Passed, Came::Failed, Came::Flaky, Came::Unsupported, Came::Skipped, Came::Broken];
     let counts = all.into_iter().map(|came| (count(came), came)).filter(|(count, _)| *count > 0);
     let counts: Vec<_> = counts.map(|(count, came)| format!("{count} {came}")).collect();
     format!("## greenproof: {}\n", if counts.is_empty() { "nothing ran".to_owned() } else { counts.join(", ") })
@@ -74,6 +74,7 @@ const SHOWN: usize = 2000;
 fn failure(name: &str, judged: &Judged) -> String {
     let mark = match judged.verdict {
         Came::Skipped | Came::Unsupported => "⚪",
+        Came::Flaky => "⚠️",
         _ => "❌",
     };
     let mut text = format!("\n### {mark} {}: {}\n", inline(name), judged.verdict);

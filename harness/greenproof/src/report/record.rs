@@ -21,6 +21,11 @@ impl Record {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Lets somebody look at what was told so far.
+    pub fn with<T>(&self, look: impl FnOnce(&[Event]) -> T) -> T {
+        look(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Reads a stored stream back.
     ///
     /// # Errors

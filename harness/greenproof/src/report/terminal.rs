@@ -157,6 +157,10 @@ impl Reader for Terminal {
         let state = &mut *state;
         match &event.told {
             Told::Stream { .. } | Told::Unknown => {}
+            Told::Chosen { scenarios, partition, here } => {
+                let part = partition.iter().map(|part| text::part(part, *here, scenarios.len()));
+                self.say(part);
+            }
             Told::Building { image, line } => self.building(state, image, line),
             Told::Waiting { what } => self.waiting(state, what),
             Told::Note { text } => self.say(text.lines().map(str::to_owned)),

@@ -6,7 +6,7 @@ use crate::{
     environment::Fleet,
     kept::{Ending, Keep},
     plan::Plan,
-    report::{Outcome, Reader, Telling, Told},
+    report::{Outcome, Reader, Telling, Told, html::Documents},
     scenario::Scenario,
     stage::{Error, Stage},
 };
@@ -30,14 +30,15 @@ pub(super) fn check(scenario: &Scenario, ending: Ending) -> Result<(), Error> {
     Ok(())
 }
 
-/// Runs a fleet to its verdict, writes its evidence below `evidence`, and removes its world.
+/// Runs a fleet to its verdict, writes its evidence below `evidence`, and removes its world. Gives the policies, too, if it is
+/// red; the verdict is not told yet.
 pub(super) async fn run(
     stage: &Stage,
     (scenario, plan): (Scenario, Plan),
     evidence: &Path,
     began: Instant,
     telling: &Telling<'_>,
-) -> Result<Outcome, Error> {
+) -> Result<(Outcome, Option<Documents>), Error> {
     let raising = Instant::now();
     telling.tell(Told::StageBegun { stage: ENVIRONMENT.to_owned() });
     let fleet = Box::pin(Fleet::raise(stage, plan, telling)).await?;
@@ -50,7 +51,7 @@ pub(super) async fn run(
     let took = deploying.elapsed();
     let outcome = concluded((scenario, &fleet.plan), seen, evidence, (stage.patience(), began.elapsed()), telling);
     telling.tell(Told::deployed(&outcome, (step, action), took));
+    let documents = outcome.is_red().then(|| Documents::of_plan(&fleet.plan)).flatten();
     fleet.remove().await?;
-    telling.judged(&outcome);
-    Ok(outcome)
+    Ok((outcome, documents))
 }

@@ -76,7 +76,7 @@ mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/scenarios/private-package.toml");
         let scenario = Scenario { leaks, ..Scenario::load(&path).unwrap() };
         let (verdict, folder) = (Verdict::Passed, Some(folder.to_owned()));
-        let outcome = Outcome { scenario, verdict, evidence: None, folder, took: Duration::ZERO };
+        let outcome = Outcome { scenario, verdict, evidence: None, folder, took: Duration::ZERO, again: Vec::new() };
         checked(outcome, || vec![Canary::new("token `a`", TOKEN, Kind::Lasting)]).verdict
     }
 

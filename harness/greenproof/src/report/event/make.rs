@@ -1,6 +1,6 @@
 //! Events made of what the pipeline knows.
 
-use super::{Came, Device, Found, Judged, Sight, Told, VERSION};
+use super::{Attempt, Came, Device, Found, Judged, Sight, Told, VERSION};
 use crate::{
     embedded,
     evidence::{Evidence, StepSeen},
@@ -90,7 +90,7 @@ impl Told {
         let (bundle, file) = (outcome.bundle(), file(&outcome.scenario));
         let again = match (&bundle, &file) {
             _ if matches!(verdict, Came::Passed | Came::Skipped) => None,
-            (Some(bundle), _) => Some(format!("greenproof reproduce {}", argument(&shown(bundle)))),
+            (Some(bundle), _) => Some(reproduce(bundle)),
             (None, Some(file)) => Some(format!("greenproof run {}", argument(file))),
             (None, None) => is_reference(&outcome.scenario).then(|| "greenproof run".to_owned()),
         };
@@ -105,9 +105,32 @@ impl Told {
             again,
             file,
             versions,
-            output: if verdict == Came::Failed { output(outcome) } else { String::new() },
+            output: if matches!(verdict, Came::Failed | Came::Flaky) { output(outcome) } else { String::new() },
             milliseconds: milliseconds(outcome.took),
+            attempts: Attempt::all(outcome),
         }))
+    }
+}
+
+impl Attempt {
+    /// The attempts at a scenario that was run again.
+    fn all(outcome: &Outcome) -> Vec<Self> {
+        if outcome.again.is_empty() {
+            return Vec::new();
+        }
+        let first = outcome.verdict.first();
+        let again = outcome.again.iter().map(|again| (again, &again.verdict));
+        [(outcome, first)].into_iter().chain(again).map(|(outcome, verdict)| Self::of(outcome, verdict)).collect()
+    }
+
+    fn of(outcome: &Outcome, verdict: &Verdict) -> Self {
+        Self {
+            verdict: Came::of(verdict),
+            why: verdict.why().unwrap_or_default().to_owned(),
+            findings: verdict.findings().iter().map(|finding| Found::of(&outcome.scenario, finding)).collect(),
+            evidence: outcome.folder.as_deref().map(shown),
+            milliseconds: milliseconds(outcome.took),
+        }
     }
 }
 
@@ -169,6 +192,11 @@ fn is_reference(scenario: &Scenario) -> bool {
     scenario.sources.first().is_some_and(|source| embedded::is_reference(&source.path))
 }
 
+/// The command that makes a failed run happen again.
+pub(crate) fn reproduce(bundle: &Path) -> String {
+    format!("greenproof reproduce {}", argument(&shown(bundle)))
+}
+
 fn shown(path: &Path) -> String {
     path.display().to_string()
 }
@@ -186,13 +214,14 @@ fn milliseconds(took: Duration) -> u64 {
 
 impl Came {
     /// The way in which a verdict says that it came out.
-    pub(in crate::report) const fn of(verdict: &Verdict) -> Self {
+    pub(crate) const fn of(verdict: &Verdict) -> Self {
         match verdict {
             Verdict::Passed => Self::Passed,
             Verdict::Failed { .. } => Self::Failed,
             Verdict::Unsupported { .. } => Self::Unsupported,
             Verdict::Skipped { .. } => Self::Skipped,
             Verdict::Broken { .. } => Self::Broken,
+            Verdict::Flaky { .. } => Self::Flaky,
         }
     }
 }

@@ -9,6 +9,13 @@ const TOKEN: &str = "ghp_0123456789abcdefghijABCDEFGHIJ456789";
 fn all(text: &str) -> Vec<Told> {
     let text = || text.to_owned();
     let finding = Found { kind: Kind::Line, expected: text(), seen: text(), file: Some(text()), line: Some(7) };
+    let attempt = Attempt {
+        verdict: Came::Failed,
+        why: text(),
+        findings: vec![finding.clone()],
+        evidence: Some(text()),
+        milliseconds: 5,
+    };
     let judged = Judged {
         verdict: Came::Failed,
         why: text(),
@@ -22,9 +29,11 @@ fn all(text: &str) -> Vec<Told> {
         versions: [("core".to_owned(), text())].into(),
         output: text(),
         milliseconds: 1234,
+        attempts: vec![attempt],
     };
     vec![
         Told::Stream { version: VERSION, greenproof: text() },
+        Told::Chosen { scenarios: vec![text()], partition: Some(text()), here: 1 },
         Told::Building { image: text(), line: text() },
         Told::Waiting { what: text() },
         Told::Note { text: text() },
@@ -52,6 +61,7 @@ impl Schema {
         schema["unevaluatedProperties"] = json!(false);
         schema["$defs"]["finding"]["unevaluatedProperties"] = json!(false);
         schema["$defs"]["device"]["unevaluatedProperties"] = json!(false);
+        schema["$defs"]["attempt"]["unevaluatedProperties"] = json!(false);
         let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
         compiler.add_resource("run-1.json", schema).unwrap();
         let line = compiler.compile("run-1.json", &mut schemas).unwrap();
@@ -118,7 +128,7 @@ fn no_event_holds_a_secret() {
         }
     }
     let events = record.events();
-    assert_eq!(events.len(), 3 * 13);
+    assert_eq!(events.len(), 3 * 14);
     for event in &events {
         let line = record::line(event);
         assert!(redactor.leaks(&line).is_empty(), "{line}");

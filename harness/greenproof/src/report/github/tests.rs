@@ -26,6 +26,7 @@ fn failed(file: Option<&str>, findings: &[(&str, &str)]) -> Told {
         versions: BTreeMap::new(),
         output: String::new(),
         milliseconds: 1,
+        attempts: Vec::new(),
     }))
 }
 

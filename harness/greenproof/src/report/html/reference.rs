@@ -29,9 +29,14 @@ pub(super) struct Reference {
 
 /// The step that a finding is of, from 0; nothing for one of the whole run.
 pub(super) fn step_of(finding: &Finding, steps: usize) -> Option<usize> {
-    let stated = finding.expected.strip_prefix("step ").and_then(|rest| rest.split(": ").next()?.parse::<usize>().ok());
+    step_stated(finding.kind, &finding.expected, steps)
+}
+
+/// The step that a finding of a kind is of, which expected this.
+pub(super) fn step_stated(kind: Kind, expected: &str, steps: usize) -> Option<usize> {
+    let stated = expected.strip_prefix("step ").and_then(|rest| rest.split(": ").next()?.parse::<usize>().ok());
     let of_a_step = matches!(
-        finding.kind,
+        kind,
         Kind::Deployment
             | Kind::Step
             | Kind::Component

@@ -23,7 +23,7 @@ fn outcome(evidence: &Evidence, folder: Option<&Path>) -> Outcome {
     let scenario = scenario();
     let verdict = judge(&scenario, evidence);
     let (evidence, folder) = (Some(evidence.clone()), folder.map(Path::to_owned));
-    Outcome { scenario, verdict, evidence, folder, took: Duration::from_secs(1) }
+    Outcome { scenario, verdict, evidence, folder, took: Duration::from_secs(1), again: Vec::new() }
 }
 
 fn of(evidence: &Evidence) -> String {
@@ -55,7 +55,14 @@ fn a_fleet_has_a_row_and_a_folder_for_each_device() {
     fidelity::fidelity!("fleet-9");
     let (scenario, evidence) = crate::verdict::fleet::tests::fleet(["SUCCEEDED", "FAILED", "FAILED"]);
     let verdict = judge(&scenario, &evidence);
-    let outcome = Outcome { scenario, verdict, evidence: Some(evidence.clone()), folder: None, took: Duration::ZERO };
+    let outcome = Outcome {
+        scenario,
+        verdict,
+        evidence: Some(evidence.clone()),
+        folder: None,
+        took: Duration::ZERO,
+        again: Vec::new(),
+    };
     let page = page(&outcome, &evidence, None, None);
     let row = |thing: &str| {
         page.split(&format!("<a href=\"devices/{thing}/\">")).nth(1).unwrap().split("</tr>").next().unwrap()

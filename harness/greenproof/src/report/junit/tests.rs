@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 type Names = &'static [&'static str];
 
 /// Of each element: the attributes that it must have, those that it may have, and the elements that may be in it.
-const RULES: [(&str, Names, Names, Names); 9] = [
+const RULES: [(&str, Names, Names, Names); 12] = [
     ("testsuites", &[], &["name", "time", "tests", "failures", "errors", "skipped", "disabled"], &["testsuite"]),
     (
         "testsuite",
@@ -22,11 +22,24 @@ const RULES: [(&str, Names, Names, Names); 9] = [
         "testcase",
         &["name", "classname"],
         &["time", "assertions", "status", "file", "line"],
-        &["skipped", "error", "failure", "system-out", "system-err"],
+        &[
+            "skipped",
+            "error",
+            "failure",
+            "rerunFailure",
+            "rerunError",
+            "flakyFailure",
+            "flakyError",
+            "system-out",
+            "system-err",
+        ],
     ),
     ("skipped", &[], &["message", "type"], &[]),
     ("error", &[], &["message", "type"], &[]),
     ("failure", &[], &["message", "type"], &[]),
+    ("rerunFailure", &["type"], &["message"], &["stackTrace", "system-out", "system-err"]),
+    ("flakyFailure", &["type"], &["message"], &["stackTrace", "system-out", "system-err"]),
+    ("flakyError", &["type"], &["message"], &["stackTrace", "system-out", "system-err"]),
     ("system-out", &[], &[], &[]),
 ];
 
@@ -115,6 +128,7 @@ fn judged(verdict: Came) -> Judged {
         versions: [("core".to_owned(), "emulated".to_owned()), ("localstack".to_owned(), "l:1".to_owned())].into(),
         output: "printed \u{1b}[31mred\u{0}\u{ffff}".to_owned(),
         milliseconds: 1500,
+        attempts: Vec::new(),
     }
 }
 
@@ -157,6 +171,30 @@ fn the_check_finds_what_breaks_the_rules() {
         let (broken, _) = check(&wrong);
         assert!(broken.iter().any(|one| one.contains(expected.trim_start_matches('<'))), "{expected}: {broken:?}");
     }
+}
+
+/// What passed in a later attempt is told with those before it, and what never passed with those after the first.
+#[test]
+fn attempts_are_told_in_surefires_words() {
+    fidelity::fidelity!("retry-3");
+    let attempt = |verdict: Came| {
+        let Judged { why, findings, .. } = judged(verdict);
+        Attempt { verdict, why, findings, evidence: None, milliseconds: 5 }
+    };
+    let of = |verdict: Came, attempts: &[Came]| {
+        let judged = Judged { attempts: attempts.iter().copied().map(attempt).collect(), ..judged(verdict) };
+        let text =
+            junit(&[Event { scenario: Some("a".into()), ..Event::now(Told::Judged(Box::new(judged))) }]).unwrap();
+        let (broken, counts) = check(&text);
+        assert_eq!(broken, Vec::<String>::new(), "{text}");
+        let count = |name: &str| counts.get(name).copied().unwrap_or_default();
+        (["failure", "flakyFailure", "flakyError", "rerunFailure"].map(count), text)
+    };
+    let (flaky, text) = of(Came::Flaky, &[Came::Failed, Came::Broken, Came::Passed]);
+    assert_eq!(flaky, [0, 1, 1, 0], "{text}");
+    assert!(text.contains("<flakyFailure message=\"line: expected a &lt;line&gt;"), "{text}");
+    let (red, text) = of(Came::Failed, &[Came::Failed, Came::Failed, Came::Failed]);
+    assert_eq!(red, [1, 0, 0, 2], "{text}");
 }
 
 /// A run that stopped is an error of the scenario that was under way.

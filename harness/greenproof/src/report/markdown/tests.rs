@@ -23,6 +23,7 @@ fn judged(name: &str, verdict: Came, findings: &[(&str, &str)]) -> Event {
         versions: BTreeMap::new(),
         output: String::new(),
         milliseconds: 1500,
+        attempts: Vec::new(),
     };
     Event { scenario: Some(name.to_owned()), ..Event::now(Told::Judged(Box::new(judged))) }
 }

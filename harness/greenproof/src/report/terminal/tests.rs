@@ -59,6 +59,7 @@ fn judged(verdict: Came, findings: &[(Kind, &str, &str)]) -> Told {
         versions: [].into(),
         output: String::new(),
         milliseconds: 68_512,
+        attempts: Vec::new(),
     }))
 }
 

@@ -28,6 +28,11 @@ pub(super) fn step(number: usize) -> String {
     format!("step {number}")
 }
 
+/// What a part of a selection is.
+pub(super) fn part(part: &str, here: usize, all: usize) -> String {
+    format!("part {part}: {here} of {all} scenario{}", if all == 1 { "" } else { "s" })
+}
+
 impl Text {
     fn paint(&self, style: Style, text: &str) -> String {
         if self.look.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
@@ -79,13 +84,16 @@ impl Text {
                 let count = judged.findings.len();
                 format!("{word} {name} in {took}, {count} finding{}", if count == 1 { "" } else { "s" })
             }
-            Came::Skipped | Came::Unsupported | Came::Broken => format!("{word} {name}: {why}"),
+            Came::Skipped | Came::Unsupported | Came::Broken | Came::Flaky => format!("{word} {name}: {why}"),
         }];
         if judged.verdict == Came::Broken {
             let whose = "  this is greenproof's fault or its environment's; it says nothing about the component";
             lines.push(whose.to_owned());
         }
         lines.extend(judged.counted().map(|told| format!("  {told}")));
+        if judged.verdict == Came::Failed && !judged.attempts.is_empty() {
+            lines.push(format!("  it was run {} times and never passed", judged.attempts.len()));
+        }
         lines.extend(judged.leaks.iter().map(|told| format!("  {told}")));
         // The first is the nearest to the cause: it stands last.
         lines.extend(judged.findings.iter().rev().flat_map(|finding| self.finding(finding)));
@@ -101,6 +109,7 @@ impl Text {
             Came::Skipped => self.paint(ODD, "SKIPPED"),
             Came::Unsupported => self.paint(ODD, "UNSUPPORTED"),
             Came::Broken => self.paint(OURS, "BROKEN"),
+            Came::Flaky => self.paint(ODD, "FLAKY"),
         }
     }
 

@@ -1,7 +1,10 @@
 use super::*;
 use crate::{
     core::Core,
-    report::html::tests::{recorded, scenario},
+    report::{
+        Outcome,
+        html::tests::{recorded, scenario},
+    },
     verdict::{Finding, Kind, Verdict},
 };
 use std::time::Duration;
@@ -13,7 +16,21 @@ fn outcome(name: &str, core: Core, verdict: Verdict, root: &Path) -> Outcome {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(NAME), "").unwrap();
     let (evidence, took) = (Some(recorded()), Duration::from_millis(1500));
-    Outcome { scenario, verdict, evidence, folder: Some(folder), took }
+    Outcome { scenario, verdict, evidence, folder: Some(folder), took, again: Vec::new() }
+}
+
+/// What is told of runs.
+fn told(outcomes: &[Outcome]) -> Vec<Event> {
+    let of = |outcome: &Outcome| {
+        let name = outcome.scenario.name.clone();
+        let versions = [("core".to_owned(), outcome.scenario.device.core.to_string())].into();
+        let steps = outcome.evidence.iter().flat_map(|evidence| evidence.steps.iter().enumerate());
+        let steps = steps.map(|(index, seen)| Told::step(index, seen, true, Duration::ZERO));
+        let all = [Told::begun(&outcome.scenario, &[])].into_iter().chain(steps);
+        let all = all.chain([Told::judged(outcome, versions)]).collect::<Vec<_>>();
+        all.into_iter().map(move |told| Event { scenario: Some(name.clone()), ..Event::now(told) })
+    };
+    outcomes.iter().flat_map(of).collect()
 }
 
 fn failed(expected: &str) -> Verdict {
@@ -28,7 +45,7 @@ fn count(page: &str, text: &str) -> usize {
 #[test]
 fn one_run_is_a_row_with_its_report() {
     let root = tempfile::tempdir().unwrap();
-    let page = page(&[outcome("a name", Core::Emulated, failed("<b>"), root.path())], root.path());
+    let page = page(&told(&[outcome("a name", Core::Emulated, failed("<b>"), root.path())]), root.path());
     assert!(page.contains("<h1>1 run in 1.5 s</h1>"));
     assert!(page.contains("<a href=\"a%20name/report.html\">a name</a>"), "{page}");
     assert!(page.contains("line: &#60;b&#62;, and 1 more") && page.contains("step 1: not as expected"), "{page}");
@@ -46,7 +63,7 @@ fn many_runs_are_a_row_each_and_a_run_without_evidence_has_no_link() {
         .collect();
     let skipped = outcome("skipped", Core::Emulated, Verdict::Skipped { why: "no <nucleus>".into() }, root.path());
     outcomes.push(Outcome { evidence: None, folder: None, ..skipped });
-    let page = page(&outcomes, root.path());
+    let page = page(&told(&outcomes), root.path());
     assert_eq!(count(&page, "<tr data-verdicts"), 300);
     assert_eq!(count(&page, "/report.html\">"), 299);
     for counted in ["100 failed", "199 passed", "1 skipped"] {
@@ -64,7 +81,7 @@ fn several_cores_are_columns() {
         of("b", Core::Emulated, Verdict::Passed),
         of("a", Core::Lite, failed("x")),
     ];
-    let page = page(&outcomes, root.path());
+    let page = page(&told(&outcomes), root.path());
     assert_eq!(count(&page, "<tr data-verdicts"), 2);
     assert!(page.contains("<th scope=\"col\">emulated</th><th scope=\"col\">lite</th>"));
     assert!(page.contains("data-verdicts=\"passed failed \"") && page.contains("<td>not run</td>"));
