@@ -36,9 +36,9 @@ ran:
     cargo run --quiet --package fidelity --bin ran -- target/nextest/list.json tests/optional.toml {{junit}}
     cargo run --quiet --package fidelity --bin promises -- docs/FIDELITY.md {{junit}}
 
-# The reference scenario against the bare script in a plain container.
-bench: build
-    target/x86_64-unknown-linux-gnu/debug/greenproof bench
+# How long things take, each against its floor, as rows of docs/BENCHMARKS.md; `just bench warm --runs 9` measures one.
+bench *ARGUMENTS: build
+    target/x86_64-unknown-linux-gnu/debug/bench {{ARGUMENTS}}
 
 # What the gate adds to a call, and how many calls it decides and writes down a second.
 bench-gate:

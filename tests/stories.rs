@@ -278,7 +278,7 @@ fn the_idle_core_is_small() -> Result<()> {
     fidelity!("core-cost-1");
     let cost = block_on(async { greenproof::bench::cost(&stage(1.0).await, 1, &greenproof::report::Silent).await })?;
     let memory = cost.memory[0];
-    println!("{cost}");
+    cost.rows().iter().for_each(|row| println!("{row}"));
     assert!(memory.allocated > 500 && memory.allocated < memory.resident, "{memory:?} was read from the core");
     assert!(memory.resident < 15 * 1024, "{memory:?}, in KiB, with ten components");
     Ok(())

@@ -54,7 +54,7 @@ pub use images::{
 };
 pub use kept::Kept;
 pub use lease::Lease;
-pub use localstack::{LocalStack, localstack};
+pub use localstack::{LocalStack, localstack, stop_localstack};
 pub use logs::LogLines;
 pub use network::Network;
 pub use sweep::{Swept, leftovers, remove_environment, sweep};

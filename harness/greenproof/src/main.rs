@@ -99,7 +99,6 @@ async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
         Command::Man(arguments) => manual::man(&arguments),
         Command::Sweep { all, json } => interrupt::sweep(all, json).await,
         Command::Images { command } => images::images(command).await,
-        Command::Bench { runs } => Box::pin(run::bench(runs)).await,
     }
 }
 

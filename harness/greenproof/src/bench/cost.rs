@@ -5,7 +5,7 @@
 //! Ten components that run come after it, since the core waits for the nucleus's next poll before it believes that they
 //! do.
 
-use super::{failed, median};
+use super::{Row, Times, failed};
 use crate::{
     embedded,
     environment::Environment,
@@ -16,7 +16,7 @@ use crate::{
     stage::{Error, Stage},
     verdict::{Verdict, judge},
 };
-use std::{fmt, fmt::Write, path::Path, time::Duration};
+use std::{fmt::Write, path::Path, time::Duration};
 
 /// Memory of the core's process, in KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct Cost {
     /// Idle with ten components.
     pub memory: Vec<Memory>,
     /// In a deployment, beyond what scripts do.
-    pub overhead: Vec<Duration>,
+    pub overhead: Times,
 }
 
 /// Reads the memory of the core, the one process of the device that has a nucleus's arguments.
@@ -123,32 +123,31 @@ fn ten_components() -> String {
     text
 }
 
-impl fmt::Display for Cost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut resident: Vec<_> = self.memory.iter().map(|memory| memory.resident).collect();
-        let mut allocated: Vec<_> = self.memory.iter().map(|memory| memory.allocated).collect();
-        resident.sort_unstable();
-        allocated.sort_unstable();
-        let spread = |sorted: &[u64]| {
+impl Cost {
+    /// What a person reads of it.
+    #[must_use]
+    pub fn rows(&self) -> Vec<Row> {
+        let spread = |part: fn(&Memory) -> u64| {
+            let mut sorted: Vec<_> = self.memory.iter().map(part).collect();
+            sorted.sort_unstable();
             let mebibytes = |index: usize| {
                 let whole = u32::try_from(sorted.get(index).copied().unwrap_or_default()).unwrap_or(u32::MAX);
                 f64::from(whole) / 1024.0
             };
             let last = sorted.len().saturating_sub(1);
-            format!("median {:.1} MiB, {:.1} to {:.1}", mebibytes(sorted.len() / 2), mebibytes(0), mebibytes(last))
+            format!(
+                "{:.1} MiB ({:.1} to {:.1}, {} runs)",
+                mebibytes(sorted.len() / 2),
+                mebibytes(0),
+                mebibytes(last),
+                sorted.len()
+            )
         };
-        let longest = self.overhead.iter().max().copied().unwrap_or_default();
-        let shortest = self.overhead.iter().min().copied().unwrap_or_default();
-        write!(
-            f,
-            "core, idle with ten components, resident:  {}\ncore, of that allocated by itself:         {}\n\
-             core, its own time in a deployment:        median {} ms, {} to {}",
-            spread(&resident),
-            spread(&allocated),
-            median(&self.overhead).as_millis(),
-            shortest.as_millis(),
-            longest.as_millis()
-        )
+        vec![
+            Row::told("core, idle with ten components, resident", &spread(|memory| memory.resident)),
+            Row::told("of that allocated by itself", &spread(|memory| memory.allocated)),
+            Row::alone("core's own time in a deployment", &self.overhead),
+        ]
     }
 }
 
@@ -171,13 +170,16 @@ mod tests {
         let memory = |resident| Memory { resident, allocated: 2048 };
         let cost = Cost {
             memory: vec![memory(10_240), memory(12_288), memory(11_264)],
-            overhead: [90, 120, 100].map(Duration::from_millis).into(),
+            overhead: [90, 120, 100].map(Duration::from_millis).into_iter().collect(),
         };
+        let told: Vec<_> = cost.rows().iter().map(ToString::to_string).collect();
         assert_eq!(
-            cost.to_string(),
-            "core, idle with ten components, resident:  median 11.0 MiB, 10.0 to 12.0\n\
-             core, of that allocated by itself:         median 2.0 MiB, 2.0 to 2.0\n\
-             core, its own time in a deployment:        median 100 ms, 90 to 120"
+            told,
+            [
+                "| core, idle with ten components, resident | 11.0 MiB (10.0 to 12.0, 3 runs) |  |  |",
+                "| of that allocated by itself | 2.0 MiB (2.0 to 2.0, 3 runs) |  |  |",
+                "| core's own time in a deployment | 0.10 s (0.09 to 0.12, 3 runs) |  |  |",
+            ]
         );
     }
 }

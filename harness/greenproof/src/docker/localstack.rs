@@ -82,7 +82,7 @@ pub async fn localstack(
             continue;
         }
         let Some(mut held) = claim(engine, slot, claims)? else { continue };
-        let container = format!("greenproof-localstack-{}-{slot}", engine.owner);
+        let container = container(engine, &slot.to_string());
         let address = Ipv4Addr::from_bits(subnet.to_bits() + 2 + slot);
         let found = Found::inspect(engine, &container).await?;
         let fits = found
@@ -116,6 +116,23 @@ pub(crate) fn idle(engine: &Engine) -> Result<Option<File>, Error> {
         }
     }
     Ok(Some(guard))
+}
+
+/// Stops every LocalStack of this cache folder, unless somebody uses one; says whether none runs any more.
+///
+/// # Errors
+/// [`Error::Engine`] or [`Error::Io`].
+pub async fn stop_localstack(engine: &Engine) -> Result<bool, Error> {
+    let Some(_guard) = idle(engine)? else { return Ok(false) };
+    for slot in fs::read_dir(root(engine)).into_iter().flatten().flatten() {
+        engine.remove(&container(engine, &slot.file_name().to_string_lossy())).await?;
+    }
+    Ok(true)
+}
+
+/// Name of the container of a slot.
+fn container(engine: &Engine, slot: &str) -> String {
+    format!("greenproof-localstack-{}-{slot}", engine.owner)
 }
 
 fn root(engine: &Engine) -> PathBuf {

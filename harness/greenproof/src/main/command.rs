@@ -55,9 +55,6 @@ const SWEEP: &str = "Examples:
   greenproof sweep
   greenproof sweep --all --json";
 
-const BENCH: &str = "Examples:
-  greenproof bench --runs 3";
-
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Run scenarios and judge them; without any, the built-in reference scenario.
@@ -113,13 +110,6 @@ pub(crate) enum Command {
     Completions(Completions),
     /// Print or write manual pages.
     Man(Man),
-    /// Measure the reference scenario against the bare script in a plain container, and what the emulated core costs.
-    #[command(after_help = BENCH)]
-    Bench {
-        /// How many runs of each.
-        #[arg(long, default_value_t = 5)]
-        runs: usize,
-    },
 }
 
 /// Why a command ended without an outcome.

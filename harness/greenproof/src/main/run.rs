@@ -1,4 +1,4 @@
-//! `greenproof run` and `greenproof bench`: scenarios in, verdicts out.
+//! `greenproof run`: scenarios in, verdicts out.
 
 use super::{
     answer,
@@ -6,7 +6,7 @@ use super::{
     command::Failure,
     config::{self, Making, Said},
     interrupt::interruptible,
-    shown::{Format, Shown, terminal},
+    shown::{Format, Shown},
 };
 use clap::Args;
 use greenproof::{
@@ -261,14 +261,4 @@ fn names_on_cores(names: Vec<String>, cores: &[Core]) -> Vec<String> {
 /// The name of a scenario on one of these cores.
 fn name_on(name: &str, core: Core, cores: &[Core]) -> String {
     if cores.len() > 1 { format!("{name}-{core}") } else { name.to_owned() }
-}
-
-pub(crate) async fn bench(runs: usize) -> Result<u8, Failure> {
-    let reader = terminal();
-    let stage = Stage::set(config::options()?, &reader).await?;
-    let result = greenproof::bench::bench(&stage, runs, &reader).await?;
-    reader.tell(Told::note(result.to_string()));
-    let cost = greenproof::bench::cost(&stage, runs, &reader).await?;
-    reader.tell(Told::note(cost.to_string()));
-    Ok(exit::PASSED)
 }
