@@ -16,6 +16,7 @@ build:
 
 unit:
     cargo nextest run --workspace
+    cargo test --workspace --doc --quiet
 
 e2e: build browser
     cargo nextest run --workspace --profile e2e

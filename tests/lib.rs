@@ -2,6 +2,7 @@
 
 pub mod filtered;
 pub mod kills;
+pub mod machine;
 pub mod planted;
 pub mod shown;
 
@@ -18,6 +19,7 @@ use greenproof::{
     stage,
 };
 use std::{
+    collections::BTreeSet,
     fs::File,
     path::{Path, PathBuf},
 };
@@ -133,6 +135,35 @@ pub async fn aws(environment: &Environment, words: &str) -> anyhow::Result<ExecO
 #[must_use]
 pub fn conformance_cases() -> Vec<(String, PathBuf)> {
     scenario_files(&fixture("conformance")).into_iter().filter(|(name, _)| name.contains("::")).collect()
+}
+
+/// The conformance cases of the gate: few that together prove each promise that any case names, and those that name none. All
+/// of them are `soak conformance`.
+///
+/// # Panics
+/// When a case can't be read.
+#[must_use]
+pub fn conformance_gate() -> Vec<(String, PathBuf)> {
+    let mut cases: Vec<_> = conformance_cases().into_iter().map(|case| (promises(&case.1), case)).collect();
+    let mut left: BTreeSet<String> = cases.iter().flat_map(|(promises, _)| promises.clone()).collect();
+    let mut chosen: Vec<_> = cases.extract_if(.., |(promises, _)| promises.is_empty()).map(|(_, case)| case).collect();
+    while !left.is_empty() {
+        let proven = |(promises, _): &(BTreeSet<String>, _)| promises.intersection(&left).count();
+        // Of equals the first, so that the choice stays as it is.
+        let most = (0..cases.len()).rev().max_by_key(|&index| proven(&cases[index])).expect("a case names it");
+        let (promises, case) = cases.remove(most);
+        left.retain(|promise| !promises.contains(promise));
+        chosen.push(case);
+    }
+    chosen.sort();
+    chosen
+}
+
+/// The promises that a case's file names.
+fn promises(file: &Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(file).expect("a fixture can be read");
+    let list = text.split_once("\nfidelity = [").and_then(|(_, rest)| rest.split_once(']'));
+    list.iter().flat_map(|(list, _)| list.split('"').skip(1).step_by(2)).map(str::to_owned).collect()
 }
 
 /// Runs a conformance case, which must pass, and without an end of the core that nobody asked for.

@@ -2,8 +2,8 @@
 //!
 //! | name | what a round does |
 //! |---|---|
-//! | `runs` | runs the reference scenario, which must pass |
-//! | `kills` | runs it, kills it after a while that the seed chooses, and sweeps: nothing may be left |
+//! | `runs` | runs the reference scenario, which must pass: the machine is as before, and what may grow stays within a bound |
+//! | `kills` | runs it, kills it after a while that the seed chooses, and sweeps: the machine is as before, a stranger's container too |
 //! | `conformance` | runs every conformance case, two at a time, in an order that the seed chooses |
 //! | `policies` | runs the reference scenario under every policy variant, two at a time, in an order that the seed chooses |
 //! | `failures` | makes every failure of the library happen that can happen here, and runs the reference on each Debian, two at a time |
@@ -18,7 +18,7 @@ use cloud::{
     event::{Event, What},
     world::JobConfiguration,
 };
-use greenproof::{Evidence, Plan, Scenario, Verdict, environment::Fleet, evidence::log, judge, report::Silent};
+use greenproof::{Evidence, Options, Plan, Scenario, Verdict, environment::Fleet, evidence::log, judge, report::Silent};
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -28,6 +28,7 @@ use std::{
 use tests::{
     as_stated, as_stated_and_explained, block_on, conformance_cases, conforms, fixture, is_scenario,
     kills::{Phase, Table, World},
+    machine::{Machine, Size},
     planted, program, random, scenario_files, stage,
 };
 
@@ -58,8 +59,9 @@ fn main() -> Result<()> {
     let progress = folder.join(format!("{name}-{seed}"));
     let earlier: u64 = std::fs::read_to_string(&progress).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
     if earlier == 0 {
-        // The table of an earlier seed is not this one's.
+        // What an earlier seed left is not this one's.
         _ = std::fs::remove_file(table_file());
+        _ = std::fs::remove_file(size_file());
     }
     let began = Instant::now();
     for index in earlier..rounds {
@@ -75,29 +77,87 @@ fn soak_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/soak")
 }
 
+fn size_file() -> PathBuf {
+    soak_folder().join("runs-size")
+}
+
 fn table_file() -> PathBuf {
     soak_folder().join("core-kills-table")
 }
 
+/// Runs the reference, after which all is as before, and nothing has grown beyond its bound since the first round.
 fn run() -> Result<()> {
     let evidence = tempfile::tempdir()?;
-    let output = Command::new(program()).arg("run").arg("--evidence").arg(evidence.path()).output()?;
-    ensure!(output.status.success(), "the reference did not pass: {}", String::from_utf8_lossy(&output.stderr));
-    nothing_stands()
+    unchanged(|| {
+        let output = Command::new(program()).arg("run").arg("--evidence").arg(evidence.path()).output()?;
+        ensure!(output.status.success(), "the reference did not pass: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    })?;
+    let size = Size::now(&cache()?)?;
+    let file = size_file();
+    let Ok(first) = std::fs::read_to_string(&file) else {
+        return Ok(std::fs::write(file, serde_json::to_string(&size)?)?);
+    };
+    let grown = size.grown(&serde_json::from_str(&first)?);
+    ensure!(grown.is_empty(), "grown since the first round: {}", grown.join(", "));
+    Ok(())
 }
 
-/// Kills a run after up to 6 s, which is all of a warm one, and sweeps.
+/// Kills a run after up to 6 s, which is all of a warm one, and sweeps, beside a container of somebody else's.
 fn kill(number: u64) -> Result<()> {
     let evidence = tempfile::tempdir()?;
-    let mut run =
-        Command::new(program()).arg("run").arg("--evidence").arg(evidence.path()).stderr(Stdio::null()).spawn()?;
-    let (_open, never) = std::sync::mpsc::channel::<()>();
-    _ = never.recv_timeout(Duration::from_millis(number % 6000));
-    run.kill()?;
-    run.wait()?;
-    let swept = Command::new(program()).arg("sweep").output()?;
-    ensure!(swept.status.success(), "the sweep failed: {}", String::from_utf8_lossy(&swept.stderr));
-    nothing_stands()
+    let bystander = Bystander::start()?;
+    let outcome = unchanged(|| {
+        let mut run =
+            Command::new(program()).arg("run").arg("--evidence").arg(evidence.path()).stderr(Stdio::null()).spawn()?;
+        let (_open, never) = std::sync::mpsc::channel::<()>();
+        _ = never.recv_timeout(Duration::from_millis(number % 6000));
+        run.kill()?;
+        run.wait()?;
+        let swept = Command::new(program()).arg("sweep").output()?;
+        ensure!(swept.status.success(), "the sweep failed: {}", String::from_utf8_lossy(&swept.stderr));
+        Ok(())
+    });
+    bystander.remove()?;
+    outcome
+}
+
+/// What the program keeps on this machine.
+fn cache() -> Result<PathBuf> {
+    Ok(Options::from_environment().map_err(|error| anyhow::anyhow!("{error}"))?.cache)
+}
+
+/// Does something, after which the machine is as it was before.
+fn unchanged(act: impl FnOnce() -> Result<()>) -> Result<()> {
+    let cache = cache()?;
+    let before = Machine::now(&cache)?;
+    act()?;
+    let after = Machine::now(&cache)?;
+    let (left, gone) = (after.beyond(&before), after.missing(&before));
+    ensure!(left.is_empty(), "left behind:\n{}", left.join("\n"));
+    ensure!(gone.is_empty(), "somebody else's, and gone:\n{}", gone.join("\n"));
+    Ok(())
+}
+
+/// A container that is nothing of ours.
+struct Bystander(String);
+
+impl Bystander {
+    fn start() -> Result<Self> {
+        let of_docker = |words: &[&str]| {
+            let output = Command::new("docker").args(words).output()?;
+            ensure!(output.status.success(), "docker: {}", String::from_utf8_lossy(&output.stderr));
+            Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
+        };
+        let image = of_docker(&["images", "-q"])?;
+        Ok(Self(of_docker(&["run", "--detach", "--entrypoint", "sleep", &image, "infinity"])?))
+    }
+
+    fn remove(self) -> Result<()> {
+        let removed = Command::new("docker").args(["rm", "--force", "--volumes", &self.0]).output()?;
+        ensure!(removed.status.success(), "docker rm: {}", String::from_utf8_lossy(&removed.stderr));
+        Ok(())
+    }
 }
 
 fn policy_variants() -> Vec<(String, PathBuf)> {

@@ -1,0 +1,154 @@
+//! All that a run could leave on a machine, whoever made it: looked at before and after, and not by our labels.
+
+use anyhow::{Result, ensure};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// What stands and lies on the machine. The shared LocalStack is meant to stay, and is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    things: BTreeSet<String>,
+}
+
+impl Machine {
+    /// What there is now: containers, networks, volumes, images, mounts, processes of greenproof's, and folders of its own in
+    /// the folder for temporary files and in `cache`.
+    ///
+    /// # Errors
+    /// When Docker does not answer, or `/proc` can't be read.
+    pub fn now(cache: &Path) -> Result<Self> {
+        let localstack = docker(&["ps", "-aq", "--no-trunc", "--filter", LOCALSTACK])?;
+        let mut things = BTreeSet::new();
+        for (kind, words) in LISTS {
+            let shared =
+                if kind == "image" { Vec::new() } else { docker(&[words, &["--filter", LOCALSTACK]].concat())? };
+            let all = docker(words)?.into_iter().filter(|id| !shared.contains(id));
+            things.extend(all.map(|id| format!("{kind} {id}")));
+        }
+        let mounts = mounts(&localstack)?.into_iter().map(|mount| format!("mount {mount}"));
+        let folders = folders(cache).into_iter().map(|folder| format!("folder {}", folder.display()));
+        things.extend(mounts.chain(folders).chain(processes()?));
+        Ok(Self { things })
+    }
+
+    /// What there is now and was not before.
+    #[must_use]
+    pub fn beyond(&self, before: &Self) -> Vec<String> {
+        self.things.difference(&before.things).cloned().collect()
+    }
+
+    /// What there was before and is no more: nothing of others may go.
+    #[must_use]
+    pub fn missing(&self, before: &Self) -> Vec<String> {
+        before.things.difference(&self.things).cloned().collect()
+    }
+}
+
+const LOCALSTACK: &str = "label=greenproof.role=localstack";
+
+const LISTS: [(&str, &[&str]); 4] = [
+    ("container", &["ps", "-aq", "--no-trunc"]),
+    ("network", &["network", "ls", "-q", "--no-trunc"]),
+    ("volume", &["volume", "ls", "-q"]),
+    ("image", &["images", "-aq", "--no-trunc"]),
+];
+
+fn docker(words: &[&str]) -> Result<Vec<String>> {
+    let output = Command::new("docker").args(words).output()?;
+    ensure!(output.status.success(), "docker {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+}
+
+/// Mount points, but for those that LocalStack's containers account for: the engine names their folders as it likes, so
+/// that as many as there are containers are left out by what they are.
+fn mounts(localstack: &[String]) -> Result<Vec<String>> {
+    let mut left_out: Vec<String> = localstack.to_vec();
+    for id in localstack {
+        let format = "{{.GraphDriver.Data.MergedDir}}\n{{.NetworkSettings.SandboxKey}}";
+        left_out.extend(docker(&["inspect", "--format", format, id])?.into_iter().filter(|path| !path.is_empty()));
+    }
+    let table = fs::read_to_string("/proc/self/mountinfo")?;
+    let points = table.lines().filter_map(|line| line.split(' ').nth(4));
+    Ok(points.filter(|point| !left_out.iter().any(|path| point.contains(path.as_str()))).map(str::to_owned).collect())
+}
+
+/// The processes of greenproof's programs, by number; this one and its tests are none.
+fn processes() -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let words = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let program = words.split(|byte| *byte == 0).next().unwrap_or_default();
+        let name = Path::new(std::str::from_utf8(program).unwrap_or_default()).file_name().unwrap_or_default();
+        if name == "greenproof" || name == "greenproof-inside" {
+            found.push(format!("process {} {}", entry.file_name().display(), name.display()));
+        }
+    }
+    Ok(found)
+}
+
+/// Folders of greenproof's for temporary files.
+fn folders(cache: &Path) -> Vec<PathBuf> {
+    let within = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let ours = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("greenproof-"));
+    within(&std::env::temp_dir()).chain(within(cache)).filter(ours).collect()
+}
+
+/// What may grow although nothing is left: memory, open files, files of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Size {
+    /// Memory of the LocalStack containers' processes, in KiB.
+    pub localstack: u64,
+    /// Files that the engine holds open.
+    pub descriptors: usize,
+    /// Files below the cache folder.
+    pub files: usize,
+}
+
+impl Size {
+    /// What there is now.
+    ///
+    /// # Errors
+    /// When Docker does not answer, or `/proc` can't be read.
+    pub fn now(cache: &Path) -> Result<Self> {
+        let mut localstack = 0;
+        for id in docker(&["ps", "-q", "--filter", LOCALSTACK])? {
+            for pid in docker(&["inspect", "--format", "{{.State.Pid}}", &id])? {
+                let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+                let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+                localstack += resident.trim().trim_end_matches(" kB").parse::<u64>()?;
+            }
+        }
+        let engine = fs::read_dir("/proc")?.flatten().map(|entry| entry.path());
+        let mut engine =
+            engine.filter(|path| fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "dockerd"));
+        let descriptors = engine.next().map_or(0, |path| fs::read_dir(path.join("fd")).map_or(0, Iterator::count));
+        Ok(Self { localstack, descriptors, files: count(cache) })
+    }
+
+    /// What has grown beyond a bound: 64 MiB, 20 descriptors, 20 files.
+    #[must_use]
+    pub fn grown(&self, before: &Self) -> Vec<String> {
+        let mut grown = Vec::new();
+        if self.localstack > before.localstack + 64 * 1024 {
+            grown.push(format!("LocalStack's memory by {} KiB", self.localstack - before.localstack));
+        }
+        for (what, now, then) in [
+            ("the engine's open files", self.descriptors, before.descriptors),
+            ("files in the cache folder", self.files, before.files),
+        ] {
+            if now > then + 20 {
+                grown.push(format!("{what} by {}", now - then));
+            }
+        }
+        grown
+    }
+}
+
+fn count(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| if entry.path().is_dir() { count(&entry.path()) } else { 1 }).sum()
+}
