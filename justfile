@@ -32,10 +32,10 @@ browser:
         { echo "the Python packages of tests/browser/requirements.txt can't be installed: apt-get install python3-venv, and let pip reach an index" >&2; exit 1; }
 
 # What ran: no test is skipped, the slowest are told, and every promise of docs/FIDELITY.md is proven.
-ran:
+ran: build
     cargo nextest list --workspace --message-format json > target/nextest/list.json
-    cargo run --quiet --package fidelity --bin ran -- target/nextest/list.json tests/optional.toml {{junit}}
-    cargo run --quiet --package fidelity --bin promises -- docs/FIDELITY.md {{junit}}
+    target/x86_64-unknown-linux-gnu/debug/ran target/nextest/list.json tests/optional.toml {{junit}}
+    target/x86_64-unknown-linux-gnu/debug/promises docs/FIDELITY.md {{junit}}
 
 # How long things take, each against its floor, as rows of docs/BENCHMARKS.md; `just bench warm --runs 9` measures one.
 bench *ARGUMENTS: build
