@@ -18,7 +18,9 @@ use cloud::{
     event::{Event, What},
     world::JobConfiguration,
 };
-use greenproof::{Evidence, Options, Plan, Scenario, Verdict, environment::Fleet, evidence::log, judge, report::Silent};
+use greenproof::{
+    Evidence, Options, Plan, Scenario, Verdict, environment::Fleet, evidence::log, judge, report::Silent,
+};
 use std::{
     io::Write,
     path::{Path, PathBuf},
