@@ -326,6 +326,37 @@ fn alone_after_a_kill_a_sweep_removes_what_was_left() -> Result<()> {
     Ok(())
 }
 
+/// Somebody's container on a dead run's network keeps that network: a sweep says so, and a run goes on.
+#[test]
+fn alone_what_can_not_be_removed_stops_no_run() -> Result<()> {
+    fidelity!("docker-9");
+    let docker = |words: &[&str]| {
+        let output = Command::new("docker").args(words).output()?;
+        anyhow::ensure!(output.status.success(), "docker: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let folder = tempfile::tempdir()?;
+    let (mut run, _) = raised(folder.path())?;
+    run.kill()?;
+    run.wait()?;
+    let names = standing()?;
+    let network = names.lines().last().context("a network stands")?;
+    let image = docker(&["inspect", "--format", "{{.Image}}", names.lines().next().context("a container stands")?])?;
+    let stranger = docker(&["run", "--detach", "--network", network, "--entrypoint", "sleep", &image, "infinity"])?;
+    let inline = fixture("scenarios/inline.toml").display().to_string();
+    let went_on = greenproof().current_dir(&folder).args(["run", &inline]).output()?;
+    let swept = greenproof().arg("sweep").output()?;
+    let stays = docker(&["inspect", "--format", "{{.State.Running}}", &stranger]);
+    docker(&["rm", "--force", &stranger])?;
+    let told = String::from_utf8_lossy(&went_on.stderr);
+    assert!(went_on.status.success() && told.contains("PASSED inline"), "{told}");
+    assert!(told.contains("could not remove all that an earlier run left: removing network"), "{told}");
+    assert_eq!((swept.status.code(), stays?.as_str()), (Some(3), "true"), "{}", String::from_utf8_lossy(&swept.stderr));
+    assert!(greenproof().arg("sweep").output()?.status.success());
+    assert_eq!(standing()?, "");
+    Ok(())
+}
+
 /// Recipes are judged without Docker: text for a person, JSON for a program, and an exit code for both.
 #[test]
 fn a_recipe_is_checked_without_docker() -> Result<()> {

@@ -144,9 +144,12 @@ impl Stage {
         };
         let (swept, images) =
             tokio::join!(docker::sweep(&engine, false), Box::pin(docker::images(&engine, &build, &progress)));
-        let (swept, images) = (swept?, images?);
-        if !swept.is_empty() {
-            reader.tell(Told::note(format!("removed what an earlier run left: {swept}")));
+        let images = images?;
+        match swept {
+            Ok(swept) if swept.is_empty() => {}
+            Ok(swept) => reader.tell(Told::note(format!("removed what an earlier run left: {swept}"))),
+            // It hinders no run, and the next one tries again.
+            Err(error) => reader.tell(Told::note(format!("could not remove all that an earlier run left: {error}"))),
         }
         let took = began.elapsed();
         if took > Duration::from_secs(1) {
