@@ -2,7 +2,7 @@
 //!
 //! The floor is the bare script: what the component does, by hand. Both lifecycle scripts run as `ggc_user` in a plain container
 //! of the device image against the same clouds, with credentials handed to them, and the container is removed: what
-//! `docker run --rm` takes. What the emulated core itself costs is measured apart ([`cost`]).
+//! `docker run --rm` takes. What the emulated core itself costs is measured apart ([`cost()`]).
 
 mod cost;
 mod spread;
