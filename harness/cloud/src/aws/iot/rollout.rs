@@ -2,8 +2,7 @@
 //!
 //! From the AWS IoT Core Developer Guide, "How job configurations work": a constant rate is the most things that are told
 //! in a minute; a growing one starts at `baseRatePerMinute` and is multiplied by `incrementFactor` each time that
-//! `numberOfNotifiedThings` or `numberOfSucceededThings` is reached once more. From the API Reference of
-//! `IoTJobExecutionsRolloutConfig`: no rate is above 1000 a minute, which is taken where none is stated. AWS does not say how it spreads a minute's
+//! `numberOfNotifiedThings` or `numberOfSucceededThings` is reached once more. AWS does not say how it spreads a minute's
 //! things: here they come at even distances. From the API Reference of `AbortCriteria`: a job is given up when the minimum
 //! number of things were told of it and the minimum percentage of failures occurred; that the percentage is of the things
 //! that were told is not documented, and taken so.
@@ -61,22 +60,23 @@ impl Rollout {
     /// Notes that a thing is told now, after what became of others, where that counts.
     pub(super) fn tell(&mut self, now: OffsetDateTime, tally: Option<&Tally>) {
         self.told += 1;
-        self.next = now + Duration::MINUTE / self.rate(tally.map_or(0, |tally| tally.of("SUCCEEDED")));
+        if let Some(rate) = self.rate(tally.map_or(0, |tally| tally.of("SUCCEEDED"))) {
+            self.next = now + Duration::MINUTE / rate;
+        }
     }
 
-    /// How many things may be told in a minute; where nobody says, as many as AWS lets anybody say.
-    fn rate(&self, succeeded: u32) -> f64 {
-        let rollout = self.configuration.job_executions_rollout_config.as_ref();
-        let most = rollout.and_then(|rollout| rollout.maximum_per_minute).unwrap_or(crate::world::MAXIMUM_PER_MINUTE);
-        let most = f64::from(most);
-        let Some(growing) = rollout.and_then(|rollout| rollout.exponential_rate.as_ref()) else { return most };
+    /// How many things may be told in a minute; as many as there are where nobody says.
+    fn rate(&self, succeeded: u32) -> Option<f64> {
+        let rollout = self.configuration.job_executions_rollout_config.as_ref()?;
+        let most = rollout.maximum_per_minute.map(f64::from);
+        let Some(growing) = &rollout.exponential_rate else { return most };
         let RateIncreaseCriteria { number_of_notified_things, number_of_succeeded_things } =
             growing.rate_increase_criteria;
         let times = |reached: u32, each: Option<u32>| each.and_then(|each| reached.checked_div(each)).unwrap_or(0);
         let increments = times(self.told, number_of_notified_things).max(times(succeeded, number_of_succeeded_things));
         let exponent = i32::try_from(increments).unwrap_or(i32::MAX);
         let rate = f64::from(growing.base_rate_per_minute) * growing.increment_factor.powi(exponent);
-        rate.min(most)
+        Some(rate.min(most.unwrap_or_else(|| f64::from(crate::world::MAXIMUM_PER_MINUTE))))
     }
 
     /// Why the job is given up, if it is.
@@ -149,10 +149,9 @@ mod tests {
     }
 
     #[test]
-    fn without_a_rate_things_are_told_at_the_highest_that_can_be_stated() {
+    fn without_a_rate_all_things_are_told_at_once() {
         fidelity::fidelity!("iot-jobs-1");
-        let at = told_at(rollout(json!({})), 1001, false);
-        assert_eq!((at[0], at[500], at[1000]), (0, 30, 60));
+        assert_eq!(told_at(rollout(json!({})), 3, false), [0, 0, 0]);
     }
 
     #[test]
