@@ -14,10 +14,10 @@
 
 mod calls;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use greenproof::{
     Options, Stage,
-    bench::{self, Row},
+    bench::{self, Row, Warm},
     report::{Event, Reader, Told},
     stage,
 };
@@ -39,31 +39,40 @@ async fn main() -> Result<()> {
     let mut options = Options::from_environment()?;
     options.program = calls::program()?.with_file_name(stage::INSIDE);
     let stage = Stage::set(options, &Notes).await?;
+    let mut known = None;
     say("| what | measured: median (least to most) | floor | ratio |\n|---|---|---|---|")?;
     for section in &sections {
-        for row in Box::pin(rows(&stage, section, runs)).await? {
+        for row in Box::pin(rows((&stage, &mut known), section, runs)).await? {
             say(&row.to_string())?;
         }
     }
     Ok(())
 }
 
-async fn rows(stage: &Stage, section: &str, runs: usize) -> Result<Vec<Row>> {
+async fn rows((stage, known): (&Stage, &mut Option<Warm>), section: &str, runs: usize) -> Result<Vec<Row>> {
     Ok(match section {
-        "warm" => Box::pin(bench::warm(stage, runs, &Notes)).await?.rows(),
+        "warm" => warm(stage, known, runs).await?.rows(),
         "cold" => Box::pin(bench::cold(stage, runs.min(5), &Notes)).await?.rows(),
         "redeploy" => {
-            let floor = Box::pin(bench::warm(stage, runs, &Notes)).await?.second;
-            vec![Row::new("redeploy", &calls::redeploys(runs)?, "bare script, second run", &floor)]
+            let floor = &warm(stage, known, runs).await?.second;
+            vec![Row::new("redeploy", &calls::redeploys(runs)?, "bare script, second run", floor)]
         }
         "many" => {
-            let floor = Box::pin(bench::warm(stage, runs, &Notes)).await?.bare.times(calls::share());
+            let floor = warm(stage, known, runs).await?.bare.times(calls::share());
             vec![Row::new("50 scenarios in one call", &calls::many()?, "50 bare scripts over the processors", &floor)]
         }
         "core" => Box::pin(bench::cost(stage, runs, &Notes)).await?.rows(),
         "sweep" => vec![Row::alone("sweep after a killed run of 20 environments", &calls::sweeps(runs.min(3))?)],
         other => bail!("no section is called `{other}`: there are warm, cold, redeploy, many, core and sweep"),
     })
+}
+
+/// The warm runs, which several sections compare with and which are measured once.
+async fn warm<'a>(stage: &Stage, known: &'a mut Option<Warm>, runs: usize) -> Result<&'a Warm> {
+    if known.is_none() {
+        *known = Some(Box::pin(bench::warm(stage, runs, &Notes)).await?);
+    }
+    known.as_ref().context("they were measured")
 }
 
 fn say(line: &str) -> Result<()> {

@@ -10,7 +10,7 @@ use std::{
     path::Path,
     process::{Command, Stdio},
 };
-use tests::{block_on, fixture, program, stage};
+use tests::{block_on, docker, fixture, program, stage};
 
 /// A token that no file of ours has.
 fn token(seed: u64) -> String {
@@ -26,12 +26,6 @@ fn audited(words: &[&str], input: &str, secret: &str) -> Result<(i32, String)> {
         "it shows it"
     );
     Ok((output.status.code().context("it was not killed")?, text))
-}
-
-fn docker(words: &[&str]) -> Result<String> {
-    let output = Command::new("docker").args(words).output()?;
-    anyhow::ensure!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// A container, gone at the end.

@@ -9,7 +9,7 @@ use std::{
     process::{Child, Command, Stdio},
     thread::JoinHandle,
 };
-use tests::{fixture, program};
+use tests::{docker, fixture, program};
 
 fn greenproof() -> Checked {
     Checked::new(program())
@@ -330,11 +330,6 @@ fn alone_after_a_kill_a_sweep_removes_what_was_left() -> Result<()> {
 #[test]
 fn alone_what_can_not_be_removed_stops_no_run() -> Result<()> {
     fidelity!("docker-9");
-    let docker = |words: &[&str]| {
-        let output = Command::new("docker").args(words).output()?;
-        anyhow::ensure!(output.status.success(), "docker: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
     let folder = tempfile::tempdir()?;
     let (mut run, _) = raised(folder.path())?;
     run.kill()?;
@@ -342,16 +337,17 @@ fn alone_what_can_not_be_removed_stops_no_run() -> Result<()> {
     let names = standing()?;
     let network = names.lines().last().context("a network stands")?;
     let image = docker(&["inspect", "--format", "{{.Image}}", names.lines().next().context("a container stands")?])?;
-    let stranger = docker(&["run", "--detach", "--network", network, "--entrypoint", "sleep", &image, "infinity"])?;
+    let stranger =
+        docker(&["run", "--detach", "--network", network, "--entrypoint", "sleep", image.trim(), "infinity"])?;
     let inline = fixture("scenarios/inline.toml").display().to_string();
     let went_on = greenproof().current_dir(&folder).args(["run", &inline]).output()?;
     let swept = greenproof().arg("sweep").output()?;
-    let stays = docker(&["inspect", "--format", "{{.State.Running}}", &stranger]);
-    docker(&["rm", "--force", &stranger])?;
+    let stays = docker(&["inspect", "--format", "{{.State.Running}}", stranger.trim()]);
+    docker(&["rm", "--force", stranger.trim()])?;
     let told = String::from_utf8_lossy(&went_on.stderr);
     assert!(went_on.status.success() && told.contains("PASSED inline"), "{told}");
     assert!(told.contains("could not remove all that an earlier run left: removing network"), "{told}");
-    assert_eq!((swept.status.code(), stays?.as_str()), (Some(3), "true"), "{}", String::from_utf8_lossy(&swept.stderr));
+    assert_eq!((swept.status.code(), stays?.trim()), (Some(3), "true"), "{}", String::from_utf8_lossy(&swept.stderr));
     assert!(greenproof().arg("sweep").output()?.status.success());
     assert_eq!(standing()?, "");
     Ok(())

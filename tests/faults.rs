@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 use assert_cmd::Command as Checked;
 use fidelity::fidelity;
-use std::process::{Command, Output};
-use tests::{fixture, program};
+use std::process::Output;
+use tests::{docker, fixture, program};
 
 fn greenproof(words: &[&str]) -> Result<Output> {
     Ok(Checked::new(program()).args(words).output()?)
@@ -18,12 +18,6 @@ fn succeeds(words: &[&str]) -> Result<()> {
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
-}
-
-fn docker(words: &[&str]) -> Result<String> {
-    let output = Command::new("docker").args(words).output()?;
-    anyhow::ensure!(output.status.success(), "{words:?}: {}", said(&output));
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// What environments have in Docker now, a name a line, and what is mounted on the host in memory.

@@ -10,7 +10,7 @@ use std::{
     path::Path,
     process::{Command, Output, Stdio},
 };
-use tests::{block_on, fixture, program, stage};
+use tests::{block_on, docker, fixture, program, stage};
 
 fn greenproof(words: &[&str]) -> Result<Output> {
     Ok(Checked::new(program()).args(words).output()?)
@@ -25,10 +25,6 @@ fn told(output: &Output, words: &[&str]) -> Result<String> {
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     anyhow::ensure!(output.status.success(), "{words:?}: {error}");
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-fn docker(words: &[&str]) -> Result<String> {
-    told(&Command::new("docker").args(words).output()?, words)
 }
 
 /// What environments have in Docker now, a name a line. These tests run alone, so it is theirs.

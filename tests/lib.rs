@@ -131,6 +131,16 @@ pub async fn aws(environment: &Environment, words: &str) -> anyhow::Result<ExecO
     Ok(environment.by_hand(&["sh", "-c", &script]).await?)
 }
 
+/// What `docker` prints with these words, which must succeed.
+///
+/// # Errors
+/// When it does not, with what it says.
+pub fn docker(words: &[&str]) -> anyhow::Result<String> {
+    let output = std::process::Command::new("docker").args(words).output()?;
+    anyhow::ensure!(output.status.success(), "docker {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// The conformance cases by their names as trials. What stands in the folder itself is what cases start from.
 #[must_use]
 pub fn conformance_cases() -> Vec<(String, PathBuf)> {

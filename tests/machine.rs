@@ -1,11 +1,11 @@
 //! All that a run could leave on a machine, whoever made it: looked at before and after, and not by our labels.
 
-use anyhow::{Result, ensure};
+use crate::docker;
+use anyhow::Result;
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 /// What stands and lies on the machine. The shared LocalStack is meant to stay, and is left out.
@@ -21,12 +21,12 @@ impl Machine {
     /// # Errors
     /// When Docker does not answer, or `/proc` can't be read.
     pub fn now(cache: &Path) -> Result<Self> {
-        let localstack = docker(&["ps", "-aq", "--no-trunc", "--filter", LOCALSTACK])?;
+        let localstack = lines(&["ps", "-aq", "--no-trunc", "--filter", LOCALSTACK])?;
         let mut things = BTreeSet::new();
         for (kind, words) in LISTS {
             let shared =
-                if kind == "image" { Vec::new() } else { docker(&[words, &["--filter", LOCALSTACK]].concat())? };
-            let all = docker(words)?.into_iter().filter(|id| !shared.contains(id));
+                if kind == "image" { Vec::new() } else { lines(&[words, &["--filter", LOCALSTACK]].concat())? };
+            let all = lines(words)?.into_iter().filter(|id| !shared.contains(id));
             things.extend(all.map(|id| format!("{kind} {id}")));
         }
         let mounts = mounts(&localstack)?.into_iter().map(|mount| format!("mount {mount}"));
@@ -57,10 +57,9 @@ const LISTS: [(&str, &[&str]); 4] = [
     ("image", &["images", "-aq", "--no-trunc"]),
 ];
 
-fn docker(words: &[&str]) -> Result<Vec<String>> {
-    let output = Command::new("docker").args(words).output()?;
-    ensure!(output.status.success(), "docker {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+/// The lines that `docker` prints.
+fn lines(words: &[&str]) -> Result<Vec<String>> {
+    Ok(docker(words)?.lines().map(str::to_owned).collect())
 }
 
 /// Mount points, but for those that LocalStack's containers account for: the engine names their folders as it likes, so
@@ -69,7 +68,7 @@ fn mounts(localstack: &[String]) -> Result<Vec<String>> {
     let mut left_out: Vec<String> = localstack.to_vec();
     for id in localstack {
         let format = "{{.GraphDriver.Data.MergedDir}}\n{{.NetworkSettings.SandboxKey}}";
-        left_out.extend(docker(&["inspect", "--format", format, id])?.into_iter().filter(|path| !path.is_empty()));
+        left_out.extend(lines(&["inspect", "--format", format, id])?.into_iter().filter(|path| !path.is_empty()));
     }
     let table = fs::read_to_string("/proc/self/mountinfo")?;
     let points = table.lines().filter_map(|line| line.split(' ').nth(4));
@@ -115,8 +114,8 @@ impl Size {
     /// When Docker does not answer, or `/proc` can't be read.
     pub fn now(cache: &Path) -> Result<Self> {
         let mut localstack = 0;
-        for id in docker(&["ps", "-q", "--filter", LOCALSTACK])? {
-            for pid in docker(&["inspect", "--format", "{{.State.Pid}}", &id])? {
+        for id in lines(&["ps", "-q", "--filter", LOCALSTACK])? {
+            for pid in lines(&["inspect", "--format", "{{.State.Pid}}", &id])? {
                 let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
                 let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
                 localstack += resident.trim().trim_end_matches(" kB").parse::<u64>()?;

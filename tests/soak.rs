@@ -28,7 +28,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tests::{
-    as_stated, as_stated_and_explained, block_on, conformance_cases, conforms, fixture, is_scenario,
+    as_stated, as_stated_and_explained, block_on, conformance_cases, conforms, docker, fixture, is_scenario,
     kills::{Phase, Table, World},
     machine::{Machine, Size},
     planted, program, random, scenario_files, stage,
@@ -146,19 +146,14 @@ struct Bystander(String);
 
 impl Bystander {
     fn start() -> Result<Self> {
-        let of_docker = |words: &[&str]| {
-            let output = Command::new("docker").args(words).output()?;
-            ensure!(output.status.success(), "docker: {}", String::from_utf8_lossy(&output.stderr));
-            Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
-        };
-        let image = of_docker(&["images", "-q"])?;
-        Ok(Self(of_docker(&["run", "--detach", "--entrypoint", "sleep", &image, "infinity"])?))
+        let images = docker(&["images", "-q"])?;
+        let image = images.lines().next().context("there is an image")?;
+        let started = docker(&["run", "--detach", "--entrypoint", "sleep", image, "infinity"])?;
+        Ok(Self(started.trim().to_owned()))
     }
 
     fn remove(self) -> Result<()> {
-        let removed = Command::new("docker").args(["rm", "--force", "--volumes", &self.0]).output()?;
-        ensure!(removed.status.success(), "docker rm: {}", String::from_utf8_lossy(&removed.stderr));
-        Ok(())
+        docker(&["rm", "--force", "--volumes", &self.0]).map(drop)
     }
 }
 
@@ -304,12 +299,8 @@ fn available() -> Result<u64> {
 
 fn nothing_stands() -> Result<()> {
     for kind in [&["ps", "--all", "--quiet"][..], &["network", "ls", "--quiet"]] {
-        let listed = Command::new("docker").args(kind).args(["--filter", "label=greenproof.environment"]).output()?;
-        ensure!(
-            listed.status.success() && listed.stdout.is_empty(),
-            "left: {}",
-            String::from_utf8_lossy(&listed.stdout)
-        );
+        let left = docker(&[kind, &["--filter", "label=greenproof.environment"]].concat())?;
+        ensure!(left.is_empty(), "left: {left}");
     }
     Ok(())
 }

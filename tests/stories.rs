@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use fidelity::fidelity;
 use greenproof::{Environment, Evidence, Plan, Scenario, Stage, Verdict, component::Place, judge, scenario::Origin};
-use tests::{aws, block_on, fixture, stage};
+use tests::{aws, block_on, docker, fixture, stage};
 
 const COMPONENT: &str = "com.example.GithubCustomPack";
 
@@ -233,12 +233,6 @@ fn git_requests_are_evidence_without_the_token() -> Result<()> {
         assert!(!serde_json::to_string(&evidence)?.contains("ghp_"));
         Ok(())
     })
-}
-
-fn docker(arguments: &[&str]) -> Result<String> {
-    let output = std::process::Command::new("docker").args(arguments).output()?;
-    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// The reference scenario with its artifact in another bucket.

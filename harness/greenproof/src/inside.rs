@@ -1,13 +1,17 @@
 //! The `greenproof-inside` program: each part that a container plays. It is apart from `greenproof`, since every container
 //! keeps in memory what it starts.
 
+#[path = "main/failure.rs"]
+mod failure;
 #[path = "main/panic.rs"]
 mod panic;
 #[path = "inside/part.rs"]
 mod part;
 
 use clap::{Parser, Subcommand};
-use std::{io::Write, process::ExitCode};
+use failure::Failure;
+use greenproof::exit;
+use std::process::ExitCode;
 
 /// Play a part inside a container of greenproof's.
 #[derive(Parser)]
@@ -38,20 +42,6 @@ enum Part {
     },
 }
 
-/// Why a part ended.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    code: u8,
-    message: String,
-    hint: String,
-}
-
-impl Failure {
-    pub(crate) fn new(code: u8, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: hint.into() }
-    }
-}
-
 fn main() -> ExitCode {
     panic::discreetly();
     let words: Vec<String> = std::env::args().collect();
@@ -71,16 +61,11 @@ fn main() -> ExitCode {
         .init();
     let played = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(play(part)),
-        Err(error) => Err(Failure::new(greenproof::exit::FAULT, format!("can't start the runtime: {error}"), "")),
+        Err(error) => Err(Failure::new(exit::FAULT, format!("can't start the runtime: {error}"), "")),
     };
     match played {
         Ok(code) => ExitCode::from(code),
-        Err(Failure { code, message, hint }) => {
-            let hint = if hint.is_empty() { String::new() } else { format!("\n  hint: {hint}") };
-            // A closed standard error leaves nobody to tell; the exit code still does.
-            _ = writeln!(std::io::stderr().lock(), "error: {message}{hint}");
-            ExitCode::from(code)
-        }
+        Err(failure) => failure.tell(),
     }
 }
 

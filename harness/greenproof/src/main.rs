@@ -19,6 +19,8 @@ mod doctor;
 mod documents;
 #[path = "main/explain.rs"]
 mod explain;
+#[path = "main/failure.rs"]
+mod failure;
 #[path = "main/fault.rs"]
 mod fault;
 #[cfg(test)]
@@ -51,8 +53,10 @@ mod shown;
 
 use clap::Parser;
 use command::{Arguments, Command};
+use failure::Failure;
 use futures_util::FutureExt;
-use std::{io::Write, panic::AssertUnwindSafe, process::ExitCode};
+use greenproof::exit;
+use std::{panic::AssertUnwindSafe, process::ExitCode};
 
 fn main() -> ExitCode {
     panic::discreetly();
@@ -66,20 +70,20 @@ fn main() -> ExitCode {
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(greenproof::exit::FAULT, &format!("can't start the runtime: {error}"), ""),
+        Err(error) => return Failure::new(exit::FAULT, format!("can't start the runtime: {error}"), "").tell(),
     };
     // A panic is caught, so that what was raised is removed before the program ends.
     match runtime.block_on(AssertUnwindSafe(dispatch(arguments)).catch_unwind()) {
         Ok(Ok(code)) => ExitCode::from(code),
-        Ok(Err(failure)) => fail(failure.code, &failure.message, &failure.hint),
+        Ok(Err(failure)) => failure.tell(),
         Err(_) => {
             let swept = runtime.block_on(interrupt::clean_up());
-            fail(greenproof::exit::FAULT, &format!("a bug of greenproof ended the run; {swept}"), "")
+            Failure::new(exit::FAULT, format!("a bug of greenproof ended the run; {swept}"), "").tell()
         }
     }
 }
 
-async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
+async fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
     match arguments.command {
         Command::Run(run) => Box::pin(run::run(run)).await,
         Command::Init(arguments) => init::init(arguments),
@@ -100,11 +104,4 @@ async fn dispatch(arguments: Arguments) -> Result<u8, command::Failure> {
         Command::Sweep { all, json } => interrupt::sweep(all, json).await,
         Command::Images { command } => images::images(command).await,
     }
-}
-
-fn fail(code: u8, message: &str, hint: &str) -> ExitCode {
-    let hint = if hint.is_empty() { String::new() } else { format!("\n  hint: {hint}") };
-    // A closed standard error leaves nobody to tell; the exit code still does.
-    _ = writeln!(std::io::stderr().lock(), "error: {message}{hint}");
-    ExitCode::from(code)
 }

@@ -167,13 +167,7 @@ fn told<'a>(parts: &'a [Part<'a>]) -> Result<Blocks<'a>, Error> {
 
 /// The stream with its end. What nobody has run, and a part that did not come to its end, are an environment that is missing.
 fn ended(mut events: Vec<Event>, selection: &[String], parts: &[Part<'_>]) -> Merged {
-    let judged: Vec<_> = events
-        .iter()
-        .filter_map(|event| match &event.told {
-            Told::Judged(judged) => Some((event.scenario.as_deref().unwrap_or_default(), &**judged)),
-            _ => None,
-        })
-        .collect();
+    let judged: Vec<_> = events.iter().filter_map(Event::judged).collect();
     let lacks = |name: &&String| !judged.iter().any(|(known, _)| known == name);
     let lacking: Vec<_> = selection.iter().filter(lacks).map(|name| format!("`{name}`")).collect();
     let mut counts = BTreeMap::new();

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The most things that a job tells in a minute, also where nobody says.
+/// The most things that a job tells in a minute by any rate that is stated.
 pub const MAXIMUM_PER_MINUTE: u32 = 1000;
 
 /// How a job is rolled out, given up and timed out.

@@ -22,7 +22,6 @@ use cloud::{
 };
 use futures_util::{
     StreamExt, TryStreamExt,
-    future::OptionFuture,
     stream::{self, FuturesUnordered},
 };
 use std::{
@@ -75,13 +74,7 @@ impl Fleet {
     /// When Docker refuses, or a cloud does not become ready; nothing is left behind.
     pub async fn raise(stage: &Stage, plan: Plan, reader: &dyn Reader) -> Result<Self, Error> {
         let environment = plan.environment.clone();
-        match Box::pin(Self::try_raise(stage, plan, reader)).await {
-            Ok(raised) => Ok(raised),
-            Err(error) => {
-                docker::remove_environment(&stage.engine, &environment).await?;
-                Err(error)
-            }
-        }
+        raise::whole(&stage.engine, &environment, Box::pin(Self::try_raise(stage, plan, reader))).await
     }
 
     async fn try_raise(stage: &Stage, plan: Plan, reader: &dyn Reader) -> Result<Self, Error> {
@@ -94,7 +87,7 @@ impl Fleet {
         let start = Instant::now();
         let members = plan.members();
         let made = Self::make(stage, &members, &network, &lease, &extra);
-        let clouds = Self::clouds(stage, &plan, &network, &lease, &localstack, &extra);
+        let clouds = raise::clouds(stage, &plan, &lease, (&network, &localstack, None), &extra);
         let (made, clouds) = tokio::join!(made, clouds);
         let (made, (aws, github)) = (made?, clouds?);
         let (journals, common): (Vec<_>, _) =
@@ -159,25 +152,6 @@ impl Fleet {
         let create = |spec: ContainerSpec| async move { stage.engine.create(&spec).await };
         let made = stream::iter((1..).zip(members).map(spec)).map(create);
         Ok(made.buffered(AT_ONCE).try_collect::<Vec<_>>().await?)
-    }
-
-    async fn clouds(
-        stage: &Stage,
-        plan: &Plan,
-        network: &Network,
-        lease: &Lease,
-        localstack: &LocalStack,
-        extra: &Extra,
-    ) -> Result<(Container, Option<Container>), Error> {
-        let packages = match &extra.wheels {
-            Some(wheels) => stage.engine.packages(&wheels.tag, lease).await?,
-            None => BTreeMap::new(),
-        };
-        let aws = containers::aws(stage, plan, network, lease, localstack, None);
-        let github = containers::github(stage, plan, network, lease, packages)?;
-        let github = OptionFuture::from(github.as_ref().map(|github| stage.engine.launch(github)));
-        let (aws, github) = tokio::join!(stage.engine.launch(&aws), github);
-        Ok((aws?, github.transpose()?))
     }
 
     /// Waits until every device has connected, as long as that may take; gives those that have not.

@@ -14,7 +14,7 @@ use crate::{
     plan::{Outside, Plan},
     redact::Redactor,
     report::{Reader, Silent, Told},
-    stage::{Error, Stage},
+    stage::{Error, Extra, Stage},
 };
 use cloud::event::What;
 use futures_util::{StreamExt, future::OptionFuture};
@@ -49,13 +49,7 @@ impl Environment {
             ));
         }
         let environment = plan.environment.clone();
-        match Box::pin(Self::try_raise(stage, plan, reader)).await {
-            Ok(raised) => Ok(raised),
-            Err(error) => {
-                docker::remove_environment(&stage.engine, &environment).await?;
-                Err(error)
-            }
-        }
+        whole(&stage.engine, &environment, Box::pin(Self::try_raise(stage, plan, reader))).await
     }
 
     async fn try_raise(stage: &Stage, plan: Plan, reader: &dyn Reader) -> Result<Self, Error> {
@@ -67,22 +61,14 @@ impl Environment {
         let mut timings = vec![Timing::new("network and LocalStack", began.elapsed())];
         let edge = if plan.outside == Outside::Nowhere { None } else { Some(engine.create_edge(&lease).await?) };
         let began = Instant::now();
-        let packages = match &extra.wheels {
-            Some(wheels) => engine.packages(&wheels.tag, &lease).await?,
-            None => BTreeMap::new(),
-        };
-        let (aws, github, device) = (
-            containers::aws(stage, &plan, &network, &lease, &localstack, edge.as_ref()),
-            containers::github(stage, &plan, &network, &lease, packages)?,
-            containers::device(stage, &plan, &network, &lease, &extra),
+        let device = containers::device(stage, &plan, &network, &lease, &extra);
+        let ground = (&network, &localstack, edge.as_ref());
+        let (clouds, device) = tokio::join!(
+            clouds(stage, &plan, &lease, ground, &extra),
+            Self::with_watcher(stage, &plan, &lease, &device)
         );
-        let github =
-            async { OptionFuture::from(github.as_ref().map(|github| engine.launch(github))).await.transpose() };
-        let device = Self::with_watcher(stage, &plan, &lease, &device);
-        let (aws, github, device) = tokio::join!(engine.launch(&aws), github, device);
-        let (device, watching) = device?;
-        let journal = Journal::default();
-        let (ended, aws, github) = (sync::watch::Sender::new(None), aws?, github?);
+        let ((aws, github), (device, watching)) = (clouds?, device?);
+        let (journal, ended) = (Journal::default(), sync::watch::Sender::new(None));
         if edge.is_some() {
             engine.seal(&aws, &stage.images.device, &lease).await?;
         }
@@ -171,6 +157,38 @@ impl Environment {
         let clouds = 1 + usize::from(self.github.is_some());
         ready(&self.engine, (clouds, &self.journal, &self.ended), &self.plan.redactor).await
     }
+}
+
+/// Raises a world as a whole: what stands of one that could not be raised is removed.
+pub(super) async fn whole<T>(
+    engine: &Engine,
+    environment: &str,
+    raising: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let raised = raising.await;
+    if raised.is_err() {
+        docker::remove_environment(engine, environment).await?;
+    }
+    raised
+}
+
+/// Launches `aws`, and `github` where the devices reach it.
+pub(super) async fn clouds(
+    stage: &Stage,
+    plan: &Plan,
+    lease: &Lease,
+    (network, localstack, edge): (&Network, &LocalStack, Option<&String>),
+    extra: &Extra,
+) -> Result<(Container, Option<Container>), Error> {
+    let packages = match &extra.wheels {
+        Some(wheels) => stage.engine.packages(&wheels.tag, lease).await?,
+        None => BTreeMap::new(),
+    };
+    let aws = containers::aws(stage, plan, network, lease, localstack, edge);
+    let github = containers::github(stage, plan, network, lease, packages)?;
+    let github = OptionFuture::from(github.as_ref().map(|github| stage.engine.launch(github)));
+    let (aws, github) = tokio::join!(stage.engine.launch(&aws), github);
+    Ok((aws?, github.transpose()?))
 }
 
 /// Waits until so many clouds are ready.

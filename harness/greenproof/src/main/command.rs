@@ -1,5 +1,6 @@
-//! The grammar of the command line, and why a command ends without an outcome.
+//! The grammar of the command line, and what the library's errors mean there.
 
+pub(crate) use crate::failure::Failure;
 use crate::{
     audit::Audit,
     check::Check,
@@ -112,14 +113,6 @@ pub(crate) enum Command {
     Man(Man),
 }
 
-/// Why a command ended without an outcome.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) code: u8,
-    pub(crate) message: String,
-    pub(crate) hint: String,
-}
-
 impl From<stage::Error> for Failure {
     fn from(error: stage::Error) -> Self {
         let code = if error.usage { exit::USAGE } else { exit::ENVIRONMENT };
@@ -136,11 +129,5 @@ impl From<scenario::Error> for Failure {
 impl From<docker::Error> for Failure {
     fn from(error: docker::Error) -> Self {
         stage::Error::from(error).into()
-    }
-}
-
-impl Failure {
-    pub(crate) fn new(code: u8, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: hint.into() }
     }
 }

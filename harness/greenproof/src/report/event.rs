@@ -330,6 +330,15 @@ impl fmt::Display for Came {
 }
 
 impl Event {
+    /// The scenario that it tells the outcome of, and that outcome; nothing of any other event.
+    #[must_use]
+    pub fn judged(&self) -> Option<(&str, &Judged)> {
+        match &self.told {
+            Told::Judged(judged) => Some((self.scenario.as_deref().unwrap_or_default(), judged)),
+            _ => None,
+        }
+    }
+
     /// Something that is told now, of no scenario.
     #[must_use]
     pub fn now(told: Told) -> Self {

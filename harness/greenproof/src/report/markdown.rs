@@ -13,13 +13,7 @@ const NOTE: usize = 256;
 /// A stream as Markdown of at most so many bytes. What has no room is counted.
 #[must_use]
 pub fn markdown(events: &[Event], limit: usize) -> String {
-    let judged: Vec<_> = events
-        .iter()
-        .filter_map(|event| match &event.told {
-            Told::Judged(judged) => Some((event.scenario.as_deref().unwrap_or_default(), &**judged)),
-            _ => None,
-        })
-        .collect();
+    let judged: Vec<_> = events.iter().filter_map(Event::judged).collect();
     let mut page = Page { text: String::new(), room: limit.saturating_sub(NOTE) };
     page.add(&heading(&judged));
     let bad = || judged.iter().filter(|(_, judged)| judged.verdict != Came::Passed);
