@@ -211,9 +211,16 @@ fn the_action_is_green_for_a_component_that_is_and_red_for_one_that_is_not() -> 
     assert!(printed.contains("PASSED Greeter"), "{printed}");
     assert_eq!(report(&folder.path().join("greenproof.xml"))?, (1, 0));
     assert!(folder.path().join("greenproof-evidence/Greeter/evidence.json").is_file());
+    let summary = |runner: &Runner| std::fs::read_to_string(&runner.environment["GITHUB_STEP_SUMMARY"]);
+    let good = summary(&green)?;
+    assert!(good.starts_with("## greenproof: 1 passed\n") && good.contains("✅ ` Greeter `"), "{good}");
     let (red, printed, folder) = act(true)?;
     assert!(red.failed && printed.contains("FAILED Greeter"), "{printed}");
+    assert!(printed.lines().any(|line| line.starts_with("::error file=")), "{printed}");
     assert_eq!(report(&folder.path().join("greenproof.xml"))?, (1, 1));
+    let bad = summary(&red)?;
+    assert!(bad.starts_with("## greenproof: 1 failed\n") && bad.contains("\nexpected: "), "{bad}");
+    assert!(bad.contains("❌ ` Greeter `: failed"), "{bad}");
     Ok(())
 }
 
@@ -412,7 +419,7 @@ fn loads(folder: &Path) -> Result<()> {
     assert!(!docker(&["inspect", &tag])?);
     tests::block_on(async {
         let options = greenproof::Options::from_environment()?;
-        let engine = greenproof::docker::Engine::connect(options.cache).await?;
+        let engine = options.connect().await?;
         greenproof::docker::load(&engine, &saved).await?;
         Ok::<_, anyhow::Error>(())
     })?;

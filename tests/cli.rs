@@ -211,6 +211,14 @@ fn shown_again(evidence: &Path) -> Result<()> {
     }
     let forced = greenproof().args(["--color", "always", "replay"]).arg(evidence).output()?;
     assert!(String::from_utf8_lossy(&forced.stderr).contains("\u{1b}["));
+    let configured = tempfile::tempdir()?;
+    std::fs::write(configured.path().join("greenproof.toml"), "color = \"always\"\n")?;
+    let replay = |flags: &[&str]| -> Result<bool> {
+        let mut command = greenproof();
+        let output = command.current_dir(configured.path()).args(flags).arg("replay").arg(evidence).output()?;
+        Ok(String::from_utf8_lossy(&output.stderr).contains("\u{1b}["))
+    };
+    assert_eq!((replay(&[])?, replay(&["--color", "never"])?), (true, false), "a flag goes before a file");
     Ok(())
 }
 

@@ -76,8 +76,9 @@ fn an_engine_that_does_not_answer_is_told_with_its_fix() -> Result<()> {
     fidelity!("doctor-2");
     let (code, said) = asked(&[("DOCKER_HOST", "unix:///nowhere/docker.sock")])?;
     assert_eq!(code, 3, "{said}");
-    let line = "✗ docker         connecting to Docker: there is no socket `/nowhere/docker.sock`";
-    let fix = "start the engine at unix:///nowhere/docker.sock, or take this machine's own: unset DOCKER_HOST";
+    let line = "✗ docker         connecting to Docker at unix:///nowhere/docker.sock: there is no socket `/nowhere/docker.sock`";
+    let fix =
+        "start the engine at unix:///nowhere/docker.sock, or take this machine's own: unset DOCKER_HOST DOCKER_CONTEXT";
     lacks(&said, "docker", line, fix);
     assert!(said.ends_with("no run can be made here yet\n"), "{said}");
     Ok(())

@@ -1,5 +1,6 @@
 //! What the tests share: the stage with the program under test, and where the fixtures are.
 
+pub mod extra;
 pub mod filtered;
 pub mod kills;
 pub mod machine;

@@ -21,6 +21,19 @@ impl Machine {
     /// # Errors
     /// When Docker does not answer, or `/proc` can't be read.
     pub fn now(cache: &Path) -> Result<Self> {
+        Self::with(&[], cache)
+    }
+
+    /// The same with what another engine has.
+    ///
+    /// # Errors
+    /// As [`Machine::now`].
+    pub fn beside(engine: &str, cache: &Path) -> Result<Self> {
+        Self::with(&["--host", engine], cache)
+    }
+
+    fn with(engine: &[&str], cache: &Path) -> Result<Self> {
+        let lines = |words: &[&str]| lines(&[engine, words].concat());
         let localstack = lines(&["ps", "-aq", "--no-trunc", "--filter", LOCALSTACK])?;
         let mut things = BTreeSet::new();
         for (kind, words) in LISTS {
@@ -29,7 +42,7 @@ impl Machine {
             let all = lines(words)?.into_iter().filter(|id| !shared.contains(id));
             things.extend(all.map(|id| format!("{kind} {id}")));
         }
-        let mounts = mounts(&localstack)?.into_iter().map(|mount| format!("mount {mount}"));
+        let mounts = mounts(&localstack, lines)?.into_iter().map(|mount| format!("mount {mount}"));
         let folders = folders(cache).into_iter().map(|folder| format!("folder {}", folder.display()));
         things.extend(mounts.chain(folders).chain(processes()?));
         Ok(Self { things })
@@ -64,7 +77,7 @@ fn lines(words: &[&str]) -> Result<Vec<String>> {
 
 /// Mount points, but for those that LocalStack's containers account for: the engine names their folders as it likes, so
 /// that as many as there are containers are left out by what they are.
-fn mounts(localstack: &[String]) -> Result<Vec<String>> {
+fn mounts(localstack: &[String], lines: impl Fn(&[&str]) -> Result<Vec<String>>) -> Result<Vec<String>> {
     let mut left_out: Vec<String> = localstack.to_vec();
     for id in localstack {
         let format = "{{.GraphDriver.Data.MergedDir}}\n{{.NetworkSettings.SandboxKey}}";

@@ -9,9 +9,13 @@
 //! | `failures` | makes every failure of the library happen that can happen here, and runs the reference on each Debian, two at a time |
 //! | `core-kills` | kills the core of one world in each phase of its deployments; 13 rounds are over 200 kills |
 //! | `fleet` | raises a fleet of 100 devices and deploys to it: all succeed within 30 s, and the machine has lost less than 3 GiB |
+//! | `engines` | on an engine of its own: it ends in the middle of a run, its disk is full, two users share it; after the next sweep all is as before |
 //! | `leaks` | plants 78 secrets as the seed chooses, each of which must be found, and runs the six clean ways of passing a credential on one Debian after the other, without a false alarm; 9 rounds are 54 clean runs |
 //!
 //! The number of rounds done is kept in `target/soak/NAME-SEED`, so that a run that was stopped goes on.
+
+#[path = "soak/abuse.rs"]
+mod abuse;
 
 use anyhow::{Context, Result, bail, ensure};
 use cloud::{
@@ -40,7 +44,9 @@ fn main() -> Result<()> {
     let (name, seed, rounds) = match words.as_slice() {
         [name, "--seed", seed] => (*name, seed.parse::<u64>()?, 20),
         [name, "--seed", seed, "--rounds", rounds] => (*name, seed.parse()?, rounds.parse::<u64>()?),
-        _ => bail!("usage: soak runs|kills|conformance|policies|failures|core-kills|fleet|leaks --seed N [--rounds N]"),
+        _ => bail!(
+            "usage: soak runs|kills|conformance|policies|failures|core-kills|fleet|engines|leaks --seed N [--rounds N]"
+        ),
     };
     let soak: fn(u64) -> Result<()> = match name {
         "runs" => |_| run(),
@@ -50,10 +56,11 @@ fn main() -> Result<()> {
         "failures" => |number| all(failures(), number, fails),
         "core-kills" => kill_cores,
         "fleet" => |_| fleet(),
+        "engines" => abuse::engine,
         "leaks" => plant,
         other => bail!(
             "no soak is called `{other}`; there are `runs`, `kills`, `conformance`, `policies`, `failures`, `core-kills`, \
-             `fleet` and `leaks`"
+             `fleet`, `engines` and `leaks`"
         ),
     };
     let folder = soak_folder();

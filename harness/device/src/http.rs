@@ -2,7 +2,10 @@
 //!
 //! Their time-outs (`httpClient.*`) are the network's own and not those of the core's clock. Proxies aren't emulated.
 
+mod connecting;
+
 use crate::{config::Config, tree};
+use connecting::{Names, Within};
 use reqwest::Client;
 use rustls::{
     ClientConfig, RootCertStore,
@@ -101,7 +104,8 @@ fn client(tls: ClientConfig, timeouts: Timeouts) -> Result<Client, Error> {
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("aws-sdk-java/2.46 greengrass-nucleus-emulated/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(timeouts.connection)
+        .dns_resolver(Names)
+        .connector_layer(Within(timeouts.connection))
         .read_timeout(timeouts.socket);
     Ok(client.build()?)
 }

@@ -23,6 +23,7 @@ pub use shown::{human, json};
 
 use crate::{
     core::Source,
+    docker::Endpoint,
     stage::{BUILD_ARGUMENTS, Options},
 };
 use std::{collections::BTreeMap, fmt, path::PathBuf};
@@ -43,6 +44,8 @@ pub struct Given {
 pub struct Config {
     values: BTreeMap<Key, Value>,
     build_arguments: Vec<(String, String)>,
+    /// The engine, by Docker's own variables.
+    endpoint: Endpoint,
     /// Variables that look like ours and are not, with the nearest that is.
     unknown: Vec<(String, Option<&'static str>)>,
 }
@@ -109,7 +112,8 @@ impl Config {
         let variable = |name: &str| given.variables.get(name).filter(|value| !value.is_empty()).cloned();
         let build_arguments =
             BUILD_ARGUMENTS.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?))).collect();
-        Ok(Self { values, build_arguments, unknown: key::unknown(&given.variables) })
+        let endpoint = Endpoint::of(&given.variables);
+        Ok(Self { values, build_arguments, endpoint, unknown: key::unknown(&given.variables) })
     }
 
     /// The value; absent where nobody said it and there is no default.
@@ -122,6 +126,12 @@ impl Config {
     #[must_use]
     pub fn origin(&self, key: Key) -> &Origin {
         &self.values[&key].origin
+    }
+
+    /// The same with another engine, named as for Docker's CLI.
+    #[must_use]
+    pub fn on(self, engine: &str) -> Self {
+        Self { endpoint: self.endpoint.named(engine), ..self }
     }
 
     /// The path.
@@ -149,6 +159,7 @@ impl Config {
         let text = |key| self.text(key).map(str::to_owned);
         Ok(Options {
             cache,
+            endpoint: self.endpoint.clone(),
             program: self.path(Key::Program).unwrap_or_default(),
             install_missing: self.text(Key::InstallMissing) == Some("true"),
             localstack_image: text(Key::LocalstackImage),

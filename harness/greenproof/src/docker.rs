@@ -7,9 +7,9 @@
 //!
 //! ```no_run
 //! # async fn example(cache: std::path::PathBuf) -> Result<(), greenproof::docker::Error> {
-//! use greenproof::docker::{Engine, Lease, remove_environment, sweep};
+//! use greenproof::docker::{Endpoint, Engine, Lease, remove_environment, sweep};
 //!
-//! let engine = Engine::connect(cache).await?;
+//! let engine = Engine::connect(cache, &Endpoint::default()).await?;
 //! sweep(&engine, false).await?;
 //! let lease = Lease::take(&engine, "3f2a9c")?;
 //! let network = engine.create_network(&lease, 1).await?;
@@ -28,6 +28,7 @@ mod container;
 mod digest;
 mod edge;
 mod embedded;
+mod endpoint;
 mod error;
 mod export;
 mod helper;
@@ -40,6 +41,7 @@ mod lock;
 mod logs;
 mod network;
 mod sweep;
+mod tunnel;
 
 pub use about::{About, answers};
 pub use archive::{Entry, Tree, Upload};
@@ -47,6 +49,7 @@ pub use attach::{Attached, Errand, Printed};
 pub use bootstrap::{Bootstrapping, bootstrapping};
 pub use container::{Container, ContainerSpec, ExecOutput, State};
 pub use edge::Published;
+pub use endpoint::Endpoint;
 pub use error::Error;
 pub use images::{
     Build, Due, Held, Images, Own, Progress, System, Tags, Way, device, due, export, images, import, key, load, tags,
@@ -62,8 +65,10 @@ pub use sweep::{Swept, leftovers, remove_environment, sweep};
 use bollard::Docker;
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
+use tunnel::Tunnel;
 
 /// A build or an import answers only when it is done, which on a slow line takes many minutes.
 const BUILD_TIMEOUT: Duration = Duration::from_hours(1);
@@ -73,22 +78,42 @@ const BUILD_TIMEOUT: Duration = Duration::from_hours(1);
 pub struct Engine {
     docker: Docker,
     cache: PathBuf,
+    /// The part of the cache folder that is about this engine alone: what one engine has, another lacks.
+    own: PathBuf,
+    /// Its address.
+    address: String,
     /// Random name of the cache folder, so that two users of one engine keep their hands off each other's things.
     owner: String,
+    _tunnel: Option<Arc<Tunnel>>,
 }
 
 impl Engine {
-    /// Connects to the engine that `DOCKER_HOST` names, or to `/var/run/docker.sock`.
+    /// Connects to an engine.
     ///
     /// `cache` is the folder for locks, leases and small facts; it is created if it isn't there.
     ///
     /// # Errors
-    /// [`Error::Unreachable`] if no engine answers, [`Error::Io`] if the folder can't be made.
-    pub async fn connect(cache: PathBuf) -> Result<Self, Error> {
-        let docker = Docker::connect_with_defaults().map_err(|error| Error::unreachable(&error))?;
-        let docker = docker.negotiate_version().await.map_err(|error| Error::unreachable(&error))?;
+    /// [`Error::Endpoint`] if there is no such engine, [`Error::Unreachable`] if it does not answer, [`Error::Io`] if the
+    /// folder can't be made.
+    pub async fn connect(cache: PathBuf, endpoint: &Endpoint) -> Result<Self, Error> {
+        let (docker, address, tunnel) = endpoint.client(&cache).await?;
+        let (negotiated, info) = tokio::join!(docker.clone().negotiate_version(), docker.info());
+        let docker = negotiated.map_err(Error::unreachable(&address))?;
+        let id = info.map_err(Error::unreachable(&address))?.id.unwrap_or_default();
         let owner = lease::owner(&cache)?;
-        Ok(Self { docker, cache, owner })
+        let own = cache.join("engines").join(digest::key([id.as_bytes()]));
+        Ok(Self { docker, cache, own, address, owner, _tunnel: tunnel.map(Arc::new) })
+    }
+
+    /// Its address, such as `unix:///var/run/docker.sock`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Whether it is reached without a network, so that its machine is taken for this one.
+    pub(crate) fn is_here(&self) -> bool {
+        self.address.starts_with("unix://")
     }
 
     /// The cache folder that was given to [`Engine::connect`].

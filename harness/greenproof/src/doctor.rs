@@ -68,8 +68,6 @@ impl Check {
 pub struct Machine {
     /// What runs are configured with.
     pub options: Options,
-    /// What `DOCKER_HOST` says, if it says anything.
-    pub host: Option<String>,
     /// Where temporary files go.
     pub temporary: PathBuf,
 }
@@ -78,10 +76,10 @@ pub struct Machine {
 pub async fn examine(machine: &Machine) -> Examination {
     let options = &machine.options;
     let mut checks = vec![host::temporary(&machine.temporary), host::cache(&options.cache)];
-    match Engine::connect(options.cache.clone()).await {
+    match options.connect().await {
         // What is wrong with the folder is told already.
         Err(docker::Error::Io { .. }) => {}
-        Err(error) => checks.insert(0, engine::unreachable(&error, machine.host.as_deref())),
+        Err(error) => checks.insert(0, engine::unreachable(&error, options.endpoint.said())),
         Ok(engine) => {
             let found = of_engine(&engine, options).await;
             checks.splice(0..0, found);

@@ -63,6 +63,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let color = arguments.color.or_else(config::color).unwrap_or_default();
     shown::settle(color, arguments.verbose > 0);
+    if let Err(failure) = config::settle(arguments.engine, &arguments.command) {
+        return failure.tell();
+    }
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(if arguments.verbose > 1 { tracing::Level::DEBUG } else { tracing::Level::WARN })
@@ -73,7 +76,7 @@ fn main() -> ExitCode {
         Err(error) => return Failure::new(exit::FAULT, format!("can't start the runtime: {error}"), "").tell(),
     };
     // A panic is caught, so that what was raised is removed before the program ends.
-    match runtime.block_on(AssertUnwindSafe(dispatch(arguments)).catch_unwind()) {
+    match runtime.block_on(AssertUnwindSafe(dispatch(arguments.command)).catch_unwind()) {
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(failure)) => failure.tell(),
         Err(_) => {
@@ -83,8 +86,8 @@ fn main() -> ExitCode {
     }
 }
 
-async fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
-    match arguments.command {
+async fn dispatch(command: Command) -> Result<u8, Failure> {
+    match command {
         Command::Run(run) => Box::pin(run::run(run)).await,
         Command::Init(arguments) => init::init(arguments),
         Command::Audit(arguments) => Box::pin(audit::audit(arguments)).await,

@@ -5,9 +5,11 @@ mod fleet;
 mod many;
 pub(crate) mod own;
 mod room;
+mod spread;
 
 pub use many::{Pace, Work, many};
-pub use room::room;
+use room::Room;
+pub use spread::{Spread, Taken};
 
 use crate::{
     bundle::{self, Stored},

@@ -3,7 +3,7 @@
 use crate::{
     config::{self, Config, Given},
     core::{Core, Source},
-    docker::{self, Build, Engine, Images, Own, Progress},
+    docker::{self, Build, Endpoint, Engine, Images, Own, Progress},
     redact::masked,
     report::{Reader, Told},
     scenario::Scenario,
@@ -20,6 +20,8 @@ use std::{
 pub struct Options {
     /// Where locks, leases and temporary files live.
     pub cache: PathBuf,
+    /// The Docker engine.
+    pub endpoint: Endpoint,
     /// The `greenproof-inside` program that the containers run; it must be a static Linux binary.
     pub program: PathBuf,
     /// Whether missing host tools may be installed.
@@ -80,6 +82,21 @@ pub fn given() -> Result<Given, Error> {
 }
 
 impl Options {
+    /// Connects to the engine.
+    ///
+    /// # Errors
+    /// As [`Engine::connect`].
+    pub async fn connect(&self) -> Result<Engine, docker::Error> {
+        Engine::connect(self.cache.clone(), &self.endpoint).await
+    }
+
+    /// The same for each of these engines, which are named as for Docker's CLI; without any, these alone.
+    #[must_use]
+    pub fn on_each(&self, engines: &[String]) -> Vec<Self> {
+        let named = |name: &String| Self { endpoint: self.endpoint.named(name), ..self.clone() };
+        if engines.is_empty() { vec![self.clone()] } else { engines.iter().map(named).collect() }
+    }
+
     /// How long a deployment may take.
     #[must_use]
     pub fn patience(&self) -> Duration {
@@ -106,6 +123,7 @@ impl Build {
             debian_mirror: options.debian_mirror.clone(),
             lite: options.lite.clone(),
             classic: options.classic.clone(),
+            lender: None,
         }
     }
 }
@@ -117,6 +135,8 @@ pub struct Stage {
     pub engine: Engine,
     /// The images, ready to run.
     pub images: Images,
+    /// How the engine is named, where there are several.
+    name: Option<String>,
     build: Build,
     patience: Duration,
 }
@@ -136,9 +156,19 @@ impl Stage {
     /// # Errors
     /// When Docker can't be reached or an image can't be made.
     pub async fn set(options: Options, reader: &dyn Reader) -> Result<Self, Error> {
-        let began = Instant::now();
-        let engine = Engine::connect(options.cache.clone()).await?;
         let build = Build::of(&options);
+        Self::set_with(options, build, reader).await
+    }
+
+    /// The same on another engine beside this one, from which it gets the images.
+    pub(crate) async fn set_beside(&self, options: Options, reader: &dyn Reader) -> Result<Self, Error> {
+        let build = Build { lender: Some(self.engine.clone()), ..Build::of(&options) };
+        Self::set_with(options, build, reader).await
+    }
+
+    async fn set_with(options: Options, build: Build, reader: &dyn Reader) -> Result<Self, Error> {
+        let began = Instant::now();
+        let engine = options.connect().await?;
         let progress = |progress: Progress| {
             reader.tell(Told::Building { image: progress.image, line: masked(&progress.line).into_owned() });
         };
@@ -155,7 +185,8 @@ impl Stage {
         if took > Duration::from_secs(1) {
             reader.tell(Told::note(format!("images ready after {:.0} s", took.as_secs_f64())));
         }
-        Ok(Self { engine, images, build, patience: options.patience() })
+        let name = options.endpoint.name().cloned();
+        Ok(Self { engine, images, name, build, patience: options.patience() })
     }
 
     /// Makes what a scenario needs beyond the images that all have, unless it is there.
@@ -199,6 +230,7 @@ impl Stage {
     pub fn versions(&self, scenario: &Scenario) -> BTreeMap<String, String> {
         let mut versions = versions(scenario);
         versions.insert("localstack".to_owned(), self.images.localstack.clone());
+        versions.extend(self.name.iter().map(|name| ("engine".to_owned(), name.clone())));
         versions
     }
 

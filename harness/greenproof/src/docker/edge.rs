@@ -52,7 +52,7 @@ impl Engine {
             capabilities: vec!["NET_ADMIN".to_owned()],
             ..ContainerSpec::default()
         };
-        self.help(&spec, format!("sealing the edge of container `{}`", container.name)).await
+        self.help(&spec, format!("sealing the edge of container `{}`", container.name)).await.map(drop)
     }
 
     /// The port of the host that a container's port is at; nothing while it is not published.

@@ -7,10 +7,20 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No engine answers.
-    #[error("connecting to Docker: {cause}")]
+    #[error("connecting to Docker at {address}: {cause}")]
     Unreachable {
+        /// Where it should be.
+        address: String,
         /// Why not.
         cause: String,
+    },
+    /// A name or an address is no engine's.
+    #[error("engine `{name}`: {reason}")]
+    Endpoint {
+        /// The name or address.
+        name: String,
+        /// Why it is none.
+        reason: String,
     },
     /// The engine refused a request.
     #[error("{doing}: {cause}")]
@@ -116,6 +126,7 @@ impl Error {
                 "Start Docker, or set DOCKER_HOST to its socket (the default is unix:///var/run/docker.sock); the user \
                  needs access to that socket, as members of group `docker` have.",
             ),
+            Self::Endpoint { .. } => Some("`docker context ls` lists the engines that Docker's CLI knows."),
             Self::NoBootstrap { .. } => Some(
                 "Run `apt-get install debootstrap debian-archive-keyring` (or mmdebstrap), let greenproof install what \
                  is missing, or give Docker a registry that has Debian.",
@@ -153,8 +164,9 @@ impl Error {
     }
 
     /// For `map_err`: no engine answers.
-    pub(crate) fn unreachable(error: &bollard::errors::Error) -> Self {
-        Self::Unreachable { cause: cause(error) }
+    pub(crate) fn unreachable(address: &str) -> impl FnOnce(bollard::errors::Error) -> Self {
+        let address = address.to_owned();
+        move |error| Self::Unreachable { address, cause: cause(&error) }
     }
 
     /// For `map_err`: says what was asked of the engine.

@@ -22,6 +22,7 @@ use bollard::query_parameters::{
 };
 pub use due::{Due, Tags, Way, due, tags};
 use futures_util::{StreamExt, future::try_join_all};
+use moved::carry;
 pub use moved::{export, import, key, load};
 use nucleus::Nucleus;
 pub use own::{Held, Own, System, device, wheels};
@@ -60,6 +61,8 @@ pub struct Build {
     pub lite: Option<Source>,
     /// The classic nucleus, if the user gives it.
     pub classic: Option<Source>,
+    /// Another engine, from which images are brought that it has.
+    pub lender: Option<Engine>,
 }
 
 impl Build {
@@ -160,19 +163,25 @@ impl<'a> Maker<'a> {
 
     /// The lock that a process shares while it uses a tag.
     fn use_lock(&self, tag: &str) -> PathBuf {
-        self.engine.cache.join("images").join(digest::key([tag.as_bytes()]))
+        self.engine.own.join("images").join(digest::key([tag.as_bytes()]))
     }
 
     async fn are_there(&self, tags: &[String]) -> Result<bool, Error> {
         Ok(try_join_all(tags.iter().map(|tag| self.is_there(tag))).await?.into_iter().all(|there| there))
     }
 
+    /// Whether an image is there, or could be brought.
     async fn is_there(&self, tag: &str) -> Result<bool, Error> {
-        match self.engine.docker.inspect_image(tag).await {
-            Ok(_) => Ok(true),
-            Err(error) if error::status(&error) == Some(404) => Ok(false),
-            Err(error) => Err(Error::engine(format!("inspecting image `{tag}`"))(error)),
+        if has(self.engine, tag).await? {
+            return Ok(true);
         }
+        let Some(lender) = &self.options.lender else { return Ok(false) };
+        if !has(lender, tag).await? {
+            return Ok(false);
+        }
+        self.say(tag, &format!("bringing it from {}", lender.address()));
+        carry(lender, self.engine, tag).await?;
+        has(self.engine, tag).await
     }
 
     async fn make(&self) -> Result<(), Error> {
@@ -345,6 +354,15 @@ impl<'a> Maker<'a> {
                 _ = self.engine.docker.remove_image(tag, None::<RemoveImageOptions>, None).await;
             }
         }
+    }
+}
+
+/// Whether an engine has an image.
+async fn has(engine: &Engine, tag: &str) -> Result<bool, Error> {
+    match engine.docker.inspect_image(tag).await {
+        Ok(_) => Ok(true),
+        Err(error) if error::status(&error) == Some(404) => Ok(false),
+        Err(error) => Err(Error::engine(format!("inspecting image `{tag}`"))(error)),
     }
 }
 

@@ -38,7 +38,7 @@ impl Engine {
     /// All kept environments of this cache folder, by name.
     #[must_use]
     pub fn kept(&self) -> Vec<Kept> {
-        let mut kept = lease::all_kept(&self.cache);
+        let mut kept = lease::all_kept(&self.own);
         kept.sort_by(|a, b| a.name.cmp(&b.name));
         kept
     }
@@ -48,7 +48,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Io`] if the lock can't be made.
     pub fn reserve(&self, name: &str) -> Result<Option<File>, Error> {
-        let lock = lock::try_exclusive(&self.cache.join("names").join(name))?;
+        let lock = lock::try_exclusive(&self.own.join("names").join(name))?;
         Ok(lock.filter(|_| !self.kept().iter().any(|kept| kept.name == name)))
     }
 

@@ -28,7 +28,7 @@ impl Lease {
     /// # Errors
     /// [`Error::Io`] if the lease file can't be written, or if a live process has a lease of that id.
     pub fn take(engine: &Engine, id: &str) -> Result<Self, Error> {
-        let path = file(&engine.cache, id);
+        let path = file(&engine.own, id);
         let lock = lock::try_exclusive(&path)?
             .ok_or_else(|| Error::io("leasing", &path)(std::io::ErrorKind::AlreadyExists.into()))?;
         Ok(Self { id: id.to_owned(), holder: Holder::me(&engine.owner).to_string(), path, _lock: lock })
@@ -111,17 +111,6 @@ pub(crate) fn all_kept(cache: &Path) -> Vec<Kept> {
 /// Forgets an environment that is removed.
 pub(crate) fn forget(cache: &Path, id: &str) {
     _ = fs::remove_file(kept(&file(cache, id)));
-}
-
-/// Whether a temporary folder `ID…` belongs to an environment that lives or, unless `everything` goes, was kept.
-pub(crate) fn covers(cache: &Path, folder: &str, everything: bool) -> bool {
-    fs::read_dir(cache.join("leases")).into_iter().flatten().flatten().any(|entry| {
-        let path = entry.path();
-        let id = path.file_stem().map(|id| id.to_string_lossy().into_owned()).unwrap_or_default();
-        let rest = folder.strip_prefix(&id);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
-            && (is_held(cache, &id) || (!everything && is_kept(cache, &id)))
-    })
 }
 
 /// Removes lease files of dead processes.

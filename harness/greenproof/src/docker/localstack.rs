@@ -136,11 +136,11 @@ fn container(engine: &Engine, slot: &str) -> String {
 }
 
 fn root(engine: &Engine) -> PathBuf {
-    engine.cache.join("localstack")
+    engine.own.join("localstack")
 }
 
 fn start_lock(engine: &Engine) -> PathBuf {
-    engine.cache.join("localstack.lock")
+    engine.own.join("localstack.lock")
 }
 
 fn folder(engine: &Engine, slot: u32) -> PathBuf {

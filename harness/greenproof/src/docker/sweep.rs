@@ -5,12 +5,12 @@ use super::{
     error::Error,
     labels,
     lease::{self, Holder},
-    localstack, lock,
+    localstack, lock, tunnel,
 };
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptions,
 };
-use futures_util::future::join_all;
+use futures_util::{StreamExt, future::join_all, stream};
 use std::{
     collections::HashMap,
     fs::{self, File},
@@ -19,6 +19,10 @@ use std::{
 
 /// Seconds that an `aws` container has to delete its seeds.
 const GRACE: u16 = 3;
+
+/// How many containers are removed at a time. Of a hundred at once the engine may forget to detach one from its network, which then
+/// can't be removed.
+const AT_ONCE: usize = 8;
 
 /// What a sweep removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -31,6 +35,15 @@ pub struct Swept {
     pub volumes: usize,
     /// Number of temporary folders.
     pub folders: usize,
+}
+
+impl std::ops::AddAssign for Swept {
+    fn add_assign(&mut self, other: Self) {
+        self.containers += other.containers;
+        self.networks += other.networks;
+        self.volumes += other.volumes;
+        self.folders += other.folders;
+    }
 }
 
 impl Swept {
@@ -130,12 +143,13 @@ impl Inventory {
 pub async fn remove_environment(engine: &Engine, id: &str) -> Result<(), Error> {
     let inventory = Inventory::list(engine, &labels::filter(labels::ENVIRONMENT, id)).await?;
     remove(engine, &inventory).await?;
-    lease::forget(&engine.cache, id);
+    lease::forget(&engine.own, id);
     Ok(())
 }
 
 async fn remove(engine: &Engine, inventory: &Inventory) -> Result<(), Error> {
-    let containers = join_all(inventory.containers.iter().map(|found| end(engine, found))).await;
+    let containers = stream::iter(inventory.containers.iter().map(|found| end(engine, found)));
+    let containers: Vec<_> = containers.buffer_unordered(AT_ONCE).collect().await;
     let networks = join_all(inventory.networks.iter().map(|found| engine.remove_network(&found.id))).await;
     let volumes = join_all(inventory.volumes.iter().map(|found| remove_volume(engine, &found.id))).await;
     containers.into_iter().chain(networks).chain(volumes).collect()
@@ -164,10 +178,10 @@ pub async fn sweep(engine: &Engine, everything: bool) -> Result<Swept, Error> {
     let (inventory, _guard) = removable(engine, everything).await?;
     remove(engine, &inventory).await?;
     for id in inventory.containers.iter().filter_map(|found| found.labels.get(labels::ENVIRONMENT)) {
-        lease::forget(&engine.cache, id);
+        lease::forget(&engine.own, id);
     }
-    lease::prune(&engine.cache);
-    let folders = folders(engine, everything)?;
+    lease::prune(&engine.own);
+    let folders = folders(engine)?;
     for folder in &folders {
         bootstrap::remove_folder(folder).map_err(Error::io("removing", folder))?;
     }
@@ -180,7 +194,7 @@ pub async fn sweep(engine: &Engine, everything: bool) -> Result<Swept, Error> {
 /// [`Error::Engine`] if the engine does not say what is there; [`Error::Io`] for a folder.
 pub async fn leftovers(engine: &Engine) -> Result<Swept, Error> {
     let (inventory, _) = removable(engine, false).await?;
-    Ok(inventory.count(&folders(engine, false)?))
+    Ok(inventory.count(&folders(engine)?))
 }
 
 /// What may be removed, and what keeps LocalStack from being put to use meanwhile.
@@ -215,9 +229,9 @@ fn judge(engine: &Engine, labels: &Labels) -> Owner {
     let holder = labels.get(labels::LEASE).and_then(|label| Holder::parse(label));
     match (holder, labels.get(labels::ENVIRONMENT)) {
         (Some(holder), Some(id)) if holder.owner == engine.owner => {
-            if lease::is_held(&engine.cache, id) {
+            if lease::is_held(&engine.own, id) {
                 Owner::Alive
-            } else if lease::is_kept(&engine.cache, id) {
+            } else if lease::is_kept(&engine.own, id) {
                 Owner::Unknown
             } else {
                 Owner::Dead
@@ -228,18 +242,14 @@ fn judge(engine: &Engine, labels: &Labels) -> Owner {
     }
 }
 
-/// The cache folder's temporary folders whose owner is gone: `greenproof-ID…` of environments, and what an
-/// interrupted bootstrap left.
-fn folders(engine: &Engine, everything: bool) -> Result<Vec<PathBuf>, Error> {
+/// What interrupted bootstraps and dead processes' tunnels left in the cache folder.
+fn folders(engine: &Engine) -> Result<Vec<PathBuf>, Error> {
+    let bootstrap = format!("greenproof-{}", bootstrap::FOLDER);
     let mut folders = Vec::new();
-    let listing = fs::read_dir(&engine.cache).map_err(Error::io("reading", &engine.cache))?;
-    for path in listing.flatten().map(|entry| entry.path()) {
-        let Some(name) = path.file_name().and_then(|name| name.to_str()?.strip_prefix("greenproof-")) else { continue };
-        let stale = if name.starts_with(bootstrap::FOLDER) {
-            lock::try_exclusive(&engine.build_lock())?.is_some()
-        } else {
-            !lease::covers(&engine.cache, name, everything)
-        };
+    for entry in fs::read_dir(&engine.cache).map_err(Error::io("reading", &engine.cache))?.flatten() {
+        let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
+        let stale = (name.starts_with(&bootstrap) && lock::try_exclusive(&engine.build_lock())?.is_some())
+            || (name.starts_with(tunnel::FOLDER) && tunnel::is_stale(&path));
         if stale {
             folders.push(path);
         }

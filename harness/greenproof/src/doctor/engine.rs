@@ -9,10 +9,12 @@ const LEAST_MEMORY: u64 = 900 << 20;
 const GOOD_MEMORY: u64 = 1900 << 20;
 
 /// An engine that does not answer.
-pub(super) fn unreachable(error: &Error, host: Option<&str>) -> Check {
+pub(super) fn unreachable(error: &Error, said: Option<&String>) -> Check {
     let seen = error.to_string();
-    let fix = match host {
-        Some(host) => format!("start the engine at {host}, or take this machine's own: unset DOCKER_HOST"),
+    let fix = match said {
+        Some(named) => {
+            format!("start the engine at {named}, or take this machine's own: unset DOCKER_HOST DOCKER_CONTEXT")
+        }
         None if seen.contains("ermission denied") => "sudo usermod -aG docker \"$USER\" && newgrp docker".to_owned(),
         None => "sudo systemctl start docker   # not installed? see https://docs.docker.com/engine/install".to_owned(),
     };

@@ -4,7 +4,6 @@ use super::{answer, chosen::scenarios, command::Failure, config};
 use clap::Args;
 use greenproof::{
     audit::{self, Audited, Secrets, Target},
-    docker::Engine,
     exit, kept,
 };
 use std::path::{Path, PathBuf};
@@ -61,7 +60,7 @@ pub(crate) async fn audit(arguments: Audit) -> Result<u8, Failure> {
 }
 
 async fn of_kept(name: Option<&str>, given: Option<Secrets>) -> Result<Audited, Failure> {
-    let engine = Engine::connect(config::options()?.cache).await?;
+    let engine = config::options()?.connect().await?;
     if name.is_none() && engine.kept().is_empty() {
         let hint = "name a file, a folder or `container NAME`, or raise an environment with `greenproof up`";
         return Err(Failure::new(exit::USAGE, "nothing to audit: no environment stands", hint));
@@ -79,7 +78,7 @@ async fn of_kept(name: Option<&str>, given: Option<Secrets>) -> Result<Audited, 
 async fn of_target(target: &Target, secrets: &Secrets) -> Result<Audited, Failure> {
     let path = match target {
         Target::Container(name) => {
-            let engine = Engine::connect(config::options()?.cache).await?;
+            let engine = config::options()?.connect().await?;
             return Ok(audit::container(&engine, name, secrets).await?);
         }
         Target::Path(path) => Some(path.as_path()),

@@ -29,6 +29,9 @@ pub(crate) struct Arguments {
     /// Show each call, git request and DNS question; twice, also what greenproof itself does.
     #[arg(long, short, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// The Docker engine: an address such as `ssh://ci@builder`, or a context's name. Several share the scenarios of `run`.
+    #[arg(long, global = true, value_name = "ENGINE")]
+    pub(crate) engine: Vec<String>,
     /// When to use colours; `auto`, unless configured, follows `NO_COLOR` and `CLICOLOR_FORCE`.
     #[arg(long, global = true, value_name = "WHEN")]
     pub(crate) color: Option<ColorChoice>,

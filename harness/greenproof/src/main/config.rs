@@ -1,6 +1,9 @@
 //! `greenproof config`, and the one place where the program reads what it is configured with.
 
-use super::{answer, command::Failure};
+use super::{
+    answer,
+    command::{Command, Failure},
+};
 use clap::{Args, ColorChoice, ValueEnum};
 use greenproof::{
     Options,
@@ -10,6 +13,7 @@ use greenproof::{
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 /// What a project says, in its folder or one above.
@@ -74,6 +78,27 @@ pub(super) fn positive(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0).ok_or("use a number above 0".into())
 }
 
+/// The engines that this process was told of.
+static ENGINES: OnceLock<Vec<String>> = OnceLock::new();
+
+/// Settles which engines are meant.
+///
+/// # Errors
+/// When there are several, and a command knows of one.
+pub(crate) fn settle(engines: Vec<String>, command: &Command) -> Result<(), Failure> {
+    if engines.len() > 1 && !matches!(command, Command::Run(_) | Command::Sweep { .. }) {
+        let message = "only `run` and `sweep` take several engines";
+        return Err(Failure::new(exit::USAGE, message, "name one `--engine`"));
+    }
+    ENGINES.get_or_init(|| engines);
+    Ok(())
+}
+
+/// The engines that were named; without any, it is the one that Docker's CLI would take.
+pub(super) fn engines() -> &'static [String] {
+    ENGINES.get().map_or(&[], Vec::as_slice)
+}
+
 /// What is configured: variables, the project's file, the user's.
 pub(super) fn read() -> Result<Config, Failure> {
     let mut given = stage::given()?;
@@ -87,7 +112,11 @@ pub(super) fn read() -> Result<Config, Failure> {
             Err(error) => return Err(unreadable(&file, &error)),
         }
     }
-    Ok(Config::of(&given)?)
+    let config = Config::of(&given)?;
+    Ok(match engines().first() {
+        Some(engine) => config.on(engine),
+        None => config,
+    })
 }
 
 /// What the library is told when no flag says otherwise.

@@ -4,7 +4,7 @@ use super::{answer, command::Failure, config, interrupt::interruptible};
 use clap::Args;
 use greenproof::{
     doctor::{self, Machine},
-    exit, stage,
+    exit,
 };
 
 const EXAMPLES: &str = "Examples:
@@ -21,8 +21,7 @@ pub(crate) struct Doctor {
 
 /// Says whether a run can be made here; 3 if not.
 pub(crate) async fn doctor(arguments: Doctor) -> Result<u8, Failure> {
-    let host = stage::given()?.variables.remove("DOCKER_HOST").filter(|host| !host.is_empty());
-    let machine = Machine { options: config::options()?, host, temporary: std::env::temp_dir() };
+    let machine = Machine { options: config::options()?, temporary: std::env::temp_dir() };
     let look = async { Ok::<_, Failure>(doctor::examine(&machine).await) };
     let examination = interruptible(Box::pin(look)).await?;
     if arguments.json {

@@ -1,10 +1,9 @@
 //! `greenproof images`: what a machine that starts with none gets its images from.
 
-use super::{command::Failure, shown::terminal};
+use super::{command::Failure, config, shown::terminal};
 use clap::Subcommand;
 use greenproof::{
-    Options,
-    docker::{Build, Engine, Progress, export, import, key},
+    docker::{Build, Progress, export, import, key},
     exit,
     redact::masked,
     report::{Reader, Told},
@@ -45,7 +44,7 @@ pub(crate) enum Images {
 }
 
 pub(crate) async fn images(command: Images) -> Result<u8, Failure> {
-    let options = Options::from_environment()?;
+    let options = config::options()?;
     let build = Build::of(&options);
     let (folder, exports) = match command {
         Images::Key => {
@@ -60,7 +59,7 @@ pub(crate) async fn images(command: Images) -> Result<u8, Failure> {
     let progress = |progress: Progress| {
         reader.tell(Told::Building { image: progress.image, line: masked(&progress.line).into_owned() });
     };
-    let engine = Engine::connect(options.cache).await?;
+    let engine = options.connect().await?;
     let note = if exports {
         let (file, new) = Box::pin(export(&engine, &build, &folder, &progress)).await?;
         if new { format!("saved {}", file.display()) } else { format!("{} is there already", file.display()) }

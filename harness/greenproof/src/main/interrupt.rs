@@ -2,8 +2,7 @@
 
 use super::{answer, command::Failure, config, shown::terminal};
 use greenproof::{
-    docker::{self, Engine},
-    exit,
+    Options, docker, exit,
     report::{Reader, Told},
 };
 
@@ -25,8 +24,10 @@ pub(crate) async fn interruptible<T>(work: impl Future<Output = Result<T, Failur
 }
 
 pub(crate) async fn sweep(all: bool, json: bool) -> Result<u8, Failure> {
-    let engine = Engine::connect(config::options()?.cache).await?;
-    let swept = docker::sweep(&engine, all).await?;
+    let mut swept = docker::Swept::default();
+    for options in each()? {
+        swept += docker::sweep(&options.connect().await?, all).await?;
+    }
     if json {
         answer::json(&swept)?;
         return Ok(exit::PASSED);
@@ -36,12 +37,20 @@ pub(crate) async fn sweep(all: bool, json: bool) -> Result<u8, Failure> {
     Ok(exit::PASSED)
 }
 
+/// What the library is told for each engine.
+fn each() -> Result<Vec<Options>, Failure> {
+    Ok(config::options()?.on_each(config::engines()))
+}
+
 /// Removes what this process raised, once its runs are dropped; says what was done.
 pub(crate) async fn clean_up() -> String {
     let swept = async {
-        let cache = config::options().map_err(|failure| failure.message)?.cache;
-        let engine = Engine::connect(cache).await.map_err(|error| error.to_string())?;
-        docker::sweep(&engine, false).await.map_err(|error| error.to_string())
+        let mut all = docker::Swept::default();
+        for options in each().map_err(|failure| failure.message)? {
+            let engine = options.connect().await.map_err(|error| error.to_string())?;
+            all += docker::sweep(&engine, false).await.map_err(|error| error.to_string())?;
+        }
+        Ok::<_, String>(all)
     };
     match swept.await {
         Ok(swept) if swept.is_empty() => "nothing was left to remove".into(),

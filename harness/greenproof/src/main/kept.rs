@@ -197,7 +197,7 @@ pub(crate) async fn kept(command: Kept) -> Result<u8, Failure> {
 }
 
 pub(super) async fn engine() -> Result<Engine, Failure> {
-    Ok(Engine::connect(config::options()?.cache).await?)
+    Ok(config::options()?.connect().await?)
 }
 
 async fn raise(up: Up) -> Result<u8, Failure> {
@@ -265,7 +265,7 @@ async fn deploy(scenario: Option<PathBuf>, named: &Named, said: &Said) -> Result
     let config = config::read()?;
     let (options, evidence) = (said.options(&Making::default(), &config)?, said.evidence(&config));
     let patience = options.patience();
-    let engine = Engine::connect(options.cache).await?;
+    let engine = options.connect().await?;
     let standing = kept::standing(&engine, named.name.as_deref()).await?;
     let file = scenario.or_else(|| standing.record.scenario.clone());
     let (mut scenarios, _folder) = scenarios(&Vec::from_iter(file))?;

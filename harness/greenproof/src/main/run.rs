@@ -10,7 +10,7 @@ use super::{
 };
 use clap::Args;
 use greenproof::{
-    Scenario, Stage,
+    Scenario,
     config::{Config, Key},
     core::{Core, compare},
     exit,
@@ -19,7 +19,7 @@ use greenproof::{
     plan::Preview,
     redact::masked,
     report::{self, Outcome, Reader, Told, Turn, Turns, html},
-    run::{self as runner, Pace, Work},
+    run::{self as runner, Pace, Spread, Work},
     scenario::Leaks,
     stage,
 };
@@ -90,6 +90,7 @@ const EXAMPLES: &str = "Examples:
   greenproof run scenarios/ --tag smoke --junit report.xml    # every scenario below a folder with a tag
   greenproof run scenarios/ --jobs 4 --retries 1              # four at once; what passes the second time is flaky
   greenproof run my.toml --fault 's3.GetObject.503 times=2'
+ greenproof run scenarios/ --engine default --engine ssh://ci@builder
   greenproof run scenarios/ --partition slice:1/3             # on the first of three machines; then: greenproof merge
   greenproof run my.toml --keep=on-failure                    # then: greenproof shell
   greenproof run my.toml --dry-run";
@@ -142,15 +143,17 @@ async fn run_each(arguments: Run, config: &Config, reader: &Shown) -> Result<u8,
         reader.tell(Told::ended(&[], exit::PASSED, began.elapsed()));
         return Ok(exit::PASSED);
     }
+    if config::engines().len() > 1 && arguments.keep.is_some() {
+        let hint = "name the one engine that it is to stay on";
+        return Err(Failure::new(exit::USAGE, "an environment that stays is looked for on one engine", hint));
+    }
     let count = scenarios.len() / arguments.core.len().max(1);
-    let stage = Stage::set(arguments.said.options(&arguments.making, config)?, reader).await?;
+    let options = arguments.said.options(&arguments.making, config)?;
+    let spread = Spread::set(&options, config::engines(), reader).await?;
     let ending = Ending { keep: arguments.keep.unwrap_or_default(), built_in: *built_in };
-    let jobs = match arguments.jobs.or_else(|| config.text(Key::Jobs)?.parse().ok()) {
-        Some(jobs) => jobs,
-        None => runner::room(&stage.engine).await?,
-    };
+    let jobs = arguments.jobs.or_else(|| config.text(Key::Jobs)?.parse().ok()).unwrap_or_else(|| spread.room());
     let (pace, ending) = (Pace { jobs, fail_fast: arguments.fail_fast }, (ending, arguments.retries));
-    let runs = Runs { stage: &stage, scenarios, ending, evidence: &evidence, reader };
+    let runs = Runs { spread: &spread, scenarios, ending, evidence: &evidence, reader };
     let outcomes = Box::pin(runner::many(&runs, scenarios.len(), pace, &Turns::new(reader))).await?;
     for index in 0..count {
         let of_one: Vec<_> = outcomes.iter().skip(index).step_by(count).collect();
@@ -165,7 +168,7 @@ async fn run_each(arguments: Run, config: &Config, reader: &Shown) -> Result<u8,
 
 /// Scenarios as they are run.
 struct Runs<'a> {
-    stage: &'a Stage,
+    spread: &'a Spread,
     scenarios: &'a [Scenario],
     ending: (Ending, usize),
     evidence: &'a Path,
@@ -178,12 +181,13 @@ impl Work for Runs<'_> {
 
     async fn run(&self, index: usize, turn: &Turn<'_>) -> Result<Outcome, stage::Error> {
         let scenario = self.scenarios[index].clone();
-        Box::pin(runner::keeping(self.stage, scenario, self.ending, self.evidence, turn)).await
+        let stage = self.spread.take();
+        Box::pin(runner::keeping(&stage, scenario, self.ending, self.evidence, turn)).await
     }
 
     fn skip(&self, index: usize, red: usize, turn: &Turn<'_>) -> Outcome {
         let why = format!("not run, since `{}` did not pass", self.scenarios[red].name);
-        runner::skipped(self.stage, self.scenarios[index].clone(), why, turn)
+        runner::skipped(self.spread.first(), self.scenarios[index].clone(), why, turn)
     }
 
     fn is_red(outcome: &Outcome) -> bool {

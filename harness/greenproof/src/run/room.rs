@@ -1,6 +1,9 @@
 //! How many scenarios a machine has room for at once.
 
-use crate::{docker::Engine, stage::Error};
+use crate::{
+    mint,
+    stage::{Error, Stage},
+};
 use std::num::NonZeroUsize;
 
 /// What an environment takes of memory, in bytes.
@@ -13,14 +16,41 @@ const ENVIRONMENT: u64 = 160 << 20;
 /// What is left for the `LocalStack` that they share and for the machine itself, in bytes.
 const SHARED: u64 = 1 << 30;
 
-/// How many scenarios run at once where nobody says: one a core, as far as there is memory for them.
-///
-/// # Errors
-/// When the engine does not say what it has.
-pub async fn room(engine: &Engine) -> Result<NonZeroUsize, Error> {
-    let about = engine.about().await?;
-    let free = free().map_or(about.memory, |free| free.min(about.memory));
-    Ok(fits(about.cores, free))
+/// What an engine's machine has room for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    cores: u64,
+    /// Bytes of memory that were free at the start.
+    free: u64,
+}
+
+impl Room {
+    /// The room on a stage's machine.
+    ///
+    /// # Errors
+    /// When the engine does not say what it has.
+    pub(super) async fn of(stage: &Stage) -> Result<Self, Error> {
+        let about = stage.engine.about().await?;
+        let free = if stage.engine.is_here() {
+            free()
+        } else {
+            let command = ["cat", "/proc/meminfo"];
+            available(&stage.engine.ask(&stage.images.device, &command, &mint::name(8)).await?)
+        };
+        Ok(Self { cores: about.cores, free: free.map_or(about.memory, |free| free.min(about.memory)) })
+    }
+
+    /// How many scenarios run at once where nobody says: one a core, as far as there is memory for them.
+    pub(super) fn scenarios(self) -> NonZeroUsize {
+        let by_memory = self.free.saturating_sub(SHARED) / ENVIRONMENT;
+        let fits = usize::try_from(self.cores.min(by_memory)).unwrap_or(usize::MAX);
+        NonZeroUsize::new(fits).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    /// The bytes that so many scenarios leave; below 0 where they are more than fit.
+    pub(super) fn left(self, scenarios: u64) -> i128 {
+        i128::from(self.free) - i128::from(scenarios) * i128::from(ENVIRONMENT)
+    }
 }
 
 /// The memory of this machine that is free, in bytes.
@@ -35,12 +65,6 @@ fn available(text: &str) -> Option<u64> {
     kibibytes.checked_mul(1024)
 }
 
-fn fits(cores: u64, free: u64) -> NonZeroUsize {
-    let by_memory = free.saturating_sub(SHARED) / ENVIRONMENT;
-    let fits = usize::try_from(cores.min(by_memory)).unwrap_or(usize::MAX);
-    NonZeroUsize::new(fits).unwrap_or(NonZeroUsize::MIN)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,10 +73,18 @@ mod tests {
     fn cores_and_memory_bound_each_other_and_one_always_fits() {
         fidelity::fidelity!("jobs-4");
         let gibibytes = |number: u64| number << 30;
-        assert_eq!(fits(2, gibibytes(16)).get(), 2);
-        assert_eq!(fits(64, gibibytes(2)).get(), 6);
-        assert_eq!(fits(8, 0).get(), 1);
-        assert_eq!(fits(0, gibibytes(16)).get(), 1);
+        let fits = |cores, free| Room { cores, free }.scenarios().get();
+        assert_eq!(fits(2, gibibytes(16)), 2);
+        assert_eq!(fits(64, gibibytes(2)), 6);
+        assert_eq!(fits(8, 0), 1);
+        assert_eq!(fits(0, gibibytes(16)), 1);
+    }
+
+    #[test]
+    fn each_scenario_takes_its_part_of_what_was_free() {
+        fidelity::fidelity!("engine-4");
+        let room = Room { cores: 2, free: 3 * ENVIRONMENT };
+        assert_eq!([0, 2, 4].map(|scenarios| room.left(scenarios) / i128::from(ENVIRONMENT)), [3, 1, -1]);
     }
 
     #[test]

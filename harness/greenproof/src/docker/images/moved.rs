@@ -12,10 +12,14 @@ use std::path::{Path, PathBuf};
 use tokio::{
     fs::{self, File},
     io::{AsyncReadExt, AsyncWriteExt},
+    sync::mpsc,
 };
 
 /// How much of a file is read at once.
 const PART: usize = 1 << 20;
+
+/// How many parts of an image are on their way at once.
+const PARTS: usize = 16;
 
 /// What the names of the files begin with.
 const PREFIX: &str = "greenproof-images-";
@@ -88,6 +92,34 @@ pub async fn load(engine: &Engine, file: &Path) -> Result<(), Error> {
         answer.map_err(Error::engine(format!("loading `{}`", file.display())))?;
     }
     Ok(())
+}
+
+/// Brings an image from one engine to another.
+///
+/// # Errors
+/// When one of the two refuses.
+pub(super) async fn carry(from: &Engine, to: &Engine, tag: &str) -> Result<(), Error> {
+    let (sender, receiver) = mpsc::channel(PARTS);
+    let receiver =
+        stream::unfold(receiver, |mut parts| async { Some((std::io::Result::Ok(parts.recv().await?), parts)) });
+    let (giving, taking) = (from.patient(), to.patient());
+    let give = async {
+        let mut content = giving.export_images(&[tag]).boxed();
+        while let Some(part) = content.next().await {
+            // An engine that takes no more says why itself.
+            _ = sender.send(part.map_err(Error::engine(format!("saving image `{tag}`")))?).await;
+        }
+        drop(sender);
+        Ok(())
+    };
+    let take = async {
+        let mut told = taking.import_image_stream(ImportImageOptionsBuilder::new().build(), receiver, None).boxed();
+        while let Some(answer) = told.next().await {
+            answer.map_err(Error::engine(format!("loading image `{tag}`")))?;
+        }
+        Ok(())
+    };
+    tokio::try_join!(give, take).map(drop)
 }
 
 /// The images that take time to make.
