@@ -65,7 +65,8 @@ const LOCALSTACK: &str = "label=greenproof.role=localstack";
 
 const LISTS: [(&str, &[&str]); 4] = [
     ("container", &["ps", "-aq", "--no-trunc"]),
-    ("network", &["network", "ls", "-q", "--no-trunc"]),
+    // Those that every engine has are other ones after each of its starts.
+    ("network", &["network", "ls", "-q", "--no-trunc", "--filter", "type=custom"]),
     ("volume", &["volume", "ls", "-q"]),
     ("image", &["images", "-aq", "--no-trunc"]),
 ];
