@@ -13,6 +13,7 @@ mod greengrass;
 mod inventory;
 mod iot;
 mod limits;
+mod place;
 mod presign;
 mod provider;
 mod proxy;

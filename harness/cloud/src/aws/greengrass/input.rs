@@ -2,8 +2,10 @@
 //!
 //! The words of a broken constraint are those that AWS's services share; that this one uses them is not confirmed.
 
-use crate::aws::rest::{Call, Fault};
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use crate::aws::{
+    place,
+    rest::{Call, Fault},
+};
 use regex::Regex;
 use serde_json::{Value, json};
 use std::ops::RangeInclusive;
@@ -144,19 +146,12 @@ pub(super) fn page(call: &Call, member: &str, all: &[Value]) -> Result<Value, Fa
     };
     let start = match call.query("nextToken").filter(|token| !token.is_empty()) {
         None => 0,
-        Some(token) => read(member, token).ok_or_else(|| invalid("OTHER", "Invalid nextToken"))?,
+        Some(token) => place::read(member, token, all).ok_or_else(|| invalid("OTHER", "Invalid nextToken"))?,
     };
-    let rest = all.get(start..).ok_or_else(|| invalid("OTHER", "Invalid nextToken"))?;
-    let (page, more) = rest.split_at(rest.len().min(most));
+    let (page, more) = all[start..].split_at(most.min(all.len() - start));
     let mut answer = json!({ member: page });
     if !more.is_empty() {
-        answer["nextToken"] = BASE64.encode(format!("{member}:{}", start + page.len())).into();
+        answer["nextToken"] = place::token(member, all, start + page.len()).into();
     }
     Ok(answer)
-}
-
-/// Where a token of a list goes on.
-fn read(member: &str, token: &str) -> Option<usize> {
-    let text = String::from_utf8(BASE64.decode(token).ok()?).ok()?;
-    text.strip_prefix(member)?.strip_prefix(':')?.parse().ok()
 }

@@ -1,10 +1,12 @@
 //! Long lists in pages.
 
 use super::{
-    super::super::rest::{Call, Fault},
+    super::super::{
+        place,
+        rest::{Call, Fault},
+    },
     input, invalid,
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Map, Value};
 
 /// The largest page, and the one of a call that asks for none.
@@ -30,17 +32,11 @@ pub(super) fn of(call: &Call, style: Style, name: &str, list: Vec<Value>) -> Res
     let size = input::number(call, style.size, 1, LARGEST)?.unwrap_or(USUAL);
     let start = match call.query(style.token).filter(|token| !token.is_empty()) {
         None => 0,
-        Some(token) => start(token).ok_or_else(|| invalid(format!("Invalid {}", style.token)))?,
+        Some(token) => place::read(name, token, &list).ok_or_else(|| invalid(format!("Invalid {}", style.token)))?,
     };
-    let more = start + size < list.len();
+    let next = (start + size < list.len()).then(|| place::token(name, &list, start + size));
     let mut answer = Map::new();
     answer.insert(name.to_owned(), list.into_iter().skip(start).take(size).collect());
-    if more {
-        answer.insert(style.next.to_owned(), BASE64.encode((start + size).to_string()).into());
-    }
+    answer.extend(next.map(|next| (style.next.to_owned(), next.into())));
     Ok(answer.into())
-}
-
-fn start(token: &str) -> Option<usize> {
-    String::from_utf8(BASE64.decode(token).ok()?).ok()?.parse().ok()
 }
