@@ -99,9 +99,11 @@ impl Engine {
         let (docker, address, tunnel) = endpoint.client(&cache).await?;
         let (negotiated, info) = tokio::join!(docker.clone().negotiate_version(), docker.info());
         let docker = negotiated.map_err(Error::unreachable(&address))?;
-        let id = info.map_err(Error::unreachable(&address))?.id.unwrap_or_default();
+        let info = info.map_err(Error::unreachable(&address))?;
         let owner = lease::owner(&cache)?;
-        let own = cache.join("engines").join(digest::key([id.as_bytes()]));
+        // Engines on one machine, or on copies of one, may share their ID.
+        let facts = [info.id, info.docker_root_dir, info.name].map(Option::unwrap_or_default);
+        let own = cache.join("engines").join(digest::key(facts.iter().map(String::as_bytes)));
         Ok(Self { docker, cache, own, address, owner, _tunnel: tunnel.map(Arc::new) })
     }
 

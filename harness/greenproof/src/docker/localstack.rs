@@ -4,6 +4,8 @@
 //! on the same account. So an environment claims the names that it needs for itself; who can't have them gets another
 //! LocalStack, in the next *slot*.
 //!
+//! The first one stays. Another one goes at the next sweep after nobody has used it for [`IDLE`].
+//!
 //! It listens on an internal network that only `aws` containers join; the host itself has no address there.
 
 use super::{ContainerSpec, Engine, Kept, error::Error, labels, lock, network};
@@ -13,7 +15,11 @@ use std::{
     fs::{self, File},
     net::Ipv4Addr,
     path::PathBuf,
+    time::{Duration, SystemTime},
 };
+
+/// How long a LocalStack beside the first may stay unused: it takes about 290 MiB, and a few seconds to start.
+const IDLE: Duration = Duration::from_mins(10);
 
 /// LocalStack's own port.
 const PORT: u16 = 4566;
@@ -97,7 +103,9 @@ pub async fn localstack(
             engine.remove(&container).await?;
             start(engine, image, &container, &network, address).await?;
         }
-        held.push(lock::shared(&folder(engine, slot).join("users")).await?);
+        let users = lock::shared(&folder(engine, slot).join("users")).await?;
+        users.set_modified(SystemTime::now()).map_err(Error::io("noting the use of", folder(engine, slot)))?;
+        held.push(users);
         // From here the shared lock guards the slot: who needs another one need not wait for this one.
         drop(choosing);
         wait(engine, slot, &container).await?;
@@ -116,6 +124,29 @@ pub(crate) fn idle(engine: &Engine) -> Result<Option<File>, Error> {
         }
     }
     Ok(Some(guard))
+}
+
+/// Removes those beside the first that nobody has used for a while; gives how many.
+///
+/// # Errors
+/// [`Error::Engine`] or [`Error::Io`].
+pub(crate) async fn trim(engine: &Engine) -> Result<usize, Error> {
+    let Some(_guard) = lock::try_exclusive(&start_lock(engine))? else { return Ok(0) };
+    let mut removed = 0;
+    for slot in fs::read_dir(root(engine)).into_iter().flatten().flatten() {
+        let (name, users) = (slot.file_name().to_string_lossy().into_owned(), slot.path().join("users"));
+        let Ok(number @ 1..) = name.parse::<u32>() else { continue };
+        let unused = fs::metadata(&users).and_then(|file| file.modified()).ok().and_then(|used| used.elapsed().ok());
+        let is_kept = engine.kept().iter().any(|kept| kept.slot == number);
+        if is_kept || unused.is_none_or(|unused| unused < IDLE) {
+            continue;
+        }
+        let Some(_idle) = lock::try_exclusive(&users)? else { continue };
+        engine.remove(&container(engine, &name)).await?;
+        fs::remove_dir_all(slot.path()).map_err(Error::io("removing", slot.path()))?;
+        removed += 1;
+    }
+    Ok(removed)
 }
 
 /// Stops every LocalStack of this cache folder, unless somebody uses one; says whether none runs any more.

@@ -170,12 +170,13 @@ async fn remove_volume(engine: &Engine, name: &str) -> Result<(), Error> {
 /// Removes what dead processes of this cache folder left in the engine and in the folder.
 ///
 /// With `everything` also what was kept on request, what processes with other cache folders left, and the LocalStack
-/// containers. An environment whose owner lives is never touched, nor is a LocalStack while one does.
+/// containers. An environment whose owner lives is never touched, nor is a LocalStack while one does; one beside the first goes
+/// when nobody has used it for a while.
 ///
 /// # Errors
 /// [`Error::Engine`] if the engine does not say what is there, or refuses a removal; [`Error::Io`] for a folder.
 pub async fn sweep(engine: &Engine, everything: bool) -> Result<Swept, Error> {
-    let (inventory, _guard) = removable(engine, everything).await?;
+    let (inventory, guard) = removable(engine, everything).await?;
     remove(engine, &inventory).await?;
     for id in inventory.containers.iter().filter_map(|found| found.labels.get(labels::ENVIRONMENT)) {
         lease::forget(&engine.own, id);
@@ -185,7 +186,11 @@ pub async fn sweep(engine: &Engine, everything: bool) -> Result<Swept, Error> {
     for folder in &folders {
         bootstrap::remove_folder(folder).map_err(Error::io("removing", folder))?;
     }
-    Ok(inventory.count(&folders))
+    // Under the guard there is none left.
+    let unused = if guard.is_some() { 0 } else { localstack::trim(engine).await? };
+    let mut swept = inventory.count(&folders);
+    swept.containers += unused;
+    Ok(swept)
 }
 
 /// What [`sweep`] would remove, without everything.

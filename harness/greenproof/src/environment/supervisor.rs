@@ -11,6 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How often in a row the loader starts a nucleus again that ended otherwise.
 const TRIES: u32 = 3;
 
+/// What the engine says of a container that is being removed.
+const REMOVED: &str = "marked for removal";
+
 /// How often a device that has ended is looked for again.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(100);
 
@@ -47,7 +50,11 @@ pub(super) async fn keep_running(engine: &Engine, device: &Container, logs: &Dev
         }
         failures = if restarts.note(code, false) { 0 } else { failures + 1 };
         if let Err(error) = engine.start(device).await {
-            return tracing::warn!(%error, "can't start the device again");
+            // Whoever removes the device ends it, too.
+            if !error.to_string().contains(REMOVED) {
+                tracing::warn!(%error, "can't start the device again");
+            }
+            return;
         }
     }
 }
