@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use greenproof::{bench::Times, embedded};
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -81,17 +81,18 @@ pub(crate) fn sweeps(runs: usize) -> Result<Times> {
 
 fn sweep() -> Result<Duration> {
     let folder = tempfile::tempdir()?;
-    let evidence = folder.path().join("evidence");
+    let (evidence, told) = (folder.path().join("evidence"), folder.path().join("told"));
     let files = copies(folder.path(), ENVIRONMENTS)?;
     let jobs = ENVIRONMENTS.to_string();
     // A device without a network waits, so that all of them stand at once.
     let mut run = Command::new(program()?)
         .args(["run", "--jobs", &jobs, "--fault", "net.cut", "--evidence", text(&evidence)?])
         .args(&files)
-        .stderr(Stdio::null())
+        .stderr(std::fs::File::create(&told)?)
         .spawn()?;
     while standing()? < ENVIRONMENTS {
-        ensure!(run.try_wait()?.is_none(), "the run ended before all of its environments stood");
+        let ended = run.try_wait()?.is_some();
+        ensure!(!ended, "the run ended before all of its environments stood: {}", std::fs::read_to_string(told)?);
     }
     run.kill()?;
     run.wait()?;

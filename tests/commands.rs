@@ -250,8 +250,9 @@ fn a_red_run_stays_to_be_looked_at() -> Result<()> {
     let name = "F14-secret-not-permitted";
     assert!(told.contains(&format!("`{name}` stays: greenproof shell --name {name}")), "{told}");
     assert!(told.contains("PASSED inline") && !told.contains("`inline` stays"), "{told}");
-    let log = "/greengrass/v2/logs/com.example.GithubCustomPack.log";
-    let (code, seen, error) = greenproof(&["exec", "--name", name, "--root", "--", "cat", log])?;
+    // At the full hour a new file is begun.
+    let logs = "cat /greengrass/v2/logs/com.example.GithubCustomPack*.log";
+    let (code, seen, error) = greenproof(&["exec", "--name", name, "--root", "--", "sh", "-c", logs])?;
     assert_eq!(code, Some(0), "{error}");
     assert!(seen.contains("AccessDeniedException"), "{seen}");
     let (code, removed, told) = greenproof(&["down", "--name", name, "--json"])?;

@@ -8,8 +8,9 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, ChildStderr, Command, Stdio},
+    time::{Duration, SystemTime},
 };
-use tests::{fixture, program};
+use tests::{docker, fixture, program};
 
 /// A folder whose scenarios install a package with a secret of one name; two of them have one account and one bucket, and the
 /// second expects another package than there is.
@@ -154,6 +155,43 @@ fn alone_ctrl_c_removes_every_world_that_stands() -> Result<()> {
 }
 
 /// A package whose description is wrong the first time.
+/// Two that claim the same names at once take one LocalStack each; later one is enough.
+#[test]
+fn a_second_localstack_goes_when_it_is_not_used() -> Result<()> {
+    fidelity!("docker-10");
+    let (folder, home) = (three()?, tempfile::tempdir()?);
+    let greenproof = |words: &[&str]| {
+        let mut command = Command::new(program());
+        command.current_dir(&folder).env("GREENPROOF_CACHE", home.path()).args(words).output()
+    };
+    let run = greenproof(&["run", "a-green.toml", "b-red.toml", "--jobs", "2"])?;
+    let owner = std::fs::read_to_string(home.path().join("owner"))?;
+    let network = format!("greenproof-localstack-{owner}");
+    let filter = format!("name={network}");
+    let there = || -> Result<Vec<String>> {
+        let names = docker(&["ps", "--filter", &filter, "--format", "{{.Names}}"])?;
+        Ok(names.lines().map(|name| name.trim_start_matches(&network).to_owned()).collect())
+    };
+    let swept = greenproof(&["sweep"])?;
+    let both = there()?;
+    let engine = home.path().join("engines").read_dir()?.next().context("an engine was used")??.path();
+    for slot in ["0", "1"] {
+        let users = std::fs::File::options().append(true).open(engine.join("localstack").join(slot).join("users"))?;
+        users.set_modified(SystemTime::now() - Duration::from_mins(11))?;
+    }
+    let later = greenproof(&["sweep"])?;
+    let left = there()?;
+    for slot in &both {
+        docker(&["rm", "--force", &format!("{network}{slot}")])?;
+    }
+    docker(&["network", "rm", &network])?;
+    assert_eq!(run.status.code(), Some(1), "{}", String::from_utf8_lossy(&run.stderr));
+    assert_eq!((both.len(), left), (2, vec!["-0".to_owned()]));
+    assert!(String::from_utf8_lossy(&swept.stderr).contains("nothing to remove"));
+    assert!(String::from_utf8_lossy(&later.stderr).contains("removed 1 container\n"));
+    Ok(())
+}
+
 #[test]
 fn what_passes_the_second_time_is_flaky_and_red() -> Result<()> {
     fidelity!("retry-4");

@@ -169,11 +169,12 @@ fn policy_variants() -> Vec<(String, PathBuf)> {
     files.filter(|(name, _)| name.starts_with("policies::") || name.starts_with("more-policies::")).collect()
 }
 
-/// The scenarios of the failure library, and those of other Debian releases, which the gate leaves out.
+/// The scenarios of the failure library, and those of other Debian releases and of images of one's own that the gate leaves out.
 fn failures() -> Vec<(String, PathBuf)> {
     let library = scenario_files(&fixture("failures")).into_iter().filter(|(_, file)| is_scenario(file));
     let systems = scenario_files(&fixture("scenarios")).into_iter();
-    library.chain(systems.filter(|(name, _)| name.starts_with("more-systems::"))).collect()
+    let more = ["more-systems::", "more-own::"];
+    library.chain(systems.filter(|(name, _)| more.iter().any(|folder| name.starts_with(folder)))).collect()
 }
 
 /// Runs a failure as stated and explained, and what is none as stated.

@@ -64,7 +64,7 @@ pub(super) fn engine(number: u64) -> Result<()> {
     let scenario = fixture("scenarios/inline.toml").display().to_string();
     let mut first = Command::new(program());
     first.args(["run", &scenario, &scenario, "--jobs", "2", "--engine", "default", "--engine", &host]);
-    let first = first.current_dir(user.home.path()).env("GREENPROOF_CACHE", user.cache()).output()?;
+    let first = first.current_dir(user.home.path()).output()?;
     ensure!(first.status.success(), "bringing the images: {}", said(&first));
     let before = Machine::beside(&host, &user.cache())?;
     ended(&mut extra, &user, number).context("the engine ends in the middle of a run")?;
