@@ -17,8 +17,9 @@ fn greenproof() -> Checked {
 
 /// Runs with these arguments; gives the exit code and standard error.
 fn fails(arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+    let folder = tempfile::tempdir().expect("there is room for a folder");
     let mut command = greenproof();
-    command.args(arguments).envs(environment.iter().copied());
+    command.current_dir(&folder).args(arguments).envs(environment.iter().copied());
     let output = command.output().expect("the program can be run");
     (output.status.code().expect("it was not killed"), String::from_utf8_lossy(&output.stderr).into_owned())
 }

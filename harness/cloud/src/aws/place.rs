@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn what_others_do_between_two_pages_leaves_nothing_out_and_tells_nothing_twice() {
-        fidelity::fidelity!("registry-9");
+        fidelity::fidelity!("registry-15");
         let of = |entries: &[Value], token: &str| read("things", token, entries);
         let token = token("things", &things(&["a", "b", "c", "d"]), 2);
         for (now, next) in [
