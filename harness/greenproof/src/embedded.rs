@@ -1,10 +1,13 @@
 //! The fixtures inside the program, so that it runs from an empty folder: the failure library and the reference scenario,
 //! with all that their scenarios name. `build.rs` lists them.
 
+use crate::docker;
 use std::{
+    fs::File,
     io,
     path::{Path, PathBuf},
 };
+use tempfile::TempDir;
 
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/fixtures.rs"));
 
@@ -22,6 +25,32 @@ pub const FOLDER: &str = "greenproof-reference-";
 /// Whether a file is in a folder that the reference scenario was written into.
 pub(crate) fn is_reference(file: &Path) -> bool {
     file.ancestors().filter_map(Path::file_name).any(|name| name.to_string_lossy().starts_with(FOLDER))
+}
+
+/// The reference scenario in a temporary folder, with what it names. Should the process be killed, the next sweep removes it.
+#[derive(Debug)]
+pub struct Reference {
+    folder: TempDir,
+    _lock: File,
+}
+
+impl Reference {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub fn new() -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix(FOLDER).tempdir()?;
+        let lock = docker::hold(folder.path())?;
+        write(folder.path())?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    /// The scenario's file.
+    #[must_use]
+    pub fn scenario(&self) -> PathBuf {
+        self.folder.path().join(REFERENCE)
+    }
 }
 
 /// Writes the fixtures below `folder`.

@@ -7,6 +7,7 @@ use super::{
     lease::{self, Holder},
     localstack, lock, tunnel,
 };
+use crate::embedded;
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptions,
 };
@@ -247,17 +248,20 @@ fn judge(engine: &Engine, labels: &Labels) -> Owner {
     }
 }
 
-/// What interrupted bootstraps and dead processes' tunnels left in the cache folder.
+/// What interrupted bootstraps and dead processes' tunnels left in the cache folder, and their copies of the reference scenario.
 fn folders(engine: &Engine) -> Result<Vec<PathBuf>, Error> {
     let bootstrap = format!("greenproof-{}", bootstrap::FOLDER);
     let mut folders = Vec::new();
     for entry in fs::read_dir(&engine.cache).map_err(Error::io("reading", &engine.cache))?.flatten() {
         let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
         let stale = (name.starts_with(&bootstrap) && lock::try_exclusive(&engine.build_lock())?.is_some())
-            || (name.starts_with(tunnel::FOLDER) && tunnel::is_stale(&path));
+            || (name.starts_with(tunnel::FOLDER) && lock::is_left(&path));
         if stale {
             folders.push(path);
         }
     }
+    let copies = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    let copies = copies.filter(|entry| entry.file_name().to_string_lossy().starts_with(embedded::FOLDER));
+    folders.extend(copies.map(|entry| entry.path()).filter(|path| lock::is_left(path)));
     Ok(folders)
 }

@@ -44,7 +44,7 @@ impl Tunnel {
         std::fs::create_dir_all(cache).map_err(Error::io("creating", cache))?;
         let folder = tempfile::Builder::new().prefix(FOLDER).tempdir_in(cache);
         let folder = folder.map_err(Error::io("creating a folder in", cache))?;
-        let lock = lock::try_exclusive(&lock_of(folder.path()))?.ok_or_else(|| refused("its lock is taken".into()))?;
+        let lock = lock::hold(folder.path()).map_err(Error::io("locking", folder.path()))?;
         let forward = format!("{}:{engine}", socket(folder.path()).display());
         let mut ssh = Command::new("ssh");
         ssh.args(["-o", "ExitOnForwardFailure=yes", "-L", &forward]).args(words(address)).arg(STAY);
@@ -71,15 +71,6 @@ impl Drop for Tunnel {
         // What stays is swept.
         _ = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-/// Whether nobody uses a tunnel's folder any more.
-pub(super) fn is_stale(folder: &Path) -> bool {
-    matches!(lock::try_exclusive(&lock_of(folder)), Ok(Some(_)))
-}
-
-fn lock_of(folder: &Path) -> PathBuf {
-    folder.join("lock")
 }
 
 fn socket(folder: &Path) -> PathBuf {

@@ -3,11 +3,12 @@
 use super::command::Failure;
 use clap::Args;
 use greenproof::{
-    Scenario, embedded, exit,
+    Scenario,
+    embedded::Reference,
+    exit,
     suite::{Filter, Partition, Suite, Wanted},
 };
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
 /// Which scenarios.
 #[derive(Args)]
@@ -34,16 +35,16 @@ pub(crate) struct Choice {
     /// Whether it is the built-in scenario, which is nowhere else.
     pub(super) built_in: bool,
     /// What a scenario names is there until this goes.
-    _folder: TempDir,
+    _reference: Reference,
 }
 
 impl Chosen {
     /// Reads the scenarios; none at all is an end of its own. `evidence` is no place for scenarios.
     pub(super) fn choice(&self, evidence: &Path) -> Result<Choice, Failure> {
         let wanted = Wanted { tags: self.tag.clone(), filters: self.filter.clone() };
-        let (folder, reference) = reference()?;
+        let reference = reference()?;
         let built_in = self.places.is_empty();
-        let own = [reference];
+        let own = [reference.scenario()];
         let places = if built_in { &own[..] } else { &self.places };
         let suite = Suite::of(places, &wanted, evidence)?;
         if suite.scenarios.is_empty() {
@@ -53,7 +54,7 @@ impl Chosen {
         let all = suite.scenarios.into_iter().enumerate();
         let here = |index, name: &str| self.partition.is_none_or(|part| part.has(index, name));
         let scenarios = all.filter(|(index, scenario)| here(*index, &scenario.name)).map(|(_, scenario)| scenario);
-        Ok(Choice { scenarios: scenarios.collect(), names, built_in, _folder: folder })
+        Ok(Choice { scenarios: scenarios.collect(), names, built_in, _reference: reference })
     }
 
     fn nothing(&self, suite: &Suite, wanted: &Wanted) -> Failure {
@@ -73,21 +74,19 @@ impl Chosen {
     }
 }
 
-/// The built-in reference scenario, and the folder that it is in.
-fn reference() -> Result<(TempDir, PathBuf), Failure> {
-    let folder = tempfile::Builder::new().prefix(embedded::FOLDER).tempdir().map_err(|error| {
-        Failure::new(exit::ENVIRONMENT, format!("can't make a temporary folder: {error}"), "free some disk space")
-    })?;
-    let path = embedded::reference(folder.path())
-        .map_err(|error| Failure::new(exit::ENVIRONMENT, format!("can't write the reference scenario: {error}"), ""))?;
-    Ok((folder, path))
+/// The built-in reference scenario.
+fn reference() -> Result<Reference, Failure> {
+    Reference::new().map_err(|error| {
+        let message = format!("can't write the reference scenario: {error}");
+        Failure::new(exit::ENVIRONMENT, message, "free some disk space")
+    })
 }
 
 /// The scenarios of these files; without any, the built-in reference scenario. What it names is in a folder, which has
 /// to be kept until it has run.
-pub(crate) fn scenarios(files: &[PathBuf]) -> Result<(Vec<Scenario>, TempDir), Failure> {
-    let (folder, path) = reference()?;
-    let own = [path];
+pub(crate) fn scenarios(files: &[PathBuf]) -> Result<(Vec<Scenario>, Reference), Failure> {
+    let reference = reference()?;
+    let own = [reference.scenario()];
     let files = if files.is_empty() { &own[..] } else { files };
-    Ok((files.iter().map(|path| Scenario::load(path)).collect::<Result<_, _>>()?, folder))
+    Ok((files.iter().map(|path| Scenario::load(path)).collect::<Result<_, _>>()?, reference))
 }
