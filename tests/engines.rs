@@ -12,7 +12,7 @@ use std::{
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
-use tests::{docker, extra::Extra, fixture, program};
+use tests::{docker, extra::Extra, fixture, program, run_program as run};
 
 fn greenproof(words: &[&str], folder: &Path) -> Result<Output> {
     Ok(Checked::new(program()).current_dir(folder).args(words).output()?)
@@ -40,9 +40,10 @@ fn engines(stream: &str) -> Result<Vec<String>> {
     Ok(events.iter().filter_map(of).collect())
 }
 
-/// Two engines; the other one, which has no image and no network beyond this machine, is reached by SSH.
+/// Two engines; the other one, which has no image and no network beyond this machine, is reached by SSH. Nothing
+/// else may take or give memory meanwhile, by which an engine is chosen.
 #[test]
-fn engines_share_scenarios_and_images() -> Result<()> {
+fn alone_engines_share_scenarios_and_images() -> Result<()> {
     fidelity!("engine-1", "engine-2", "engine-3", "engine-4");
     let (folder, extra) = (tempfile::tempdir()?, Extra::start(1)?);
     let server = Server::start(folder.path(), &extra.host())?;
@@ -189,11 +190,4 @@ impl Drop for Server {
         }
         _ = run("ssh-keygen", &["-q", "-R", &self.host]);
     }
-}
-
-/// What a program prints, which must succeed.
-fn run(program: &str, words: &[&str]) -> Result<String> {
-    let output = Command::new(program).args(words).output()?;
-    anyhow::ensure!(output.status.success(), "{program} {words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?)
 }
