@@ -1,7 +1,8 @@
 //! Another Docker engine on this machine, with a network namespace, data and sockets of its own: what is done to it never
 //! touches the machine's own.
 
-use anyhow::{Context, Result, ensure};
+use crate::run_program as run;
+use anyhow::{Result, ensure};
 use std::{
     fs::{self, File},
     os::unix::net::UnixStream,
@@ -60,7 +61,7 @@ impl Extra {
             let size = format!("size={disk}m");
             run("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", &extra.data().display().to_string()])?;
         }
-        let (space, here, there) = (extra.space(), extra.link(), extra.address());
+        let (space, here, there) = (extra.name(), extra.name(), extra.address());
         // What an interrupted test left.
         _ = run("ip", &["netns", "delete", &space]);
         _ = run("ip", &["link", "delete", &here]);
@@ -106,7 +107,7 @@ impl Extra {
         let folder = self.folder().to_owned();
         let log = File::options().create(true).append(true).open(folder.join("log"))?;
         let own = |name: &str| folder.join(name).display().to_string();
-        let space = format!("--net=/var/run/netns/{}", self.space());
+        let space = format!("--net=/var/run/netns/{}", self.name());
         let child = Command::new("nsenter")
             .args([&space, "unshare", "--mount", "dockerd", "--data-root", &own("data"), "--exec-root", &own("exec")])
             .args(["--pidfile", &own("pid"), "--host", &self.host(), "--config-file", &own("config.json")])
@@ -156,11 +157,8 @@ impl Extra {
         self.folder().join("docker.sock")
     }
 
-    fn space(&self) -> String {
-        format!("extra-{}", self.number)
-    }
-
-    fn link(&self) -> String {
+    /// What its network namespace is called, and this machine's end of the link to it.
+    fn name(&self) -> String {
         format!("extra-{}", self.number)
     }
 }
@@ -172,14 +170,8 @@ impl Drop for Extra {
             ids.lines().for_each(|id| _ = self.docker(&["rm", "--force", id]));
         }
         _ = self.down();
-        _ = run("ip", &["netns", "delete", &self.space()]);
-        _ = run("ip", &["link", "delete", &self.link()]);
+        _ = run("ip", &["netns", "delete", &self.name()]);
+        _ = run("ip", &["link", "delete", &self.name()]);
         _ = run("umount", &[&self.data().display().to_string()]);
     }
-}
-
-fn run(program: &str, words: &[&str]) -> Result<()> {
-    let output = Command::new(program).args(words).output().with_context(|| format!("starting {program}"))?;
-    ensure!(output.status.success(), "{program} {words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
 }

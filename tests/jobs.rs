@@ -154,7 +154,6 @@ fn alone_ctrl_c_removes_every_world_that_stands() -> Result<()> {
     Ok(())
 }
 
-/// A package whose description is wrong the first time.
 /// Two that claim the same names at once take one LocalStack each; later one is enough.
 #[test]
 fn a_second_localstack_goes_when_it_is_not_used() -> Result<()> {
@@ -192,6 +191,7 @@ fn a_second_localstack_goes_when_it_is_not_used() -> Result<()> {
     Ok(())
 }
 
+/// A package whose description is wrong the first time.
 #[test]
 fn what_passes_the_second_time_is_flaky_and_red() -> Result<()> {
     fidelity!("retry-4");

@@ -137,8 +137,16 @@ pub async fn aws(environment: &Environment, words: &str) -> anyhow::Result<ExecO
 /// # Errors
 /// When it does not, with what it says.
 pub fn docker(words: &[&str]) -> anyhow::Result<String> {
-    let output = std::process::Command::new("docker").args(words).output()?;
-    anyhow::ensure!(output.status.success(), "docker {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    run_program("docker", words)
+}
+
+/// What a program prints with these words, which must succeed.
+///
+/// # Errors
+/// When it does not, with what it says.
+pub fn run_program(program: &str, words: &[&str]) -> anyhow::Result<String> {
+    let output = std::process::Command::new(program).args(words).output().with_context(|| program.to_owned())?;
+    anyhow::ensure!(output.status.success(), "{program} {words:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 

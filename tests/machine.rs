@@ -1,7 +1,7 @@
 //! All that a run could leave on a machine, whoever made it: looked at before and after, and not by our labels.
 
 use crate::docker;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use std::{
     collections::BTreeSet,
     fs,
@@ -48,16 +48,16 @@ impl Machine {
         Ok(Self { things })
     }
 
-    /// What there is now and was not before.
-    #[must_use]
-    pub fn beyond(&self, before: &Self) -> Vec<String> {
-        self.things.difference(&before.things).cloned().collect()
-    }
-
-    /// What there was before and is no more: nothing of others may go.
-    #[must_use]
-    pub fn missing(&self, before: &Self) -> Vec<String> {
-        before.things.difference(&self.things).cloned().collect()
+    /// Whether it is as it was before: nothing was left, and nothing of others is gone.
+    ///
+    /// # Errors
+    /// When it is not, with what differs.
+    pub fn is_as(&self, before: &Self) -> Result<()> {
+        let left: Vec<_> = self.things.difference(&before.things).map(String::as_str).collect();
+        let gone: Vec<_> = before.things.difference(&self.things).map(String::as_str).collect();
+        ensure!(left.is_empty(), "left behind:\n{}", left.join("\n"));
+        ensure!(gone.is_empty(), "somebody else's, and gone:\n{}", gone.join("\n"));
+        Ok(())
     }
 }
 

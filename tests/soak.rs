@@ -141,11 +141,7 @@ fn unchanged(act: impl FnOnce() -> Result<()>) -> Result<()> {
     let cache = cache()?;
     let before = Machine::now(&cache)?;
     act()?;
-    let after = Machine::now(&cache)?;
-    let (left, gone) = (after.beyond(&before), after.missing(&before));
-    ensure!(left.is_empty(), "left behind:\n{}", left.join("\n"));
-    ensure!(gone.is_empty(), "somebody else's, and gone:\n{}", gone.join("\n"));
-    Ok(())
+    Machine::now(&cache)?.is_as(&before)
 }
 
 /// A container that is nothing of ours.

@@ -91,12 +91,8 @@ impl Endpoint {
 
     /// What a person says of it, if anything; else it is the engine of this machine, or of the current context.
     #[must_use]
-    pub const fn said(&self) -> Option<&String> {
-        match (&self.named, &self.host) {
-            (Some(named), _) => Some(named),
-            (None, Some(host)) => Some(host),
-            (None, None) => self.context.as_ref(),
-        }
+    pub fn said(&self) -> Option<&String> {
+        self.named.as_ref().or(self.host.as_ref()).or(self.context.as_ref())
     }
 
     /// A client for it, its address, and what has to live as long. Nothing is asked of the engine yet.
@@ -105,7 +101,6 @@ impl Endpoint {
     /// [`Error::Endpoint`] if there is no such context, or an address that nothing speaks; those of [`Tunnel::open`].
     pub(super) async fn client(&self, cache: &Path) -> Result<(Docker, String, Option<Tunnel>), Error> {
         let Address { host, keys } = self.address()?;
-        let refused = |error| Error::unreachable(&host)(error);
         let mut tunnel = None;
         let scheme = host.split_once("://").map_or("", |(scheme, _)| scheme);
         let docker = match (scheme, keys) {
@@ -126,7 +121,7 @@ impl Endpoint {
                 return Err(Error::Endpoint { name: host, reason });
             }
         };
-        let docker = docker.map_err(refused)?;
+        let docker = docker.map_err(Error::unreachable(&host))?;
         Ok((docker, host, tunnel))
     }
 

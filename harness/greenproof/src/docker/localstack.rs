@@ -132,12 +132,12 @@ pub(crate) fn idle(engine: &Engine) -> Result<Option<File>, Error> {
 /// [`Error::Engine`] or [`Error::Io`].
 pub(crate) async fn trim(engine: &Engine) -> Result<usize, Error> {
     let Some(_guard) = lock::try_exclusive(&start_lock(engine))? else { return Ok(0) };
-    let mut removed = 0;
+    let (kept, mut removed) = (engine.kept(), 0);
     for slot in fs::read_dir(root(engine)).into_iter().flatten().flatten() {
         let (name, users) = (slot.file_name().to_string_lossy().into_owned(), slot.path().join("users"));
         let Ok(number @ 1..) = name.parse::<u32>() else { continue };
         let unused = fs::metadata(&users).and_then(|file| file.modified()).ok().and_then(|used| used.elapsed().ok());
-        let is_kept = engine.kept().iter().any(|kept| kept.slot == number);
+        let is_kept = kept.iter().any(|kept| kept.slot == number);
         if is_kept || unused.is_none_or(|unused| unused < IDLE) {
             continue;
         }

@@ -85,11 +85,19 @@ pub async fn import(
 /// When the file can't be read or the engine refuses it.
 pub async fn load(engine: &Engine, file: &Path) -> Result<(), Error> {
     let content = File::open(file).await.map_err(Error::io("reading", file))?;
+    take(engine, parts(content), format!("loading `{}`", file.display())).await
+}
+
+/// Has an engine load what `docker save` wrote.
+async fn take(
+    engine: &Engine,
+    content: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+    doing: String,
+) -> Result<(), Error> {
     let docker = engine.patient();
-    let options = ImportImageOptionsBuilder::new().build();
-    let mut told = docker.import_image_stream(options, parts(content), None).boxed();
+    let mut told = docker.import_image_stream(ImportImageOptionsBuilder::new().build(), content, None).boxed();
     while let Some(answer) = told.next().await {
-        answer.map_err(Error::engine(format!("loading `{}`", file.display())))?;
+        answer.map_err(Error::engine(&*doing))?;
     }
     Ok(())
 }
@@ -102,7 +110,7 @@ pub(super) async fn carry(from: &Engine, to: &Engine, tag: &str) -> Result<(), E
     let (sender, receiver) = mpsc::channel(PARTS);
     let receiver =
         stream::unfold(receiver, |mut parts| async { Some((std::io::Result::Ok(parts.recv().await?), parts)) });
-    let (giving, taking) = (from.patient(), to.patient());
+    let giving = from.patient();
     let give = async {
         let mut content = giving.export_images(&[tag]).boxed();
         while let Some(part) = content.next().await {
@@ -112,14 +120,7 @@ pub(super) async fn carry(from: &Engine, to: &Engine, tag: &str) -> Result<(), E
         drop(sender);
         Ok(())
     };
-    let take = async {
-        let mut told = taking.import_image_stream(ImportImageOptionsBuilder::new().build(), receiver, None).boxed();
-        while let Some(answer) = told.next().await {
-            answer.map_err(Error::engine(format!("loading image `{tag}`")))?;
-        }
-        Ok(())
-    };
-    tokio::try_join!(give, take).map(drop)
+    tokio::try_join!(give, take(to, receiver, format!("loading image `{tag}`"))).map(drop)
 }
 
 /// The images that take time to make.
