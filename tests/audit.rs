@@ -150,7 +150,7 @@ fn a_container_shows_files_and_processes_with_their_readers() -> Result<()> {
 
 /// The device's key at its place is accepted; a token that a person leaves there is not.
 #[test]
-fn alone_a_kept_environment_is_audited_by_its_own_secrets() -> Result<()> {
+fn a_kept_environment_is_audited_by_its_own_secrets() -> Result<()> {
     let name = "audited";
     let up = Checked::new(program()).args(["up", text(&fixture("scenarios/inline.toml")), "--name", name]).output()?;
     anyhow::ensure!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));

@@ -120,7 +120,7 @@ async fn run_fleet(stage: &Stage, scenario: &Scenario) -> anyhow::Result<Evidenc
     Ok(evidence)
 }
 
-/// Runs the AWS CLI on the device with the device's own credentials, and the shell's words that follow `aws`.
+/// Runs the AWS CLI on the device, as root, with the device's own credentials, and the shell's words that follow `aws`.
 ///
 /// # Errors
 /// When the device gets no credentials or can't run anything.
@@ -129,7 +129,7 @@ pub async fn aws(environment: &Environment, words: &str) -> anyhow::Result<ExecO
     let exports: Vec<_> = credentials.iter().map(|(name, value)| format!("{name}='{value}'")).collect();
     let bundle = "AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt";
     let script = format!("export {bundle} {}; aws {words}", exports.join(" "));
-    Ok(environment.by_hand(&["sh", "-c", &script]).await?)
+    Ok(environment.as_root(&["sh", "-c", &script]).await?)
 }
 
 /// What `docker` prints with these words, which must succeed.

@@ -161,6 +161,16 @@ impl Size {
     }
 }
 
+impl std::fmt::Display for Size {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { localstack, descriptors, files } = self;
+        write!(
+            to,
+            "LocalStack {localstack} KiB, the engine's open files {descriptors}, files in the cache folder {files}"
+        )
+    }
+}
+
 fn count(folder: &Path) -> usize {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| if entry.path().is_dir() { count(&entry.path()) } else { 1 }).sum()

@@ -18,6 +18,7 @@ use crate::{
     plan::Plan,
     report::{Reader, Told},
     scenario::Scenario,
+    scratch::Scratch,
     stage::{Error, Stage},
     verdict::{Verdict, judge},
 };
@@ -93,7 +94,7 @@ fn reference(folder: &Path) -> Result<Scenario, Error> {
 /// # Errors
 /// When an environment can't be raised, or either does not do its work: a time without the work means nothing.
 pub async fn warm(stage: &Stage, runs: usize, reader: &dyn Reader) -> Result<Warm, Error> {
-    let folder = tempfile::tempdir().map_err(|error| failed(&error))?;
+    let folder = Scratch::new("bench").map_err(|error| failed(&error))?;
     let scenario = reference(folder.path())?;
     let mut result = Warm::default();
     for run in 0..=runs {
@@ -121,7 +122,7 @@ pub async fn warm(stage: &Stage, runs: usize, reader: &dyn Reader) -> Result<War
 /// # Errors
 /// As [`warm`]; and when another process uses LocalStack.
 pub async fn cold(stage: &Stage, runs: usize, reader: &dyn Reader) -> Result<Cold, Error> {
-    let folder = tempfile::tempdir().map_err(|error| failed(&error))?;
+    let folder = Scratch::new("bench").map_err(|error| failed(&error))?;
     let scenario = reference(folder.path())?;
     let mut result = Cold::default();
     for run in 1..=runs {

@@ -20,6 +20,7 @@ use crate::{
     redact::{Redactor, Scrubber},
     report::{Reader, Told},
     scenario::{self, Action, Leaks, Scenario},
+    scratch::Scratch,
     verdict::Verdict,
 };
 use archive::Files;
@@ -29,7 +30,6 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tempfile::TempDir;
 
 /// The name of a bundle in the evidence folder.
 pub const NAME: &str = "bundle.tar.gz";
@@ -103,7 +103,7 @@ pub struct Bundle {
     /// The scenario, as it ran.
     pub scenario: Scenario,
     /// Where it is; the scenario's files are gone when this is.
-    pub folder: TempDir,
+    pub folder: Scratch,
 }
 
 /// Where a run's bundle is, if it has one.
@@ -227,9 +227,9 @@ impl Bundle {
 }
 
 /// Unpacks a bundle into a folder; says where its evidence is there.
-pub(crate) fn unpacked(path: &Path) -> Result<(TempDir, PathBuf), Error> {
+pub(crate) fn unpacked(path: &Path) -> Result<(Scratch, PathBuf), Error> {
     let unreadable = |error| Error::Unreadable(path.to_owned(), error);
-    let folder = tempfile::Builder::new().prefix("greenproof-bundle-").tempdir().map_err(unreadable)?;
+    let folder = Scratch::new("bundle").map_err(unreadable)?;
     archive::unpack(path, folder.path()).map_err(unreadable)?;
     let evidence = folder.path().join(EVIDENCE);
     Ok((folder, evidence))

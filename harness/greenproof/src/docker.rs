@@ -58,7 +58,6 @@ pub use images::{
 pub use kept::Kept;
 pub use lease::Lease;
 pub use localstack::{LocalStack, localstack, stop_localstack};
-pub(crate) use lock::hold;
 pub use logs::LogLines;
 pub use network::Network;
 pub use sweep::{Swept, leftovers, remove_environment, sweep};

@@ -1,13 +1,11 @@
 //! The fixtures inside the program, so that it runs from an empty folder: the failure library and the reference scenario,
 //! with all that their scenarios name. `build.rs` lists them.
 
-use crate::docker;
+use crate::scratch::Scratch;
 use std::{
-    fs::File,
     io,
     path::{Path, PathBuf},
 };
-use tempfile::TempDir;
 
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/fixtures.rs"));
 
@@ -19,20 +17,18 @@ pub(crate) fn files(folder: &str) -> impl Iterator<Item = (&'static str, &'stati
     FILES.iter().copied().filter(move |(path, _)| Path::new(path).starts_with(folder))
 }
 
-/// How the name of the folder begins that the reference scenario is written into.
-pub const FOLDER: &str = "greenproof-reference-";
+/// What the name of the folder has that the reference scenario is written into.
+const FOLDER: &str = "reference";
 
 /// Whether a file is in a folder that the reference scenario was written into.
 pub(crate) fn is_reference(file: &Path) -> bool {
-    file.ancestors().filter_map(Path::file_name).any(|name| name.to_string_lossy().starts_with(FOLDER))
+    let prefix = format!("greenproof-{FOLDER}-");
+    file.ancestors().filter_map(Path::file_name).any(|name| name.to_string_lossy().starts_with(&prefix))
 }
 
-/// The reference scenario in a temporary folder, with what it names. Should the process be killed, the next sweep removes it.
+/// The reference scenario in a temporary folder, with what it names.
 #[derive(Debug)]
-pub struct Reference {
-    folder: TempDir,
-    _lock: File,
-}
+pub struct Reference(Scratch);
 
 impl Reference {
     /// Writes it.
@@ -40,16 +36,15 @@ impl Reference {
     /// # Errors
     /// When there is no room for it.
     pub fn new() -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix(FOLDER).tempdir()?;
-        let lock = docker::hold(folder.path())?;
+        let folder = Scratch::new(FOLDER)?;
         write(folder.path())?;
-        Ok(Self { folder, _lock: lock })
+        Ok(Self(folder))
     }
 
     /// The scenario's file.
     #[must_use]
     pub fn scenario(&self) -> PathBuf {
-        self.folder.path().join(REFERENCE)
+        self.0.path().join(REFERENCE)
     }
 }
 

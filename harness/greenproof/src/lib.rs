@@ -84,6 +84,7 @@ pub mod report;
 pub mod reproduce;
 pub mod run;
 pub mod scenario;
+pub mod scratch;
 pub mod stage;
 pub mod suite;
 pub mod verdict;

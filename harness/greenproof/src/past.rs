@@ -8,6 +8,7 @@ use crate::{
     redact::MASK,
     report::{self, Event, Judged, Outcome, Reader, Record, Telling, Told},
     scenario::{Scenario, Step},
+    scratch::Scratch,
     verdict::{self, judge},
 };
 use std::{
@@ -15,7 +16,6 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tempfile::TempDir;
 
 /// A run that is over.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Past {
     /// Where the evidence is.
     evidence: PathBuf,
     /// Where a bundle was unpacked.
-    _folder: Option<TempDir>,
+    _folder: Option<Scratch>,
 }
 
 /// Why a stored run can't be used.

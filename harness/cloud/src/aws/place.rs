@@ -1,7 +1,7 @@
 //! Where the next page of a list begins. A token holds the last entry of its page, so that nothing is left out or told twice
 //! when others make and delete entries between two pages.
 
-use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use serde_json::Value;
 
 /// What the names of members end with that tell an entry from others.

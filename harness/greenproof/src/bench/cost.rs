@@ -13,6 +13,7 @@ use crate::{
     plan::Plan,
     report::{Reader, Told},
     scenario::Scenario,
+    scratch::Scratch,
     stage::{Error, Stage},
     verdict::{Verdict, judge},
 };
@@ -46,7 +47,7 @@ sed -n 's/^\\(VmRSS\\|RssAnon\\):[^0-9]*\\([0-9]*\\) kB/\\2/p' $status; fi; done
 /// # Errors
 /// When an environment can't be raised, or the components don't come to run.
 pub async fn cost(stage: &Stage, runs: usize, reader: &dyn Reader) -> Result<Cost, Error> {
-    let folder = tempfile::tempdir().map_err(|error| failed(&error))?;
+    let folder = Scratch::new("bench").map_err(|error| failed(&error))?;
     embedded::reference(folder.path()).map_err(|error| failed(&error))?;
     let path = folder.path().join("scenarios/ten-components.toml");
     std::fs::write(&path, ten_components()).map_err(|error| failed(&error))?;

@@ -87,10 +87,11 @@ fn open(path: &Path) -> io::Result<Archive<Box<dyn Read>>> {
     Ok(Archive::new(reader))
 }
 
-/// The names of the files in an archive.
+/// The names of the files in an archive, without the `./` that `tar` begins them with.
 pub(crate) fn names(path: &Path) -> io::Result<Vec<String>> {
+    let name = |path: &Path| path.strip_prefix(".").unwrap_or(path).to_string_lossy().into_owned();
     let mut archive = open(path)?;
-    let names = archive.entries()?.map(|entry| Ok(entry?.path()?.to_string_lossy().into_owned()));
+    let names = archive.entries()?.map(|entry| Ok(name(&entry?.path()?)));
     names.collect()
 }
 
@@ -100,6 +101,7 @@ pub(crate) fn names(path: &Path) -> io::Result<Vec<String>> {
 /// # Errors
 /// When it can't be read, or a file not be written.
 pub fn unpack(path: &Path, into: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(into)?;
     for entry in open(path)?.entries()? {
         let mut entry = entry?;
         let name = entry.path()?.into_owned();
@@ -142,6 +144,20 @@ mod tests {
         let again = folder.path().join("b.tar.gz");
         files.write(&again).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), std::fs::read(&again).unwrap(), "equal content is an equal file");
+    }
+
+    #[test]
+    fn the_names_are_those_of_the_files_however_tar_was_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tar");
+        let mut archive = Builder::new(File::create(&path).unwrap());
+        let mut header = Header::new_gnu();
+        header.as_mut_bytes()[..15].copy_from_slice(b"./manifest.json");
+        header.set_size(0);
+        header.set_cksum();
+        archive.append(&header, &b""[..]).unwrap();
+        archive.into_inner().unwrap();
+        assert_eq!(names(&path).unwrap(), ["manifest.json"]);
     }
 
     #[test]

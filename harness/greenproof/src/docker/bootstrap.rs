@@ -7,6 +7,7 @@ use super::{
     images::Watch,
     logs::Tail,
 };
+use crate::scratch::Scratch;
 use bollard::{
     body_try_stream,
     query_parameters::{CreateImageOptionsBuilder, RemoveImageOptions},
@@ -24,9 +25,6 @@ use tokio::{
     process::Command,
 };
 
-/// What the names of bootstrap folders in the cache folder begin with, after `greenproof-`.
-pub(crate) const FOLDER: &str = "bootstrap-";
-
 /// Makes a base image and tags it. The caller holds the build lock.
 pub(crate) async fn bootstrap(
     engine: &Engine,
@@ -38,7 +36,8 @@ pub(crate) async fn bootstrap(
 ) -> Result<(), Error> {
     let say = |line: &str| progress(Progress { image: base.name.clone(), line: line.to_owned() });
     let tool = Tool::find(base, install_missing, &say).await?;
-    let root = Root::new(&engine.cache)?;
+    let root = Scratch::new_in(&engine.cache, "bootstrap");
+    let root = root.map_err(Error::io("creating a folder in", &engine.cache))?;
     let target = tool.target(&root)?;
     run(base, &mut tool.command(base, mirror, &target), &say).await?;
     say("importing into Docker");
@@ -77,12 +76,12 @@ impl Tool {
     }
 
     /// Where it puts its result: a folder, or a tar archive, which can hold owners that a user can't create.
-    fn target(self, root: &Root) -> Result<PathBuf, Error> {
+    fn target(self, root: &Scratch) -> Result<PathBuf, Error> {
         if self == Self::Mmdebstrap {
-            return Ok(root.0.join("root.tar"));
+            return Ok(root.path().join("root.tar"));
         }
         // The temporary folder is closed to others; this one becomes `/` of the image.
-        let folder = root.0.join("root");
+        let folder = root.path().join("root");
         fs::DirBuilder::new().mode(0o755).create(&folder).map_err(Error::io("creating", &folder))?;
         Ok(folder)
     }
@@ -216,37 +215,4 @@ fn chunks(source: impl AsyncRead + Send + Unpin + 'static) -> impl Stream<Item =
             Err(error) => Some((Err(error), source)),
         }
     })
-}
-
-/// A temporary root folder that goes away however the bootstrap ends.
-struct Root(PathBuf);
-
-impl Root {
-    fn new(cache: &Path) -> Result<Self, Error> {
-        let prefix = format!("greenproof-{FOLDER}");
-        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(cache);
-        Ok(Self(folder.map_err(Error::io("creating a folder in", cache))?.keep()))
-    }
-}
-
-impl Drop for Root {
-    fn drop(&mut self) {
-        if let Err(error) = remove_folder(&self.0) {
-            tracing::warn!(folder = %self.0.display(), %error, "a temporary folder stays behind");
-        }
-    }
-}
-
-/// Removes a folder that may be an interrupted bootstrap's, where the host's `/proc` and `/sys` may be mounted.
-pub(crate) fn remove_folder(folder: &Path) -> io::Result<()> {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let mut inside: Vec<&str> = mounts.lines().filter_map(|line| line.split(' ').nth(1)).collect();
-    inside.retain(|mount| Path::new(mount).starts_with(folder));
-    for mount in inside.iter().rev() {
-        let status = std::process::Command::new("umount").arg("--lazy").arg(mount).status()?;
-        if !status.success() {
-            return Err(io::Error::other(format!("`umount {mount}` ended with {status}")));
-        }
-    }
-    if folder.is_dir() { fs::remove_dir_all(folder) } else { fs::remove_file(folder) }
 }

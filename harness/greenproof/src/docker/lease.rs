@@ -1,7 +1,7 @@
 //! Who owns an environment, and whether the owner still lives.
 //!
-//! A [`Lease`] is a locked file in the cache folder: it holds for the life of the process, `SIGKILL` included. What it
-//! covers carries a label with the owner's name, so that processes with another cache folder leave it alone.
+//! A [`Lease`] is a locked file in the engine's part of the cache folder: it holds for the life of the process, `SIGKILL`
+//! included. What it covers carries a label with the owner's name, so that processes with another cache folder leave it alone.
 
 use super::{Engine, Kept, error::Error, labels, lock};
 use std::{
@@ -79,27 +79,27 @@ impl Drop for Lease {
     }
 }
 
-fn file(cache: &Path, id: &str) -> PathBuf {
-    cache.join("leases").join(id)
+fn file(own: &Path, id: &str) -> PathBuf {
+    own.join("leases").join(id)
 }
 
 fn kept(lease: &Path) -> PathBuf {
     lease.with_added_extension("kept")
 }
 
-/// Whether a process of this cache folder holds the environment's lease.
-pub(crate) fn is_held(cache: &Path, id: &str) -> bool {
-    lock::is_held(&file(cache, id))
+/// Whether a process of ours holds the environment's lease.
+pub(crate) fn is_held(own: &Path, id: &str) -> bool {
+    lock::is_held(&file(own, id))
 }
 
 /// Whether the environment was kept on request.
-pub(crate) fn is_kept(cache: &Path, id: &str) -> bool {
-    kept(&file(cache, id)).exists()
+pub(crate) fn is_kept(own: &Path, id: &str) -> bool {
+    kept(&file(own, id)).exists()
 }
 
 /// Every kept environment. A note that can't be read still spares its environment, but claims nothing.
-pub(crate) fn all_kept(cache: &Path) -> Vec<Kept> {
-    let notes = fs::read_dir(cache.join("leases")).into_iter().flatten().flatten().map(|entry| entry.path());
+pub(crate) fn all_kept(own: &Path) -> Vec<Kept> {
+    let notes = fs::read_dir(own.join("leases")).into_iter().flatten().flatten().map(|entry| entry.path());
     let notes = notes.filter(|path| path.extension().is_some_and(|extension| extension == "kept"));
     let read = |path: PathBuf| {
         let note: Kept = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
@@ -109,13 +109,13 @@ pub(crate) fn all_kept(cache: &Path) -> Vec<Kept> {
 }
 
 /// Forgets an environment that is removed.
-pub(crate) fn forget(cache: &Path, id: &str) {
-    _ = fs::remove_file(kept(&file(cache, id)));
+pub(crate) fn forget(own: &Path, id: &str) {
+    _ = fs::remove_file(kept(&file(own, id)));
 }
 
 /// Removes lease files of dead processes.
-pub(crate) fn prune(cache: &Path) {
-    for entry in fs::read_dir(cache.join("leases")).into_iter().flatten().flatten() {
+pub(crate) fn prune(own: &Path) {
+    for entry in fs::read_dir(own.join("leases")).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.extension().is_none_or(|extension| extension != "kept")
             && let Ok(Some(_lock)) = lock::try_exclusive(&path)

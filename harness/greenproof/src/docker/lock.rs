@@ -8,9 +8,6 @@ use std::{
     time::Duration,
 };
 
-/// The lock in a folder that is held.
-const HELD: &str = "lock";
-
 /// How often a taken lock is tried again. The kernel can't wake us: a blocking lock would keep a thread that an
 /// interrupt could not end.
 const RETRY: Duration = Duration::from_millis(25);
@@ -41,19 +38,6 @@ pub(crate) fn try_exclusive(path: &Path) -> Result<Option<File>, Error> {
             Err(TryLockError::Error(cause)) => return Err(Error::io("locking", path)(cause)),
         }
     }
-}
-
-/// Holds a folder of this process's own, so that it is known to be used as long as the process lives.
-pub(crate) fn hold(folder: &Path) -> std::io::Result<File> {
-    let file = File::create(folder.join(HELD))?;
-    file.lock()?;
-    Ok(file)
-}
-
-/// Whether the process is gone that held a folder; one that was never held is somebody else's.
-pub(crate) fn is_left(folder: &Path) -> bool {
-    let file = File::options().write(true).open(folder.join(HELD));
-    file.is_ok_and(|file| file.try_lock().is_ok())
 }
 
 /// Waits for an exclusive lock; `busy` is called once if there is a wait.

@@ -1,22 +1,18 @@
 //! Removing what was created: one environment at its end, or everything that dead processes left behind.
 
 use super::{
-    Engine, bootstrap,
+    Engine,
     error::Error,
     labels,
     lease::{self, Holder},
-    localstack, lock, tunnel,
+    localstack,
 };
-use crate::embedded;
+use crate::scratch;
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptions,
 };
 use futures_util::{StreamExt, future::join_all, stream};
-use std::{
-    collections::HashMap,
-    fs::{self, File},
-    path::PathBuf,
-};
+use std::{collections::HashMap, fs::File, path::PathBuf};
 
 /// Seconds that an `aws` container has to delete its seeds.
 const GRACE: u16 = 3;
@@ -185,7 +181,7 @@ pub async fn sweep(engine: &Engine, everything: bool) -> Result<Swept, Error> {
     lease::prune(&engine.own);
     let folders = folders(engine)?;
     for folder in &folders {
-        bootstrap::remove_folder(folder).map_err(Error::io("removing", folder))?;
+        scratch::remove(folder).map_err(Error::io("removing", folder))?;
     }
     // Under the guard there is none left.
     let unused = if guard.is_some() { 0 } else { localstack::trim(engine).await? };
@@ -248,20 +244,9 @@ fn judge(engine: &Engine, labels: &Labels) -> Owner {
     }
 }
 
-/// What interrupted bootstraps and dead processes' tunnels left in the cache folder, and their copies of the reference scenario.
+/// Temporary folders of dead processes.
 fn folders(engine: &Engine) -> Result<Vec<PathBuf>, Error> {
-    let bootstrap = format!("greenproof-{}", bootstrap::FOLDER);
-    let mut folders = Vec::new();
-    for entry in fs::read_dir(&engine.cache).map_err(Error::io("reading", &engine.cache))?.flatten() {
-        let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
-        let stale = (name.starts_with(&bootstrap) && lock::try_exclusive(&engine.build_lock())?.is_some())
-            || (name.starts_with(tunnel::FOLDER) && lock::is_left(&path));
-        if stale {
-            folders.push(path);
-        }
-    }
-    let copies = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
-    let copies = copies.filter(|entry| entry.file_name().to_string_lossy().starts_with(embedded::FOLDER));
-    folders.extend(copies.map(|entry| entry.path()).filter(|path| lock::is_left(path)));
-    Ok(folders)
+    let places = [engine.cache.clone(), std::env::temp_dir()].into_iter();
+    let left = places.map(|place| scratch::left(&place).map_err(Error::io("reading", place)));
+    Ok(left.collect::<Result<Vec<_>, _>>()?.concat())
 }

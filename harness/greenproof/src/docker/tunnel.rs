@@ -3,9 +3,9 @@
 //! One connection carries everything, so that a server that takes few sessions at a time is no hindrance. `ssh` runs a command
 //! that ends with our end of its input: when this process dies, however it does, so does the connection.
 
-use super::{error::Error, lock};
+use super::error::Error;
+use crate::scratch::Scratch;
 use std::{
-    fs::File,
     io,
     path::{Path, PathBuf},
     process::Stdio,
@@ -14,9 +14,6 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, ChildStdin, Command},
 };
-
-/// What the names of tunnels' folders in the cache folder begin with.
-pub(super) const FOLDER: &str = "greenproof-tunnel-";
 
 /// Asks the machine's own `docker` where its engine is.
 const WHERE: &str = "docker context inspect --format '{{.Endpoints.docker.Host}}'";
@@ -27,8 +24,7 @@ const STAY: &str = "echo ready && exec cat";
 /// A socket that leads to the engine.
 #[derive(Debug)]
 pub(super) struct Tunnel {
-    folder: PathBuf,
-    _lock: File,
+    folder: Scratch,
     _ssh: Child,
     _input: ChildStdin,
 }
@@ -42,9 +38,7 @@ impl Tunnel {
         let refused = |cause: String| Error::Unreachable { address: address.to_owned(), cause };
         let engine = engine(address).await.map_err(refused)?;
         std::fs::create_dir_all(cache).map_err(Error::io("creating", cache))?;
-        let folder = tempfile::Builder::new().prefix(FOLDER).tempdir_in(cache);
-        let folder = folder.map_err(Error::io("creating a folder in", cache))?;
-        let lock = lock::hold(folder.path()).map_err(Error::io("locking", folder.path()))?;
+        let folder = Scratch::new_in(cache, "tunnel").map_err(Error::io("creating a folder in", cache))?;
         let forward = format!("{}:{engine}", socket(folder.path()).display());
         let mut ssh = Command::new("ssh");
         ssh.args(["-o", "ExitOnForwardFailure=yes", "-L", &forward]).args(words(address)).arg(STAY);
@@ -57,19 +51,12 @@ impl Tunnel {
         if first.trim() != "ready" {
             return Err(refused(said(&mut child, read.err()).await));
         }
-        Ok(Self { folder: folder.keep(), _lock: lock, _ssh: child, _input: input })
+        Ok(Self { folder, _ssh: child, _input: input })
     }
 
     /// The socket, as an address.
     pub(super) fn address(&self) -> String {
-        format!("unix://{}", socket(&self.folder).display())
-    }
-}
-
-impl Drop for Tunnel {
-    fn drop(&mut self) {
-        // What stays is swept.
-        _ = std::fs::remove_dir_all(&self.folder);
+        format!("unix://{}", socket(self.folder.path()).display())
     }
 }
 

@@ -14,6 +14,7 @@ use greenproof::{
     failure::Library,
     report::{Reader, Terminal, Told},
     reproduce::{self, Brought, LibraryError, Trials},
+    scratch::Scratch,
 };
 use std::path::{Path, PathBuf};
 
@@ -57,9 +58,10 @@ async fn again(arguments: Reproduce) -> Result<u8, Failure> {
         of_run(&arguments).await?
     } else {
         let unreadable = |error: std::io::Error| usage(format!("reading `{}`: {error}", what.display()));
-        let folder = tempfile::Builder::new().prefix("greenproof-device-").tempdir().map_err(unreadable)?;
-        bundle::unpack(&what, folder.path()).map_err(unreadable)?;
-        of_device(&arguments, folder.path()).await?
+        let folder = Scratch::new("device").map_err(unreadable)?;
+        let device = folder.path().join("device");
+        bundle::unpack(&what, &device).map_err(unreadable)?;
+        of_device(&arguments, &device).await?
     };
     Ok(if same { exit::PASSED } else { exit::FINDING })
 }

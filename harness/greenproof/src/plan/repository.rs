@@ -1,7 +1,7 @@
 //! Git repositories made from folders, checkouts and bundles; the one home of `git2`.
 
 use super::Error;
-use crate::scenario::Origin;
+use crate::{scenario::Origin, scratch::Scratch};
 use git2::{IndexAddOption, Oid, RepositoryInitOptions, Signature};
 use std::{io::Write, path::Path};
 
@@ -26,16 +26,16 @@ impl Bare {
             Origin::Bundle(path) => ("reading the bundle", path),
         };
         let doing = || format!("{what} `{}`", path.display());
-        let folder =
-            tempfile::Builder::new().prefix("greenproof-git-").tempdir().map_err(|e| Error::new(doing(), e))?;
+        let scratch = Scratch::new("git").map_err(|e| Error::new(doing(), e))?;
+        let folder = scratch.path().join("bare");
         let made = match origin {
-            Origin::Source(path) => commit(path, folder.path()),
-            Origin::Path(path) => copy(path, folder.path()),
-            Origin::Bundle(path) => unbundle(path, folder.path()),
+            Origin::Source(path) => commit(path, &folder),
+            Origin::Path(path) => copy(path, &folder),
+            Origin::Bundle(path) => unbundle(path, &folder),
         };
         let head = made.map_err(|error| Error::new(doing(), error.message()))?;
         let mut archive = tar::Builder::new(Vec::new());
-        archive.append_dir_all(".", folder.path()).map_err(|error| Error::new(doing(), error))?;
+        archive.append_dir_all(".", &folder).map_err(|error| Error::new(doing(), error))?;
         let tar = archive.into_inner().map_err(|error| Error::new(doing(), error))?;
         Ok(Self { head, tar })
     }

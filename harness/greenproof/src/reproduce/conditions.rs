@@ -7,6 +7,7 @@ use super::brought::{Brought, Names, component};
 use crate::{
     failure::{Failure, Library},
     scenario::{self, Action, Scenario},
+    scratch::Scratch,
 };
 use regex::Regex;
 use serde_json::{Value, json};
@@ -15,7 +16,6 @@ use std::{
     fmt, io,
     path::PathBuf,
 };
-use tempfile::TempDir;
 
 /// The reference scenario, below the library's folder.
 const REFERENCE: &str = "scenarios/private-package.toml";
@@ -67,7 +67,7 @@ pub struct Site<'a> {
     brought: &'a Brought,
     /// The scenario of the failure, below the library's folder.
     own: Option<PathBuf>,
-    folder: TempDir,
+    folder: Scratch,
     /// What was done for want of something that was not brought.
     pub notes: Vec<String>,
 }
@@ -78,7 +78,7 @@ impl<'a> Site<'a> {
     /// # Errors
     /// When the library can't be written.
     pub fn new(brought: &'a Brought, failure: Option<&Failure>) -> Result<Self, Error> {
-        let folder = tempfile::Builder::new().prefix("greenproof-reproduce-").tempdir()?;
+        let folder = Scratch::new("reproduce")?;
         Library::embedded().write(folder.path())?;
         let own = failure.and_then(Failure::reproduction).map(|path| folder.path().join(path));
         let mut site = Self { brought, own, folder, notes: Vec::new() };

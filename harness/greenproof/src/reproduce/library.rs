@@ -6,6 +6,7 @@ use crate::{
     report::{Reader, Told},
     run,
     scenario::{self, Scenario},
+    scratch::Scratch,
     stage::{self, Stage},
 };
 use std::{io, path::Path};
@@ -55,7 +56,7 @@ pub async fn demonstrate(
     let Some(path) = failure.reproduction() else {
         return Err(cannot(failure).expect("a failure without a scenario can't be made to happen"));
     };
-    let folder = tempfile::Builder::new().prefix("greenproof-library-").tempdir()?;
+    let folder = Scratch::new("library")?;
     Library::embedded().write(folder.path())?;
     let scenario = Scenario::load(&folder.path().join(path))?;
     if let Some(why) = stage.lacks(&scenario) {

@@ -4,7 +4,7 @@
 //! The caller is known by its certificate alone and allowed by that certificate's IoT policies.
 
 use super::{
-    super::{limits::Excess, presign},
+    super::{limits::Excess, place, presign},
     Iot,
     component::Component,
     registry::Holder,
@@ -28,6 +28,9 @@ pub(super) const MAX_BODY: usize = 1024 * 1024;
 
 /// Thing groups in one answer.
 const PAGE: usize = 5;
+
+/// The member of the answer that holds them.
+const GROUPS: &str = "thingGroups";
 
 /// How long the URL of an artifact holds.
 const URL_LIFETIME: Duration = Duration::from_mins(15);
@@ -200,15 +203,15 @@ fn thing_groups(iot: &Iot, thing: &str, query: &str) -> Answer {
         let arn = iot.registry.arn("thinggroup", name);
         json!({"thingGroupName": name, "thingGroupArn": arn, "rootToParentThingGroups": above})
     };
+    let list: Vec<_> = known.groups.iter().map(group).collect();
     let start = match parameter(query, "nextToken") {
         None => 0,
-        Some(token) => token.parse().map_err(|_| invalid("Invalid nextToken"))?,
+        Some(token) => place::read(GROUPS, &token, &list).ok_or_else(|| invalid("Invalid nextToken"))?,
     };
-    let rest = known.groups.get(start..).ok_or_else(|| invalid("Invalid nextToken"))?;
-    let page = &rest[..rest.len().min(PAGE)];
-    let mut answer = json!({"thingGroups": page.iter().map(group).collect::<Vec<_>>()});
-    if page.len() < rest.len() {
-        answer["nextToken"] = (start + PAGE).to_string().into();
+    let next = (start + PAGE < list.len()).then(|| place::token(GROUPS, &list, start + PAGE));
+    let mut answer = json!({GROUPS: list.into_iter().skip(start).take(PAGE).collect::<Value>()});
+    if let Some(next) = next {
+        answer["nextToken"] = next.into();
     }
     Ok(answer)
 }

@@ -118,8 +118,8 @@ fn a_run_can_be_run_again_by_what_the_page_says() {
     assert!(command.starts_with("greenproof run ") && command.ends_with("scenarios/private-package.toml"), "{command}");
     let bundle = Path::new("/evidence/it's here/bundle.tar.gz");
     assert_eq!(again(&scenario, Some(bundle))[1], "greenproof reproduce \"/evidence/it's here/bundle.tar.gz\"");
-    let folder = tempfile::Builder::new().prefix(embedded::FOLDER).tempdir().unwrap();
-    let built_in = Scenario::load(&embedded::reference(folder.path()).unwrap()).unwrap();
+    let reference = embedded::Reference::new().unwrap();
+    let built_in = Scenario::load(&reference.scenario()).unwrap();
     assert_eq!(again(&built_in, None), ["greenproof run"]);
 }
 
