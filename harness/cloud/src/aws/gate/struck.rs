@@ -24,7 +24,7 @@ const OF_DELETED: [&str; 5] =
     ["DescribeSecret", "DeleteSecret", "RestoreSecret", "ListSecretVersionIds", "GetResourcePolicy"];
 
 /// The operations of KMS that use a key, besides those that have an encryption context.
-const MORE_USES: [&str; 4] = ["GenerateMac", "ReEncrypt", "Sign", "Verify"];
+const MORE_USES: [&str; 5] = ["GenerateMac", "ReEncrypt", "Sign", "Verify", "VerifyMac"];
 
 impl Gate {
     /// What a fault answers in place of anything else.

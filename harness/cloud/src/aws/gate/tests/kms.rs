@@ -229,6 +229,10 @@ async fn a_key_is_disabled_or_waits_for_its_deletion_while_a_fault_is_on() {
         here.faults.begin(fault.parse().unwrap());
         let error = here.send(decrypt().signed(&session)).await.error();
         assert_eq!(error, (400, code.to_owned(), format!("{KEY} {said}")));
+        for use_of_it in ["GenerateMac", "VerifyMac", "Sign", "Verify"] {
+            let error = here.send(kms(use_of_it, &json!({"KeyId": ID})).signed(&session)).await.error();
+            assert_eq!(error.1, code, "{use_of_it}");
+        }
         let object = here.send(s3("GET", "/a").signed(&session)).await;
         assert!(object.status == 400 && object.text.contains(&format!("<Code>KMS.{code}</Code>")), "{}", object.text);
         assert_eq!(here.send(get_secret("github-token").signed(&session)).await.error().1, "DecryptionFailure");
