@@ -191,6 +191,40 @@ fn a_second_localstack_goes_when_it_is_not_used() -> Result<()> {
     Ok(())
 }
 
+/// One in which many names were claimed is replaced once, by one in which they are not.
+#[test]
+fn a_localstack_in_which_many_names_were_claimed_is_replaced() -> Result<()> {
+    fidelity!("docker-12");
+    let (folder, home) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let case = fixture("conformance/exec/output.toml").canonicalize()?;
+    let run = || -> Result<String> {
+        let mut command = Command::new(program());
+        let output =
+            command.current_dir(&folder).env("GREENPROOF_CACHE", home.path()).arg("run").arg(&case).output()?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let owner = std::fs::read_to_string(home.path().join("owner"))?;
+        let filter = format!("name=greenproof-localstack-{owner}");
+        docker(&["ps", "--filter", &filter, "--format", "{{.Names}} {{.ID}}"])
+    };
+    let first = run()?;
+    let engine = home.path().join("engines").read_dir()?.next().context("an engine was used")??.path();
+    let claims = engine.join("localstack/0/claims");
+    let claimed = || Ok::<_, std::io::Error>(claims.read_dir()?.count());
+    let (of_one, second) = (claimed()?, run()?);
+    for number in 0..64 {
+        std::fs::write(claims.join(format!("account-{number:012}")), "")?;
+    }
+    let (third, of_third, fourth) = (run()?, claimed()?, run()?);
+    let name = fourth.split(' ').next().context("there is one")?;
+    docker(&["rm", "--force", name])?;
+    docker(&["network", "rm", name.trim_end_matches("-0")])?;
+    assert_eq!(first, second, "few names");
+    assert_ne!(second, third, "many names");
+    assert_eq!(third, fourth, "few names again");
+    assert_eq!(of_third, of_one);
+    Ok(())
+}
+
 /// A package whose description is wrong the first time.
 #[test]
 fn what_passes_the_second_time_is_flaky_and_red() -> Result<()> {

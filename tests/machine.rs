@@ -82,7 +82,9 @@ fn mounts(localstack: &[String], lines: impl Fn(&[&str]) -> Result<Vec<String>>)
     let mut left_out: Vec<String> = localstack.to_vec();
     for id in localstack {
         let format = "{{.GraphDriver.Data.MergedDir}}\n{{.NetworkSettings.SandboxKey}}";
-        left_out.extend(lines(&["inspect", "--format", format, id])?.into_iter().filter(|path| !path.is_empty()));
+        let paths = lines(&["inspect", "--format", format, id])?.into_iter().filter(|path| !path.is_empty());
+        // What the engine calls `/var/run` is mounted in `/run`.
+        left_out.extend(paths.map(|path| path.trim_start_matches("/var").to_owned()));
     }
     let table = fs::read_to_string("/proc/self/mountinfo")?;
     let points = table.lines().filter_map(|line| line.split(' ').nth(4));
@@ -113,7 +115,7 @@ fn folders(cache: &Path) -> Vec<PathBuf> {
 /// What may grow although nothing is left: memory, open files, files of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Size {
-    /// Memory of the LocalStack containers' processes, in KiB.
+    /// Memory of the largest LocalStack container's process, in KiB.
     pub localstack: u64,
     /// Files that the engine holds open.
     pub descriptors: usize,
@@ -132,7 +134,7 @@ impl Size {
             for pid in lines(&["inspect", "--format", "{{.State.Pid}}", &id])? {
                 let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
                 let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-                localstack += resident.trim().trim_end_matches(" kB").parse::<u64>()?;
+                localstack = resident.trim().trim_end_matches(" kB").parse::<u64>()?.max(localstack);
             }
         }
         let engine = fs::read_dir("/proc")?.flatten().map(|entry| entry.path());
@@ -142,18 +144,19 @@ impl Size {
         Ok(Self { localstack, descriptors, files: count(cache) })
     }
 
-    /// What has grown beyond a bound: 64 MiB, 20 descriptors, 20 files.
+    /// What has grown beyond a bound: 20 descriptors; and what a LocalStack takes and leaves until it is replaced, 384 MiB and,
+    /// for each of four, 64 files.
     #[must_use]
     pub fn grown(&self, before: &Self) -> Vec<String> {
         let mut grown = Vec::new();
-        if self.localstack > before.localstack + 64 * 1024 {
+        if self.localstack > before.localstack + 384 * 1024 {
             grown.push(format!("LocalStack's memory by {} KiB", self.localstack - before.localstack));
         }
-        for (what, now, then) in [
-            ("the engine's open files", self.descriptors, before.descriptors),
-            ("files in the cache folder", self.files, before.files),
+        for (what, now, then, bound) in [
+            ("the engine's open files", self.descriptors, before.descriptors, 20),
+            ("files in the cache folder", self.files, before.files, 4 * 64),
         ] {
-            if now > then + 20 {
+            if now > then + bound {
                 grown.push(format!("{what} by {}", now - then));
             }
         }

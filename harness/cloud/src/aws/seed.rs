@@ -1,7 +1,7 @@
 //! What the world holds from the start, put into LocalStack and taken out again.
 //!
 //! Secrets go in by `aws-sdk-secretsmanager`, the rest by plain requests. Everything at once, and only what is stated:
-//! this is on the way to every run's first answer. Roles go in when somebody asks IAM; see [`super::roles`]. Roles go in when somebody asks IAM.
+//! this is on the way to every run's first answer. Roles go in when somebody asks IAM; see [`super::roles`].
 
 mod bucket;
 mod key;

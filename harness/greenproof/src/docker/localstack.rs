@@ -4,7 +4,8 @@
 //! on the same account. So an environment claims the names that it needs for itself; who can't have them gets another
 //! LocalStack, in the next *slot*.
 //!
-//! The first one stays. Another one goes at the next sweep after nobody has used it for [`IDLE`].
+//! The first one stays. Another one goes at the next sweep after nobody has used it for [`IDLE`]. One in which [`NAMES`] were
+//! claimed gives way to a new one as soon as nobody uses it.
 //!
 //! It listens on an internal network that only `aws` containers join; the host itself has no address there.
 
@@ -20,6 +21,10 @@ use std::{
 
 /// How long a LocalStack beside the first may stay unused: it takes about 290 MiB, and a few seconds to start.
 const IDLE: Duration = Duration::from_mins(10);
+
+/// How many names are claimed in a LocalStack until it is replaced: it grows by about 4 MiB with the first secret of an
+/// account, as many again when IAM is asked, and gives nothing back.
+const NAMES: usize = 64;
 
 /// LocalStack's own port.
 const PORT: u16 = 4566;
@@ -87,23 +92,28 @@ pub async fn localstack(
         if kept.iter().any(|kept| kept.claims.iter().any(|claim| claims.contains(claim))) {
             continue;
         }
+        let users = folder(engine, slot).join("users");
+        let is_worn = claimed(engine, slot).count() >= NAMES;
+        if is_worn && (!kept.is_empty() || lock::try_exclusive(&users)?.is_none()) {
+            continue;
+        }
         let Some(mut held) = claim(engine, slot, claims)? else { continue };
         let container = container(engine, &slot.to_string());
         let address = Ipv4Addr::from_bits(subnet.to_bits() + 2 + slot);
         let found = Found::inspect(engine, &container).await?;
-        let fits = found
-            .as_ref()
-            .is_some_and(|found| found.running && found.image == image_id && found.address == Some(address));
+        let fits = !is_worn
+            && found.is_some_and(|found| found.running && found.image == image_id && found.address == Some(address));
         if !fits && !kept.is_empty() {
             continue;
         }
         if !fits {
-            let Some(_alone) = lock::try_exclusive(&folder(engine, slot).join("users"))? else { continue };
+            let Some(_alone) = lock::try_exclusive(&users)? else { continue };
             starting();
             engine.remove(&container).await?;
+            forget(engine, slot, claims)?;
             start(engine, image, &container, &network, address).await?;
         }
-        let users = lock::shared(&folder(engine, slot).join("users")).await?;
+        let users = lock::shared(&users).await?;
         users.set_modified(SystemTime::now()).map_err(Error::io("noting the use of", folder(engine, slot)))?;
         held.push(users);
         // From here the shared lock guards the slot: who needs another one need not wait for this one.
@@ -180,8 +190,25 @@ fn folder(engine: &Engine, slot: u32) -> PathBuf {
 
 /// Locks every name in a slot, or none.
 fn claim(engine: &Engine, slot: u32, claims: &[String]) -> Result<Option<Vec<File>>, Error> {
-    let folder = folder(engine, slot).join("claims");
-    claims.iter().map(|name| lock::try_exclusive(&folder.join(name.replace('/', "%")))).collect()
+    claims.iter().map(|name| lock::try_exclusive(&name_file(engine, slot, name))).collect()
+}
+
+fn name_file(engine: &Engine, slot: u32, name: &str) -> PathBuf {
+    folder(engine, slot).join("claims").join(name.replace('/', "%"))
+}
+
+/// The files of the names that have been claimed in a slot since its LocalStack began.
+fn claimed(engine: &Engine, slot: u32) -> impl Iterator<Item = PathBuf> {
+    let files = fs::read_dir(folder(engine, slot).join("claims"));
+    files.into_iter().flatten().flatten().map(|file| file.path())
+}
+
+/// Forgets the names in a slot, which nobody uses, but for those that are claimed now.
+fn forget(engine: &Engine, slot: u32, claims: &[String]) -> Result<(), Error> {
+    let now: Vec<_> = claims.iter().map(|name| name_file(engine, slot, name)).collect();
+    claimed(engine, slot)
+        .filter(|file| !now.contains(file))
+        .try_for_each(|file| fs::remove_file(&file).map_err(Error::io("removing", file)))
 }
 
 async fn shared_network(engine: &Engine, name: &str) -> Result<Ipv4Addr, Error> {
