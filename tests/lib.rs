@@ -276,9 +276,21 @@ pub fn logs(evidence: &Evidence) -> String {
 /// # Panics
 /// When Docker can't be used: these tests need it.
 pub async fn stage(patience: f64) -> Stage {
-    let mut options = Options::from_environment().expect("the process environment is usable");
-    options.program = inside();
-    options.patience *= patience;
+    let options = Options::from_environment().expect("the process environment is usable");
+    Box::pin(set(Options { patience: options.patience * patience, ..options })).await
+}
+
+/// A stage whose cache folder is another one, and so its LocalStack, which nobody else uses.
+///
+/// # Panics
+/// As [`stage`].
+pub async fn stage_apart(cache: &Path) -> Stage {
+    let options = Options::from_environment().expect("the process environment is usable");
+    Box::pin(set(Options { cache: cache.to_owned(), ..options })).await
+}
+
+async fn set(options: Options) -> Stage {
+    let options = Options { program: inside(), ..options };
     Stage::set(options, &Silent).await.expect("Docker runs, and the images are built")
 }
 

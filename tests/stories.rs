@@ -2,8 +2,11 @@
 
 use anyhow::{Context, Result};
 use fidelity::fidelity;
-use greenproof::{Environment, Evidence, Plan, Scenario, Stage, Verdict, component::Place, judge, scenario::Origin};
-use tests::{aws, block_on, docker, fixture, stage};
+use greenproof::{
+    Environment, Evidence, Plan, Scenario, Stage, Verdict, component::Place, docker::stop_localstack, judge,
+    scenario::Origin,
+};
+use tests::{aws, block_on, docker, fixture, stage, stage_apart};
 
 const COMPONENT: &str = "com.example.GithubCustomPack";
 
@@ -67,8 +70,10 @@ fn by_hand_on_the_device_gives_the_same() -> Result<()> {
 /// Two worlds on one LocalStack, with a secret and a repository of the same name, see only their own.
 #[test]
 fn two_worlds_on_one_localstack_do_not_see_each_other() -> Result<()> {
+    // Of a LocalStack that others use, one of the two might have the last name.
+    let home = tempfile::tempdir()?;
     block_on(async {
-        let stage = stage(1.0).await;
+        let stage = stage_apart(home.path()).await;
         let (first, second) = (with_bucket("greenproof-world-one")?, with_bucket("greenproof-world-two")?);
         let (first, second) = tokio::join!(raise(&stage, first), raise(&stage, second));
         let ((first, seen_first), (second, seen_second)) = (first?, second?);
@@ -96,6 +101,9 @@ fn two_worlds_on_one_localstack_do_not_see_each_other() -> Result<()> {
         let refused = first.by_hand(&["git", "ls-remote", &clone(other)]).await?;
         assert!(refused.stderr.contains("remote: Invalid username or token."), "{}", refused.stderr);
         tokio::try_join!(first.remove(), second.remove())?;
+        assert!(stop_localstack(&stage.engine).await?, "nobody uses it");
+        let owner = std::fs::read_to_string(home.path().join("owner"))?;
+        docker(&["network", "rm", &format!("greenproof-localstack-{owner}")])?;
         Ok(())
     })
 }
