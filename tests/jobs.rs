@@ -180,15 +180,20 @@ fn a_second_localstack_goes_when_it_is_not_used() -> Result<()> {
     }
     let later = greenproof(&["sweep"])?;
     let left = there()?;
-    for slot in &both {
-        docker(&["rm", "--force", &format!("{network}{slot}")])?;
-    }
-    docker(&["network", "rm", &network])?;
+    remove_localstacks(&network)?;
     assert_eq!(run.status.code(), Some(1), "{}", String::from_utf8_lossy(&run.stderr));
     assert_eq!((both.len(), left), (2, vec!["-0".to_owned()]));
     assert!(String::from_utf8_lossy(&swept.stderr).contains("nothing to remove"));
     assert!(String::from_utf8_lossy(&later.stderr).contains("removed 1 container\n"));
     Ok(())
+}
+
+/// Removes each LocalStack of a cache folder of a test's own, whose network has this name.
+fn remove_localstacks(network: &str) -> Result<()> {
+    for id in docker(&["ps", "--all", "--quiet", "--filter", &format!("name={network}")])?.lines() {
+        docker(&["rm", "--force", id])?;
+    }
+    docker(&["network", "rm", network]).map(drop)
 }
 
 /// One in which many names were claimed is replaced once, by one in which they are not.
@@ -197,14 +202,18 @@ fn a_localstack_in_which_many_names_were_claimed_is_replaced() -> Result<()> {
     fidelity!("docker-12");
     let (folder, home) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let case = fixture("conformance/exec/output.toml").canonicalize()?;
+    let network = || {
+        Ok::<_, std::io::Error>(format!(
+            "greenproof-localstack-{}",
+            std::fs::read_to_string(home.path().join("owner"))?
+        ))
+    };
     let run = || -> Result<String> {
         let mut command = Command::new(program());
         let output =
             command.current_dir(&folder).env("GREENPROOF_CACHE", home.path()).arg("run").arg(&case).output()?;
         anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let owner = std::fs::read_to_string(home.path().join("owner"))?;
-        let filter = format!("name=greenproof-localstack-{owner}");
-        docker(&["ps", "--filter", &filter, "--format", "{{.Names}} {{.ID}}"])
+        docker(&["ps", "--filter", &format!("name={}", network()?), "--format", "{{.Names}} {{.ID}}"])
     };
     let first = run()?;
     let engine = home.path().join("engines").read_dir()?.next().context("an engine was used")??.path();
@@ -215,9 +224,7 @@ fn a_localstack_in_which_many_names_were_claimed_is_replaced() -> Result<()> {
         std::fs::write(claims.join(format!("account-{number:012}")), "")?;
     }
     let (third, of_third, fourth) = (run()?, claimed()?, run()?);
-    let name = fourth.split(' ').next().context("there is one")?;
-    docker(&["rm", "--force", name])?;
-    docker(&["network", "rm", name.trim_end_matches("-0")])?;
+    remove_localstacks(&network()?)?;
     assert_eq!(first, second, "few names");
     assert_ne!(second, third, "many names");
     assert_eq!(third, fourth, "few names again");

@@ -7,15 +7,28 @@ use serde_json::Value;
 /// What the names of members end with that tell an entry from others.
 const NAMES: [&str; 5] = ["Name", "Id", "Arn", "arn", "Version"];
 
+/// So many entries of a list from where a token says, and the token of the page after them; nothing if it is no token of this
+/// list.
+pub(super) fn page(
+    list: &str,
+    token: Option<&str>,
+    entries: Vec<Value>,
+    most: usize,
+) -> Option<(Value, Option<String>)> {
+    let start = token.map_or(Some(0), |token| read(list, token, &entries))?;
+    let next = (start + most < entries.len()).then(|| self::token(list, &entries, start + most));
+    Some((entries.into_iter().skip(start).take(most).collect(), next))
+}
+
 /// The token of the page that begins after so many entries of a list.
-pub(super) fn token(list: &str, entries: &[Value], before: usize) -> String {
+fn token(list: &str, entries: &[Value], before: usize) -> String {
     let end = before.checked_sub(1).and_then(|index| entries.get(index)).map(identity);
     let text = serde_json::json!([list, before, end.unwrap_or_default()]).to_string();
     BASE64.encode(text)
 }
 
 /// The index at which the page of a token begins; nothing if it is no token of this list.
-pub(super) fn read(list: &str, token: &str, entries: &[Value]) -> Option<usize> {
+fn read(list: &str, token: &str, entries: &[Value]) -> Option<usize> {
     let (of, before, end): (String, usize, String) = serde_json::from_slice(&BASE64.decode(token).ok()?).ok()?;
     if of != list {
         return None;

@@ -93,21 +93,17 @@ pub async fn localstack(
             continue;
         }
         let users = folder(engine, slot).join("users");
-        let is_worn = claimed(engine, slot).count() >= NAMES;
-        if is_worn && (!kept.is_empty() || lock::try_exclusive(&users)?.is_none()) {
-            continue;
-        }
-        let Some(mut held) = claim(engine, slot, claims)? else { continue };
         let container = container(engine, &slot.to_string());
         let address = Ipv4Addr::from_bits(subnet.to_bits() + 2 + slot);
         let found = Found::inspect(engine, &container).await?;
-        let fits = !is_worn
+        let fits = claimed(engine, slot).count() < NAMES
             && found.is_some_and(|found| found.running && found.image == image_id && found.address == Some(address));
-        if !fits && !kept.is_empty() {
+        let alone = if fits { None } else { lock::try_exclusive(&users)? };
+        if !fits && (alone.is_none() || !kept.is_empty()) {
             continue;
         }
-        if !fits {
-            let Some(_alone) = lock::try_exclusive(&users)? else { continue };
+        let Some(mut held) = claim(engine, slot, claims)? else { continue };
+        if let Some(_alone) = alone {
             starting();
             engine.remove(&container).await?;
             forget(engine, slot, claims)?;

@@ -144,14 +144,12 @@ pub(super) fn page(call: &Call, member: &str, all: &[Value]) -> Result<Value, Fa
             usize::try_from(number).unwrap_or(MOST)
         }
     };
-    let start = match call.query("nextToken").filter(|token| !token.is_empty()) {
-        None => 0,
-        Some(token) => place::read(member, token, all).ok_or_else(|| invalid("OTHER", "Invalid nextToken"))?,
-    };
-    let (page, more) = all[start..].split_at(most.min(all.len() - start));
+    let token = call.query("nextToken").filter(|token| !token.is_empty());
+    let page = place::page(member, token, all.to_vec(), most);
+    let (page, next) = page.ok_or_else(|| invalid("OTHER", "Invalid nextToken"))?;
     let mut answer = json!({ member: page });
-    if !more.is_empty() {
-        answer["nextToken"] = place::token(member, all, start + page.len()).into();
+    if let Some(next) = next {
+        answer["nextToken"] = next.into();
     }
     Ok(answer)
 }

@@ -204,12 +204,9 @@ fn thing_groups(iot: &Iot, thing: &str, query: &str) -> Answer {
         json!({"thingGroupName": name, "thingGroupArn": arn, "rootToParentThingGroups": above})
     };
     let list: Vec<_> = known.groups.iter().map(group).collect();
-    let start = match parameter(query, "nextToken") {
-        None => 0,
-        Some(token) => place::read(GROUPS, &token, &list).ok_or_else(|| invalid("Invalid nextToken"))?,
-    };
-    let next = (start + PAGE < list.len()).then(|| place::token(GROUPS, &list, start + PAGE));
-    let mut answer = json!({GROUPS: list.into_iter().skip(start).take(PAGE).collect::<Value>()});
+    let page = place::page(GROUPS, parameter(query, "nextToken").as_deref(), list, PAGE);
+    let (page, next) = page.ok_or_else(|| invalid("Invalid nextToken"))?;
+    let mut answer = json!({GROUPS: page});
     if let Some(next) = next {
         answer["nextToken"] = next.into();
     }

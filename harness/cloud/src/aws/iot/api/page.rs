@@ -30,13 +30,11 @@ pub(super) const MARKER: Style = Style { size: "pageSize", token: "marker", next
 /// The page of a list that a call asks for, as the member `name` of the answer.
 pub(super) fn of(call: &Call, style: Style, name: &str, list: Vec<Value>) -> Result<Value, Fault> {
     let size = input::number(call, style.size, 1, LARGEST)?.unwrap_or(USUAL);
-    let start = match call.query(style.token).filter(|token| !token.is_empty()) {
-        None => 0,
-        Some(token) => place::read(name, token, &list).ok_or_else(|| invalid(format!("Invalid {}", style.token)))?,
-    };
-    let next = (start + size < list.len()).then(|| place::token(name, &list, start + size));
+    let token = call.query(style.token).filter(|token| !token.is_empty());
+    let page = place::page(name, token, list, size);
+    let (page, next) = page.ok_or_else(|| invalid(format!("Invalid {}", style.token)))?;
     let mut answer = Map::new();
-    answer.insert(name.to_owned(), list.into_iter().skip(start).take(size).collect());
+    answer.insert(name.to_owned(), page);
     answer.extend(next.map(|next| (style.next.to_owned(), next.into())));
     Ok(answer.into())
 }
