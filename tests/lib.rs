@@ -283,7 +283,7 @@ pub async fn stage(patience: f64) -> Stage {
 /// A stage whose cache folder is another one, and so its LocalStack, which nobody else uses.
 ///
 /// # Panics
-/// As [`stage`].
+/// As [`stage()`].
 pub async fn stage_apart(cache: &Path) -> Stage {
     let options = Options::from_environment().expect("the process environment is usable");
     Box::pin(set(Options { cache: cache.to_owned(), ..options })).await
