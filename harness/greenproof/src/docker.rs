@@ -44,7 +44,7 @@ mod sweep;
 mod tunnel;
 
 pub use about::{About, answers};
-pub use archive::{Entry, Tree, Upload};
+pub use archive::{Entry, Upload};
 pub use attach::{Attached, Errand, Printed};
 pub use bootstrap::{Bootstrapping, bootstrapping};
 pub use container::{Container, ContainerSpec, ExecOutput, State};

@@ -5,29 +5,43 @@ use std::{
     collections::BTreeMap,
     fmt,
     io::{self, Read},
+    path::{Component, Path, PathBuf},
 };
 
-/// A file or folder to put into a container before it starts.
+/// A file, a folder or a whole tree to put into a container before it starts.
 #[derive(Clone)]
 pub struct Upload {
     path: String,
-    /// Absent for a folder.
-    bytes: Option<Bytes>,
+    content: Content,
     mode: u32,
     owner: (u64, u64),
+}
+
+#[derive(Clone)]
+enum Content {
+    File(Bytes),
+    Folder,
+    /// A tar archive, uncompressed.
+    Tree(Bytes),
 }
 
 impl Upload {
     /// A file of root's with an absolute path and permission bits such as `0o600`.
     #[must_use]
     pub fn file(path: &str, bytes: impl Into<Bytes>, mode: u32) -> Self {
-        Self { path: path.to_owned(), bytes: Some(bytes.into()), mode, owner: (0, 0) }
+        Self { path: path.to_owned(), content: Content::File(bytes.into()), mode, owner: (0, 0) }
     }
 
     /// A folder of root's; one that is there already gets this mode and owner.
     #[must_use]
     pub fn folder(path: &str, mode: u32) -> Self {
-        Self { path: path.to_owned(), bytes: None, mode, owner: (0, 0) }
+        Self { path: path.to_owned(), content: Content::Folder, mode, owner: (0, 0) }
+    }
+
+    /// What a tar archive holds, below a folder of root's; modes and owners within are the archive's.
+    #[must_use]
+    pub fn tree(path: &str, tar: impl Into<Bytes>) -> Self {
+        Self { path: path.to_owned(), content: Content::Tree(tar.into()), mode: 0o755, owner: (0, 0) }
     }
 
     /// Where it is put.
@@ -53,22 +67,6 @@ impl Upload {
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Upload({}, {:o})", self.path, self.mode)
-    }
-}
-
-/// A tar archive to unpack at a folder that the container has.
-#[derive(Clone)]
-pub struct Tree {
-    /// The folder, absolute.
-    pub path: String,
-    /// The archive, uncompressed.
-    pub tar: Bytes,
-}
-
-/// Says nothing of the content, which may be a secret.
-impl fmt::Debug for Tree {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tree({}, {} bytes)", self.path, self.tar.len())
     }
 }
 
@@ -98,17 +96,34 @@ impl fmt::Debug for Entry {
 pub(crate) fn pack(uploads: &[Upload]) -> io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     for upload in uploads {
+        let path = Path::new(upload.path.trim_start_matches('/'));
+        let (kind, bytes) = match &upload.content {
+            Content::File(bytes) => (tar::EntryType::Regular, &bytes[..]),
+            Content::Folder | Content::Tree(_) => (tar::EntryType::Directory, &[][..]),
+        };
         let mut header = tar::Header::new_gnu();
-        let kind = if upload.bytes.is_some() { tar::EntryType::Regular } else { tar::EntryType::Directory };
         header.set_entry_type(kind);
         header.set_mode(upload.mode);
         header.set_uid(upload.owner.0);
         header.set_gid(upload.owner.1);
-        let content = upload.bytes.as_deref().unwrap_or_default();
-        header.set_size(content.len() as u64);
-        archive.append_data(&mut header, upload.path.trim_start_matches('/'), content)?;
+        header.set_size(bytes.len() as u64);
+        archive.append_data(&mut header, path, bytes)?;
+        if let Content::Tree(tar) = &upload.content {
+            plant(&mut archive, path, tar)?;
+        }
     }
     archive.into_inner()
+}
+
+/// Adds what an archive holds, below a path.
+fn plant(archive: &mut tar::Builder<Vec<u8>>, below: &Path, tar: &[u8]) -> io::Result<()> {
+    for entry in tar::Archive::new(tar).entries()? {
+        let entry = entry?;
+        let path: PathBuf = entry.path()?.components().filter(|part| *part != Component::CurDir).collect();
+        let mut header = entry.header().clone();
+        archive.append_data(&mut header, below.join(path), entry)?;
+    }
+    Ok(())
 }
 
 /// Reads the regular files of an archive that the engine made of one path.
@@ -155,6 +170,22 @@ mod tests {
     fn a_single_file_keeps_its_name() {
         let files = unpack(&pack(&[Upload::file("/core.log", "hello", 0o600)]).unwrap()).unwrap();
         assert!(files.contains_key("core.log"));
+    }
+
+    #[test]
+    fn a_tree_is_put_below_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = "x".repeat(120);
+        std::fs::create_dir(folder.path().join("objects")).unwrap();
+        std::fs::write(folder.path().join("HEAD"), "ref: refs/heads/main\n").unwrap();
+        std::fs::write(folder.path().join("objects").join(&name), "pack").unwrap();
+        let mut archive = tar::Builder::new(Vec::new());
+        archive.append_dir_all(".", folder.path()).unwrap();
+        let tree = Upload::tree("/srv/git/own/name.git", archive.into_inner().unwrap());
+        let files = unpack(&pack(&[Upload::file("/srv/world.json", "{}", 0o600), tree]).unwrap()).unwrap();
+        assert_eq!(files["git/own/name.git/HEAD"].bytes, b"ref: refs/heads/main\n");
+        assert_eq!(files[&format!("git/own/name.git/objects/{name}")].bytes, b"pack");
+        assert_eq!(files.len(), 3);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Containers: create with files, start, run commands in them, read from them, end them.
 
 use super::{
-    Engine, Entry, Published, Tree, Upload, archive,
+    Engine, Entry, Published, Upload, archive,
     error::{self, Error},
 };
 use bollard::{
@@ -68,10 +68,8 @@ pub struct ContainerSpec {
     pub boots: bool,
     /// Its host name; empty for Docker's choice.
     pub hostname: String,
-    /// Files and folders to put in before it starts, in this order.
+    /// Files, folders and trees to put in before it starts, in this order.
     pub files: Vec<Upload>,
-    /// Archives to unpack after the files and before it starts.
-    pub trees: Vec<Tree>,
     /// Networks to connect to besides.
     pub extra_networks: Vec<String>,
     /// A TCP port that the host gets at 127.0.0.1, once the container is connected to an edge network.
@@ -204,9 +202,6 @@ impl Engine {
         if !spec.files.is_empty() {
             self.put(&container, &spec.files).await?;
         }
-        for tree in &spec.trees {
-            self.upload(&container.id, &tree.path, tree.tar.clone()).await?;
-        }
         for network in &spec.extra_networks {
             let request = NetworkConnectRequest { container: container.id.clone(), endpoint_config: None };
             let connected = self.docker.connect_network(network, request).await;
@@ -230,15 +225,11 @@ impl Engine {
     /// [`Error::Engine`] if the engine refuses.
     pub async fn put(&self, container: &Container, files: &[Upload]) -> Result<(), Error> {
         let tar = archive::pack(files).map_err(Error::io("packing files for", &container.name))?;
-        self.upload(&container.id, "/", tar.into()).await
-    }
-
-    pub(crate) async fn upload(&self, container: &str, path: &str, tar: Bytes) -> Result<(), Error> {
-        let options = UploadToContainerOptionsBuilder::new().path(path).build();
+        let options = UploadToContainerOptionsBuilder::new().path("/").build();
         // A stream, since the client traces a whole body, and files may be secrets.
-        let body = body_stream(futures_util::stream::iter([tar]));
-        let uploaded = self.docker.upload_to_container(container, Some(options), body).await;
-        uploaded.map_err(Error::engine(format!("uploading files to `{path}` of container `{container}`")))
+        let body = body_stream(futures_util::stream::iter([Bytes::from(tar)]));
+        let uploaded = self.docker.upload_to_container(&container.id, Some(options), body).await;
+        uploaded.map_err(Error::engine(format!("putting files into container `{}`", container.name)))
     }
 
     /// Runs a command in a container until it ends. `user` is a name or `uid:gid`; empty for the image's.

@@ -6,7 +6,7 @@ mod lite;
 use super::{CA, ROOT, TRUST_STORE, faults::faulty, hand::unreachable};
 use crate::{
     core::Core,
-    docker::{ContainerSpec, Entry, Lease, LocalStack, Network, Tree, Upload},
+    docker::{ContainerSpec, Entry, Lease, LocalStack, Network, Upload},
     plan::{Addresses, Plan},
     scenario::{self, Timing},
     stage::{Error, Extra, Stage},
@@ -79,18 +79,18 @@ pub(super) fn github(
     for (name, bytes) in private {
         files.push(Upload::file(&format!("{}/{name}", world::PRIVATE_PACKAGES), bytes, 0o644));
     }
-    let mut trees = Vec::new();
-    for (name, bare) in &plan.repositories {
-        let path = format!("{}/{name}.git", world::REPOSITORIES);
-        files.push(Upload::folder(&path, 0o755));
-        trees.push(Tree { path, tar: bare.tar.clone().into() });
-    }
+    files.extend(repositories(plan));
     Ok(Some(ContainerSpec {
         image: stage.images.cloud.clone(),
         files,
-        trees,
         ..container(network, lease, "github", at.github, &["greenproof", "cloud", "github"])
     }))
+}
+
+/// What GitHub has of a plan.
+pub(super) fn repositories(plan: &Plan) -> impl Iterator<Item = Upload> {
+    let path = |name: &str| format!("{}/{name}.git", world::REPOSITORIES);
+    plan.repositories.iter().map(move |(name, bare)| Upload::tree(&path(name), bare.tar.clone()))
 }
 
 /// The device, with the core that the scenario wants.

@@ -1,7 +1,7 @@
 //! An environment that stays when its process ends, and a process that goes on with one.
 
 use super::{
-    DeviceLogs, Environment, Restarts, follow, supervisor,
+    DeviceLogs, Environment, Restarts, containers, follow, supervisor,
     watch::{self, Watching},
 };
 use crate::{
@@ -98,12 +98,7 @@ impl Environment {
     /// When the engine refuses.
     pub(crate) async fn put_repositories(&self, standing: &Standing) -> Result<(), Error> {
         let Some(github) = &standing.github else { return Ok(()) };
-        for (name, bare) in &self.plan.repositories {
-            let path = format!("{}/{name}.git", world::REPOSITORIES);
-            self.engine.put(github, &[Upload::folder(&path, 0o755)]).await?;
-            self.engine.upload(&github.id, &path, bare.tar.clone().into()).await?;
-        }
-        Ok(())
+        Ok(self.engine.put(github, &containers::repositories(&self.plan).collect::<Vec<_>>()).await?)
     }
 
     /// Lets go of a kept environment.
