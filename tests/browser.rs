@@ -165,6 +165,11 @@ fn report(page: &Path) -> Value {
     json!({"page": page, "check": "report", "log": COMPONENT, "search": "onerror=alert", "hits": 1, "places": places})
 }
 
+/// The look of a wide, light page alone.
+fn one_look() -> Value {
+    json!([["light", "light", {"width": 1280, "height": 900}]])
+}
+
 /// Runs as this one, of which every tenth failed.
 fn many(green: &Outcome) -> Result<Vec<Outcome>> {
     let failed = judge(&green.scenario, &failed()?);
@@ -260,7 +265,7 @@ fn a_page_with_something_wrong_is_found_out() -> Result<()> {
         std::fs::write(&path, page)?;
         let mut job = report(&path);
         // One look and the part that it is about: the whole is held to pages that are right.
-        (job["looks"], job["parts"]) = (json!([["light", "light", {"width": 1280, "height": 900}]]), json!([part]));
+        (job["looks"], job["parts"]) = (one_look(), json!([part]));
         jobs.push(job);
     }
     for ((what, _, _, expected), result) in twins.iter().zip(checked(&jobs)?) {
@@ -319,15 +324,20 @@ fn a_second_green_run_differs_in_nothing_that_counts() -> Result<()> {
     }
     let (_, difference) = page.split_once("id=\"difference\"").context("it has the part")?;
     let (difference, _) = difference.split_once("</section>").context("it ends")?;
-    anyhow::ensure!(difference.contains("<strong>Nothing is different</strong>"), "{difference}");
+    // How long a step took is the machine's affair, which other tests keep busy.
+    let differs = [" that differ\"", "class=\"lines\""].into_iter().any(|part| difference.contains(part));
+    anyhow::ensure!(difference.contains("Durations of steps") && !differs, "{difference}");
     let file = folder.path().join("private-package").join(html::NAME);
     let mut job = report(&file);
     (job["search"], job["hits"], job["places"]) = ("s3: Amazon S3".into(), 1.into(), json!([]));
+    // What it looks like otherwise is the same as of stored evidence.
+    job["looks"] = one_look();
     let index = folder.path().join("index.html");
     good(&checked(&[
         job,
         json!({
             "page": index, "check": "matrix", "rows": 1, "verdict": "passed", "chosen": 1, "search": "private",
+            "looks": one_look(),
         }),
     ])?)
 }

@@ -6,12 +6,13 @@ use libtest_mimic::{Arguments, Trial};
 use tests::{as_stated_and_explained, block_on, fixture, scenario_files};
 
 /// Failures, and the scenario or failure whose trial shows nearly the same run.
-const SHOWN: [(&str, &str); 20] = [
+const SHOWN: [(&str, &str); 22] = [
     ("F03", "twins::certificate-without-role-alias"),
     ("F04", "twins::role-alias-missing"),
     ("F06", "F05-role-not-assumable"),
     ("F07", "faults::provider"),
     ("F08", "faults::provider"),
+    ("F09", "recovery"),
     ("F14", "policies::secret-wrong-account"),
     ("F15", "policies::secret-wrong-account"),
     ("F16", "policies::scp-denies"),
@@ -24,6 +25,7 @@ const SHOWN: [(&str, &str); 20] = [
     ("F38", "twins::wrong-token"),
     ("F39", "twins::token-of-another-repository"),
     ("F40", "twins::token-of-another-repository"),
+    ("F46", "rotation::revoked"),
     ("F47", "twins::wrong-token-as-password"),
     ("F49", "faults::dns"),
     ("F51", "faults::tls"),

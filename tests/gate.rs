@@ -45,33 +45,24 @@ fn scenario() -> Result<Scenario> {
     Ok(scenario)
 }
 
-/// Words for the CLI, whether they succeed, and what is printed or said.
-fn cases() -> Vec<(String, bool, String)> {
-    let get = |secret: &str| {
-        format!("secretsmanager get-secret-value --secret-id {secret} --query SecretString --output text")
-    };
+/// Words for the CLI, and what it prints, or in what it fails.
+type Case = (String, Result<String, String>);
+
+fn get(secret: &str) -> String {
+    format!("secretsmanager get-secret-value --secret-id {secret} --query SecretString --output text")
+}
+
+fn error(code: &str, operation: &str, text: &str) -> String {
+    format!("An error occurred ({code}) when calling the {operation} operation: {text}")
+}
+
+/// What keys and their policies decide.
+fn of_keys() -> Vec<Case> {
     let put = |key: &str| {
         format!(
-            "s3api put-object --bucket {BUCKET} --key {key} --body /etc/hostname --server-side-encryption aws:kms \
+            "s3api put-object --bucket {BUCKET} --key {key} --body /etc/issue.net --server-side-encryption aws:kms \
              --ssekms-key-id {key} --query ServerSideEncryption --output text"
         )
-    };
-    let encrypted = format!(
-        "kms encrypt --key-id {OPEN} --plaintext aGVsbG8= --query CiphertextBlob --output text > /tmp/cipher; \
-         aws kms decrypt --ciphertext-blob $(cat /tmp/cipher) --query Plaintext --output text"
-    );
-    let assumed = |policy: &str, then: &str| {
-        format!(
-            "sts assume-role --role-arn arn:aws:iam::{ACCOUNT}:role/Worker --role-session-name night {policy} \
-             --query 'Credentials.[AccessKeyId,SecretAccessKey,SessionToken]' --output text > /tmp/session; \
-             read key secret token < /tmp/session; \
-             AWS_ACCESS_KEY_ID=$key AWS_SECRET_ACCESS_KEY=$secret AWS_SESSION_TOKEN=$token aws {then}"
-        )
-    };
-    let limit = format!("--policy '{}'", EVERYTHING.replace("\"Action\":\"*\"", "\"Action\":\"s3:*\""));
-    let who = "sts get-caller-identity --query Arn --output text";
-    let error = |code: &str, operation: &str, text: &str| {
-        format!("An error occurred ({code}) when calling the {operation} operation: {text}")
     };
     let not_allowed = error("AccessDeniedException", "GetSecretValue", "Access to KMS is not allowed");
     let not_decrypted = "Secrets Manager can't decrypt the protected secret text using the provided KMS key.";
@@ -80,36 +71,65 @@ fn cases() -> Vec<(String, bool, String)> {
         format!("perform: {action} on resource: {key} because no resource-based policy allows the {action} action")
     };
     vec![
-        (get("open"), true, "v4lue".into()),
-        (get("closed"), false, not_allowed),
-        (get("off"), false, error("DecryptionFailure", "GetSecretValue", not_decrypted)),
-        (encrypted, true, "aGVsbG8=".into()),
-        (format!("kms encrypt --key-id {CLOSED} --plaintext aGVsbG8="), false, no_key("kms:Encrypt")),
-        (put(OPEN), true, "aws:kms".into()),
-        (format!("s3 cp --quiet s3://{BUCKET}/{OPEN} - | wc -l"), true, "1".into()),
-        (put(CLOSED), false, no_key("kms:GenerateDataKey")),
-        (assumed("", who), true, format!("arn:aws:sts::{ACCOUNT}:assumed-role/Worker/night")),
-        (assumed("", &get("open")), true, "v4lue".into()),
-        (
-            assumed(&limit, &get("open")),
-            false,
-            "because no session policy allows the secretsmanager:GetSecretValue action".into(),
-        ),
+        (get("open"), Ok("v4lue".into())),
+        (get("closed"), Err(not_allowed)),
+        (get("off"), Err(error("DecryptionFailure", "GetSecretValue", not_decrypted))),
+        (format!("kms encrypt --key-id {CLOSED} --plaintext aGVsbG8="), Err(no_key("kms:Encrypt"))),
+        (put(OPEN), Ok("aws:kms".into())),
+        (format!("s3 cp --quiet s3://{BUCKET}/{OPEN} -"), Ok("Debian GNU/Linux 12".into())),
+        (put(CLOSED), Err(no_key("kms:GenerateDataKey"))),
     ]
+}
+
+/// What sessions of the worker's role may do, the one whole and the other limited to S3, and what was encrypted.
+fn of_sessions(whole: &str, limited: &str, encrypted: &str) -> Vec<Case> {
+    let worker = format!("arn:aws:sts::{ACCOUNT}:assumed-role/Worker/night");
+    let no_session = "because no session policy allows the secretsmanager:GetSecretValue action";
+    vec![
+        (format!("kms decrypt --ciphertext-blob {encrypted} --query Plaintext --output text"), Ok("aGVsbG8=".into())),
+        (format!("{whole} sts get-caller-identity --query Arn --output text"), Ok(worker)),
+        (format!("{whole} {}", get("open")), Ok("v4lue".into())),
+        (format!("{limited} {}", get("open")), Err(no_session.into())),
+    ]
+}
+
+/// The variables with a session's credentials, for the shell.
+fn session(printed: &str) -> String {
+    let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    let words = names.into_iter().zip(printed.split_whitespace()).map(|(name, value)| format!("{name}={value}"));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Makes the calls, each of which must end as its case says.
+async fn answered(environment: &Environment, cases: &[Case]) -> Result<()> {
+    let ends = aws(environment, &cases.iter().map(|(words, _)| words).collect::<Vec<_>>()).await?;
+    for (got, (words, expected)) in ends.iter().zip(cases) {
+        let as_expected = match expected {
+            Ok(printed) => got.exit_code == 0 && got.stdout.trim() == printed,
+            Err(said) => got.exit_code != 0 && got.stderr.contains(said),
+        };
+        assert!(as_expected, "{words}\n{expected:?}\n{got:#?}");
+    }
+    Ok(())
 }
 
 #[test]
 fn the_cli_is_answered_as_keys_roles_and_sessions_allow() -> Result<()> {
     fidelity!("gate-12", "gate-13");
+    let assume = format!(
+        "sts assume-role --role-arn arn:aws:iam::{ACCOUNT}:role/Worker --role-session-name night \
+         --query Credentials.[AccessKeyId,SecretAccessKey,SessionToken] --output text"
+    );
+    let limited = format!("{assume} --policy '{}'", EVERYTHING.replace("\"Action\":\"*\"", "\"Action\":\"s3:*\""));
+    let encrypt = format!("kms encrypt --key-id {OPEN} --plaintext aGVsbG8= --query CiphertextBlob --output text");
     block_on(async {
         let stage = stage(1.0).await;
         let environment = Environment::raise(&stage, Plan::of(scenario()?)?).await?;
-        for (words, succeeds, expected) in cases() {
-            let got = aws(&environment, &words).await?;
-            let said = if succeeds { got.stdout.trim() } else { got.stderr.trim() };
-            let as_expected = if succeeds { said == expected } else { said.contains(&expected) };
-            assert!(as_expected && (got.exit_code == 0) == succeeds, "{words}\n{expected}\n{got:#?}");
-        }
+        answered(&environment, &of_keys()).await?;
+        let made = aws(&environment, &[assume, limited, encrypt]).await?;
+        assert!(made.iter().all(|call| call.exit_code == 0), "{made:#?}");
+        let sessions = of_sessions(&session(&made[0].stdout), &session(&made[1].stdout), made[2].stdout.trim());
+        answered(&environment, &sessions).await?;
         environment.remove().await?;
         Ok(())
     })

@@ -10,7 +10,7 @@ use std::{
     process::{Child, ChildStderr, Command, Stdio},
     time::{Duration, SystemTime},
 };
-use tests::{docker, fixture, program};
+use tests::{docker, fixture, program, standing};
 
 /// A folder whose scenarios install a package with a secret of one name; two of them have one account and one bucket, and the
 /// second expects another package than there is.
@@ -28,18 +28,6 @@ fn three() -> Result<tempfile::TempDir> {
 fn json(path: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     Ok(serde_json::from_str(&text)?)
-}
-
-/// What an environment has in the engine, a name a line.
-fn standing(environment: &str) -> Result<String> {
-    let filter = format!("label=greenproof.environment={environment}");
-    let mut names = String::new();
-    for kind in [&["ps", "--all"][..], &["network", "ls"], &["volume", "ls"]] {
-        let listed = Command::new("docker").args(kind).args(["--quiet", "--filter", &filter]).output()?;
-        anyhow::ensure!(listed.status.success(), "docker can list");
-        names.push_str(&String::from_utf8_lossy(&listed.stdout));
-    }
-    Ok(names)
 }
 
 /// From when to when each scenario was under way, as its own stream says.
@@ -270,5 +258,30 @@ fn what_passes_the_second_time_is_flaky_and_red() -> Result<()> {
     assert!(evidence.join("unsteady-attempt-2/evidence.json").exists());
     let index = std::fs::read_to_string(evidence.join("index.html"))?;
     assert!(index.contains("1 flaky") && index.contains("unsteady/report.html"));
+    Ok(())
+}
+
+/// A fleet of which a device fails each time is as red as the first time, and each attempt has its own evidence.
+#[test]
+fn a_fleet_that_is_red_twice_is_red() -> Result<()> {
+    fidelity!("retry-1", "retry-3", "retry-4");
+    let folder = tempfile::tempdir()?;
+    let scenario = fixture("scenarios/twins/fleet-unstaged.toml").canonicalize()?;
+    let words = ["--retries", "1", "--junit", "report.xml"];
+    let output = Command::new(program()).current_dir(&folder).arg("run").arg(scenario).args(words).output()?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("run again: attempt 2 of 2") && told.contains("FAILED fleet-unstaged in "), "{told}");
+    let junit = std::fs::read_to_string(folder.path().join("report.xml"))?;
+    assert!(junit.contains("<rerunFailure ") && junit.contains("<failure"), "{junit}");
+    let environment = |name: &str| -> Result<String> {
+        let evidence = json(&folder.path().join("greenproof-evidence").join(name).join("evidence.json"))?;
+        let devices = evidence["devices"].as_array().context("a fleet has devices")?;
+        assert_eq!(devices.len(), 3);
+        Ok(evidence["environment"].as_str().context("it has an id")?.to_owned())
+    };
+    let (first, second) = (environment("fleet-unstaged")?, environment("fleet-unstaged-attempt-2")?);
+    assert_ne!(first, second);
+    assert_eq!(standing(&first)? + &standing(&second)?, "");
     Ok(())
 }

@@ -27,7 +27,7 @@ fn told(output: &Output, words: &[&str]) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// What environments have in Docker now, a name a line. These tests run alone, so it is theirs.
+/// What environments have in Docker now, a name a line. Tests that run alone ask, so it is theirs.
 fn standing() -> Result<String> {
     let filter = ["--filter", "label=greenproof.environment", "--format"];
     let containers = docker(&[&["ps", "--all"], &filter[..], &["{{.Names}}"]].concat())?;
@@ -124,12 +124,10 @@ fn id_of(name: &str) -> Result<String> {
     let status: serde_json::Value = serde_json::from_str(&answered(&["status", "--name", name, "--json"])?)?;
     let thing = status[0]["device"]["thing"].as_str().context("the device has a thing")?;
     let devices = docker(&["ps", "--filter", "label=greenproof.role=device", "--format", "{{.Names}}"])?;
-    for device in devices.lines() {
-        if docker(&["inspect", device, "--format", "{{.Config.Hostname}}"])?.trim() == thing {
-            return Ok(device.trim_end_matches("-device").to_owned());
-        }
-    }
-    anyhow::bail!("`{name}` has no device")
+    // That of another test may be gone before it is looked at.
+    let host = |device: &str| docker(&["inspect", device, "--format", "{{.Config.Hostname}}"]).unwrap_or_default();
+    let own = devices.lines().find(|device| host(device).trim() == thing);
+    Ok(own.with_context(|| format!("`{name}` has no device"))?.trim_end_matches("-device").to_owned())
 }
 
 /// The port is at 127.0.0.1, and neither container gets out by it: what both try to reach stands on the host, where a
@@ -277,7 +275,7 @@ fn alone_a_crash_while_it_is_raised_leaves_nothing() -> Result<()> {
 
 /// Whatever would send calls elsewhere is undone; an old `aws` is told its endpoint, a new one need not be.
 #[test]
-fn alone_what_is_exported_fits_the_client_and_the_shell() -> Result<()> {
+fn what_is_exported_fits_the_client_and_the_shell() -> Result<()> {
     fidelity!("kept-5");
     let (folder, name) = (tempfile::tempdir()?, "exported");
     let scenario = fixture("scenarios/inline.toml");
@@ -298,8 +296,11 @@ fn alone_what_is_exported_fits_the_client_and_the_shell() -> Result<()> {
     what_changed_is_installed_anew(name, folder.path())?;
     let json: serde_json::Value = serde_json::from_str(&answered(&["env", "--name", name, "--json"])?)?;
     assert_eq!(json["variables"]["AWS_REGION"], "ap-northeast-1");
+    let device = id_of(name)?;
+    let environment = device.trim_start_matches("greenproof-");
+    assert_eq!(tests::standing(environment)?.lines().count(), 3 + 2, "three containers and two networks");
     answered(&["down", "--name", name])?;
-    assert_eq!(standing()?, "");
+    assert_eq!(tests::standing(environment)?, "");
     Ok(())
 }
 

@@ -120,16 +120,24 @@ async fn run_fleet(stage: &Stage, scenario: &Scenario) -> anyhow::Result<Evidenc
     Ok(evidence)
 }
 
-/// Runs the AWS CLI on the device, as root, with the device's own credentials, and the shell's words that follow `aws`.
+/// Makes calls of the AWS CLI on the device, one after the other, as root and with the device's own credentials. Each is the
+/// shell's words that follow `aws`; `NAME=VALUE` before them is for this call alone. Gives what each ends with.
 ///
 /// # Errors
-/// When the device gets no credentials or can't run anything.
-pub async fn aws(environment: &Environment, words: &str) -> anyhow::Result<ExecOutput> {
-    let credentials = environment.credentials().await?;
-    let exports: Vec<_> = credentials.iter().map(|(name, value)| format!("{name}='{value}'")).collect();
-    let bundle = "AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt";
-    let script = format!("export {bundle} {}; aws {words}", exports.join(" "));
-    Ok(environment.as_root(&["sh", "-c", &script]).await?)
+/// When the device gets no credentials, or can't run the CLI.
+pub async fn aws(environment: &Environment, calls: &[impl AsRef<str>]) -> anyhow::Result<Vec<ExecOutput>> {
+    let own = environment.credentials().await?.into_iter().map(|(name, value)| format!("{name}={value}"));
+    let mut words = vec!["env".to_owned(), "AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt".to_owned()];
+    let calls: Vec<_> = calls.iter().map(AsRef::as_ref).collect();
+    words.extend(own);
+    words.extend(["python3", "-c", include_str!("aws.py"), &serde_json::to_string(&calls)?].map(str::to_owned));
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let made = environment.as_root(&words).await?;
+    anyhow::ensure!(made.exit_code == 0, "the calls were not made: {made:?}");
+    let ends: Vec<(i64, String, String)> = serde_json::from_str(&made.stdout)?;
+    anyhow::ensure!(ends.len() == calls.len(), "{} of {} calls ended", ends.len(), calls.len());
+    let output = |(exit_code, stdout, stderr)| ExecOutput { exit_code, stdout, stderr };
+    Ok(ends.into_iter().map(output).collect())
 }
 
 /// What `docker` prints with these words, which must succeed.
@@ -148,6 +156,16 @@ pub fn run_program(program: &str, words: &[&str]) -> anyhow::Result<String> {
     let output = std::process::Command::new(program).args(words).output().with_context(|| program.to_owned())?;
     anyhow::ensure!(output.status.success(), "{program} {words:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What an environment has in Docker now, a line each: containers, networks and volumes.
+///
+/// # Errors
+/// When Docker can't list it.
+pub fn standing(environment: &str) -> anyhow::Result<String> {
+    let filter = ["--quiet", "--filter", &format!("label=greenproof.environment={environment}")];
+    let lists: [&[&str]; 3] = [&["ps", "--all"], &["network", "ls"], &["volume", "ls"]];
+    lists.iter().map(|list| docker(&[list, &filter[..]].concat())).collect()
 }
 
 /// The conformance cases by their names as trials. What stands in the folder itself is what cases start from.

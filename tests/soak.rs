@@ -10,9 +10,10 @@
 //! | `core-kills` | kills the core of one world in each phase of its deployments; 13 rounds are over 200 kills |
 //! | `fleet` | raises a fleet of 100 devices and deploys to it: all succeed within 30 s, and the machine has lost less than 3 GiB |
 //! | `engines` | on an engine of its own: it ends in the middle of a run, its disk is full, two users share it; after the next sweep all is as before |
+//! | `suites` | runs all tests that need Docker, three to five at once as the seed chooses; its own output is kept in `target/soak/suites.txt` |
 //! | `leaks` | plants 78 secrets as the seed chooses, each of which must be found, and runs the six clean ways of passing a credential on one Debian after the other, without a false alarm; 9 rounds are 54 clean runs |
 //!
-//! The number of rounds done is kept in `target/soak/NAME-SEED`, so that a run that was stopped goes on.
+//! `target/soak/NAME-SEED` has a line for each round that passed, so that a run that was stopped goes on.
 
 #[path = "soak/abuse.rs"]
 mod abuse;
@@ -26,6 +27,7 @@ use greenproof::{
     Evidence, Options, Plan, Scenario, Verdict, environment::Fleet, evidence::log, judge, report::Silent,
 };
 use std::{
+    fs::{File, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -45,7 +47,7 @@ fn main() -> Result<()> {
         [name, "--seed", seed] => (*name, seed.parse::<u64>()?, 20),
         [name, "--seed", seed, "--rounds", rounds] => (*name, seed.parse()?, rounds.parse::<u64>()?),
         _ => bail!(
-            "usage: soak runs|kills|conformance|policies|failures|core-kills|fleet|engines|leaks --seed N [--rounds N]"
+            "usage: soak runs|kills|conformance|policies|failures|core-kills|fleet|engines|suites|leaks --seed N [--rounds N]"
         ),
     };
     let soak: fn(u64) -> Result<()> = match name {
@@ -57,16 +59,18 @@ fn main() -> Result<()> {
         "core-kills" => kill_cores,
         "fleet" => |_| fleet(),
         "engines" => abuse::engine,
+        "suites" => suite,
         "leaks" => plant,
         other => bail!(
             "no soak is called `{other}`; there are `runs`, `kills`, `conformance`, `policies`, `failures`, `core-kills`, \
-             `fleet`, `engines` and `leaks`"
+             `fleet`, `engines`, `suites` and `leaks`"
         ),
     };
     let folder = soak_folder();
     std::fs::create_dir_all(&folder)?;
     let progress = folder.join(format!("{name}-{seed}"));
-    let earlier: u64 = std::fs::read_to_string(&progress).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    let done = std::fs::read_to_string(&progress).unwrap_or_default();
+    let earlier = u64::try_from(done.lines().count())?;
     if earlier == 0 {
         // What an earlier seed left is not this one's.
         _ = std::fs::remove_file(table_file());
@@ -74,10 +78,13 @@ fn main() -> Result<()> {
     }
     // The images are made once, and are nothing that a round leaves.
     drop(block_on(stage(1.0)));
+    let mut progress = OpenOptions::new().create(true).append(true).open(progress)?;
     let began = Instant::now();
     for index in earlier..rounds {
-        soak(random(seed, index)).with_context(|| format!("round {index} of `{name}` with seed {seed}"))?;
-        std::fs::write(&progress, (index + 1).to_string())?;
+        let round = format!("round {index} of `{name}` with seed {seed}");
+        let began = Instant::now();
+        soak(random(seed, index)).with_context(|| round.clone())?;
+        writeln!(progress, "{round} passed in {} s", began.elapsed().as_secs())?;
     }
     let took = began.elapsed().as_secs();
     let told = format!("soak {name}: {rounds} rounds with seed {seed}, {earlier} of them earlier, passed in {took} s");
@@ -230,6 +237,21 @@ fn kill_cores(number: u64) -> Result<()> {
     std::fs::write(file, table.to_string())?;
     let each: Vec<_> = Phase::ALL.into_iter().map(|phase| format!("{phase:?} {}", table.of(phase))).collect();
     writeln!(std::io::stdout(), "{table}{} kills: {}", table.total(), each.join(", "))?;
+    nothing_stands()
+}
+
+/// Runs all tests that need Docker, of which none may fail or be flaky, and tells nextest's summary.
+fn suite(number: u64) -> Result<()> {
+    let file = soak_folder().join("suites.txt");
+    let output = File::create(&file)?;
+    let threads = (3 + number % 3).to_string();
+    let mut suite = Command::new("cargo");
+    suite.args(["nextest", "run", "--workspace", "--profile", "e2e", "--test-threads", &threads]);
+    let status = suite.stdout(output.try_clone()?).stderr(output).status().context("starting cargo nextest")?;
+    let told = std::fs::read_to_string(&file)?;
+    let summary = told.lines().find(|line| line.contains("Summary")).unwrap_or("no test ran").trim();
+    writeln!(std::io::stdout(), "{threads} at once: {summary}")?;
+    ensure!(status.success(), "{summary}; see {}", file.display());
     nothing_stands()
 }
 

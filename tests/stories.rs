@@ -85,14 +85,14 @@ fn two_worlds_on_one_localstack_do_not_see_each_other() -> Result<()> {
         let own = first.plan.token("mypat").context("the token")?;
         let other = second.plan.token("mypat").context("the token")?;
 
-        let secret =
-            aws(&first, "secretsmanager get-secret-value --secret-id GithubPersonalAccessToekn --query SecretString")
-                .await?;
+        let calls = [
+            "secretsmanager get-secret-value --secret-id GithubPersonalAccessToekn --query SecretString",
+            "s3api get-bucket-location --bucket greenproof-world-one",
+            "s3api get-bucket-location --bucket greenproof-world-two",
+        ];
+        let [secret, own_bucket, other_bucket] = &aws(&first, &calls).await?[..] else { panic!("three calls") };
         assert!(secret.stdout.contains(own) && !secret.stdout.contains(other));
-
-        let own_bucket = aws(&first, "s3api get-bucket-location --bucket greenproof-world-one").await?;
         assert_eq!(own_bucket.exit_code, 0, "{own_bucket:?}");
-        let other_bucket = aws(&first, "s3api get-bucket-location --bucket greenproof-world-two").await?;
         assert!(other_bucket.stderr.contains("(NoSuchBucket)"), "{other_bucket:?}");
 
         let clone = |token: &str| format!("https://x:{token}@github.com/cm-ichida/myawsname.git");

@@ -90,9 +90,9 @@ class Visit:
         self.expect(over <= 0, f"{what}: it is {over} pixels too wide")
 
 
-def looks(browser, job, problems, each=LOOKS):
+def looks(browser, job, problems):
     """It is right for the eye and for a screen reader in each look."""
-    for name, scheme, size in each:
+    for name, scheme, size in job.get("looks", LOOKS):
         with Visit(browser, job["page"], scheme, size) as visit:
             page = visit.page
             if job.get("shots"):
@@ -247,7 +247,7 @@ def address(visit):
 def report(browser, job, measured):
     problems = []
     parts = {
-        "looks": lambda: looks(browser, job, problems, job.get("looks", LOOKS)),
+        "looks": lambda: looks(browser, job, problems),
         "click": lambda: visited(timeline_by_click),
         "keyboard": lambda: visited(timeline_by_keyboard),
         "decisions": lambda: visited(decisions),
