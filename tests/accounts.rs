@@ -86,8 +86,8 @@ fn what_a_scenario_states_is_there_and_goes_with_its_world() -> Result<()> {
                     std::fs::read_to_string(fixture("policies/trust.json"))?,
                 ),
             ];
-            let calls: Vec<_> = cases.iter().take(seen).map(|(words, _)| words).collect();
-            for (got, (words, expected)) in aws(&environment, &calls).await?.iter().zip(&cases) {
+            let ends = aws(&environment, cases.iter().take(seen).map(|(words, _)| words)).await?;
+            for (got, (words, expected)) in ends.iter().zip(&cases) {
                 let plain = |text: &str| text.split_whitespace().collect::<String>();
                 assert_eq!((plain(&got.stdout), got.exit_code), (plain(expected), 0), "{words}: {got:?}");
             }
@@ -194,7 +194,7 @@ fn resource_policies_count_as_they_were_written_last() -> Result<()> {
 
 /// Makes calls of the AWS CLI, each with what it says on standard error; nothing where it succeeds.
 async fn call(environment: &Environment, calls: &[(String, &str)]) -> Result<()> {
-    let ends = aws(environment, &calls.iter().map(|(words, _)| words).collect::<Vec<_>>()).await?;
+    let ends = aws(environment, calls.iter().map(|(words, _)| words)).await?;
     for (number, (got, (words, says))) in ends.iter().zip(calls).enumerate() {
         assert_eq!(got.exit_code == 0, says.is_empty(), "call {number}, {words}: {got:?}");
         assert!(got.stderr.contains(says), "call {number}, {words}: {got:?}");
@@ -230,7 +230,7 @@ fn two_worlds_of_one_account_have_a_localstack_each() -> Result<()> {
         let (first, second) = (first?, second?);
         assert_ne!(first.localstack(), second.localstack());
         let get = "secretsmanager get-secret-value --query SecretString --output text --secret-id";
-        let ends = aws(&first, &[format!("{get} one"), format!("{get} other")]).await?;
+        let ends = aws(&first, [format!("{get} one"), format!("{get} other")]).await?;
         tokio::try_join!(first.remove(), second.remove())?;
         let [own, foreign] = &ends[..] else { panic!("two calls") };
         assert_eq!(own.stdout, "one\n", "{own:?}");

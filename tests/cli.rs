@@ -9,7 +9,7 @@ use std::{
     process::{Child, Command, Stdio},
     thread::JoinHandle,
 };
-use tests::{docker, fixture, program};
+use tests::{docker, fixture, program, standing};
 
 fn greenproof() -> Checked {
     Checked::new(program())
@@ -292,18 +292,6 @@ fn raised(folder: &Path) -> Result<(Child, JoinHandle<String>)> {
         rest
     });
     Ok((run, rest))
-}
-
-/// What environments have in Docker now, a name a line. These tests run alone, so it is theirs.
-fn standing() -> Result<String> {
-    let mut names = String::new();
-    for (kind, name) in [(["ps", "--all"], "{{.Names}}"), (["network", "ls"], "{{.Name}}")] {
-        let filter = ["--filter", "label=greenproof.environment", "--format", name];
-        let listed = Command::new("docker").args(kind).args(filter).output()?;
-        anyhow::ensure!(listed.status.success(), "docker can list");
-        names.push_str(&String::from_utf8_lossy(&listed.stdout));
-    }
-    Ok(names)
 }
 
 #[test]

@@ -255,14 +255,8 @@ fn own_image() -> Result<String> {
 #[test]
 fn alone_what_the_doctor_raises_is_removed() -> Result<()> {
     with_images();
-    let standing = || -> Result<String> {
-        let filter = ["--filter", "label=greenproof.environment", "--format", "{{.ID}}"];
-        let containers = Command::new("docker").args(["ps", "--all"]).args(filter).output()?.stdout;
-        let networks = Command::new("docker").args(["network", "ls"]).args(filter).output()?.stdout;
-        Ok(String::from_utf8(containers)? + &String::from_utf8(networks)?)
-    };
-    let before = standing()?;
+    let before = tests::standing()?;
     assert_eq!(asked(&[])?.0, 0);
-    assert_eq!(standing()?, before);
+    assert_eq!(tests::standing()?, before);
     Ok(())
 }

@@ -5,7 +5,7 @@ use assert_cmd::Command as Checked;
 use fidelity::fidelity;
 use serde_json::Value;
 use std::process::Output;
-use tests::{fixture, program, standing};
+use tests::{fixture, program, standing_of};
 
 fn greenproof(words: &[&str]) -> Result<Output> {
     Ok(Checked::new(program()).args(words).output()?)
@@ -43,7 +43,7 @@ fn a_run_with_faults_is_judged_and_leaves_nothing() -> Result<()> {
     let log = std::fs::read_to_string(folder.path().join("inline/com.example.InlineCustomPack.log"))?;
     assert!(log.contains("No space left on device"), "{log}");
     let seen: Value = serde_json::from_str(&std::fs::read_to_string(folder.path().join("inline/evidence.json"))?)?;
-    assert_eq!(standing(seen["environment"].as_str().context("it has an id")?)?, "");
+    assert_eq!(standing_of(seen["environment"].as_str().context("it has an id")?)?, "");
     assert_eq!(mounts()?, before);
     Ok(())
 }
@@ -72,7 +72,7 @@ fn faults_come_and_go_in_a_kept_environment() -> Result<()> {
     ])?;
     let on_device = |command: &str| greenproof(&["exec", "--name", "faulty", "--root", "--", "sh", "-c", command]);
     // What ends by itself may take as long as a busy machine needs.
-    let endless = |command: &str| Ok::<_, anyhow::Error>(on_device(&format!("timeout 5 {command}"))?.status.code());
+    let endless = |command: &str| on_device(&format!("timeout 5 {command}")).map(|output| output.status.code());
     let fault = |words: &[&str]| greenproof(&[&["fault", "--name", "faulty"], words].concat());
 
     assert!(said(&on_device("jq --version")?).contains("jq: not found"));

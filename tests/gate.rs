@@ -102,7 +102,7 @@ fn session(printed: &str) -> String {
 
 /// Makes the calls, each of which must end as its case says.
 async fn answered(environment: &Environment, cases: &[Case]) -> Result<()> {
-    let ends = aws(environment, &cases.iter().map(|(words, _)| words).collect::<Vec<_>>()).await?;
+    let ends = aws(environment, cases.iter().map(|(words, _)| words)).await?;
     for (got, (words, expected)) in ends.iter().zip(cases) {
         let as_expected = match expected {
             Ok(printed) => got.exit_code == 0 && got.stdout.trim() == printed,
@@ -126,7 +126,7 @@ fn the_cli_is_answered_as_keys_roles_and_sessions_allow() -> Result<()> {
         let stage = stage(1.0).await;
         let environment = Environment::raise(&stage, Plan::of(scenario()?)?).await?;
         answered(&environment, &of_keys()).await?;
-        let made = aws(&environment, &[assume, limited, encrypt]).await?;
+        let made = aws(&environment, [assume, limited, encrypt]).await?;
         assert!(made.iter().all(|call| call.exit_code == 0), "{made:#?}");
         let sessions = of_sessions(&session(&made[0].stdout), &session(&made[1].stdout), made[2].stdout.trim());
         answered(&environment, &sessions).await?;

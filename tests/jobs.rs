@@ -10,7 +10,7 @@ use std::{
     process::{Child, ChildStderr, Command, Stdio},
     time::{Duration, SystemTime},
 };
-use tests::{docker, fixture, program, standing};
+use tests::{docker, fixture, program, standing_of};
 
 /// A folder whose scenarios install a package with a secret of one name; two of them have one account and one bucket, and the
 /// second expects another package than there is.
@@ -68,7 +68,7 @@ fn scenarios_run_side_by_side_and_are_told_in_order() -> Result<()> {
         let evidence = json(&root.join(name).join("evidence.json"))?;
         assert_eq!(root.join(name).join("bundle.tar.gz").exists(), name == "b-red");
         let environment = evidence["environment"].as_str().context("it has an id")?.to_owned();
-        assert_eq!(standing(&environment)?, "", "nothing of `{name}` is left");
+        assert_eq!(standing_of(&environment)?, "", "nothing of `{name}` is left");
         environments.insert(environment);
         accounts.push(evidence["account"].as_str().unwrap_or_default().to_owned());
     }
@@ -282,6 +282,6 @@ fn a_fleet_that_is_red_twice_is_red() -> Result<()> {
     };
     let (first, second) = (environment("fleet-unstaged")?, environment("fleet-unstaged-attempt-2")?);
     assert_ne!(first, second);
-    assert_eq!(standing(&first)? + &standing(&second)?, "");
+    assert_eq!(standing_of(&first)? + &standing_of(&second)?, "");
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::{
     path::Path,
     process::{Command, Output, Stdio},
 };
-use tests::{block_on, docker, fixture, program, stage};
+use tests::{block_on, docker, fixture, program, stage, standing, standing_of};
 
 fn greenproof(words: &[&str]) -> Result<Output> {
     Ok(Checked::new(program()).args(words).output()?)
@@ -25,13 +25,6 @@ fn told(output: &Output, words: &[&str]) -> Result<String> {
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     anyhow::ensure!(output.status.success(), "{words:?}: {error}");
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// What environments have in Docker now, a name a line. Tests that run alone ask, so it is theirs.
-fn standing() -> Result<String> {
-    let filter = ["--filter", "label=greenproof.environment", "--format"];
-    let containers = docker(&[&["ps", "--all"], &filter[..], &["{{.Names}}"]].concat())?;
-    Ok(containers + &docker(&[&["network", "ls"], &filter[..], &["{{.Name}}"]].concat())?)
 }
 
 /// An `aws` that says that it is of this version, first in the search path.
@@ -298,9 +291,9 @@ fn what_is_exported_fits_the_client_and_the_shell() -> Result<()> {
     assert_eq!(json["variables"]["AWS_REGION"], "ap-northeast-1");
     let device = id_of(name)?;
     let environment = device.trim_start_matches("greenproof-");
-    assert_eq!(tests::standing(environment)?.lines().count(), 3 + 2, "three containers and two networks");
+    assert_eq!(standing_of(environment)?.lines().count(), 3 + 2, "three containers and two networks");
     answered(&["down", "--name", name])?;
-    assert_eq!(tests::standing(environment)?, "");
+    assert_eq!(standing_of(environment)?, "");
     Ok(())
 }
 

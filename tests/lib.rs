@@ -125,13 +125,17 @@ async fn run_fleet(stage: &Stage, scenario: &Scenario) -> anyhow::Result<Evidenc
 ///
 /// # Errors
 /// When the device gets no credentials, or can't run the CLI.
-pub async fn aws(environment: &Environment, calls: &[impl AsRef<str>]) -> anyhow::Result<Vec<ExecOutput>> {
-    let own = environment.credentials().await?.into_iter().map(|(name, value)| format!("{name}={value}"));
-    let mut words = vec!["env".to_owned(), "AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt".to_owned()];
-    let calls: Vec<_> = calls.iter().map(AsRef::as_ref).collect();
-    words.extend(own);
-    words.extend(["python3", "-c", include_str!("aws.py"), &serde_json::to_string(&calls)?].map(str::to_owned));
-    let words: Vec<_> = words.iter().map(String::as_str).collect();
+pub async fn aws(
+    environment: &Environment,
+    calls: impl IntoIterator<Item = impl AsRef<str>>,
+) -> anyhow::Result<Vec<ExecOutput>> {
+    let calls: Vec<_> = calls.into_iter().map(|call| call.as_ref().to_owned()).collect();
+    let own = environment.credentials().await?;
+    let own: Vec<_> = own.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut words = vec!["env", "AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt"];
+    words.extend(own.iter().map(String::as_str));
+    let listed = serde_json::to_string(&calls)?;
+    words.extend(["python3", "-c", include_str!("aws.py"), &listed]);
     let made = environment.as_root(&words).await?;
     anyhow::ensure!(made.exit_code == 0, "the calls were not made: {made:?}");
     let ends: Vec<(i64, String, String)> = serde_json::from_str(&made.stdout)?;
@@ -158,14 +162,26 @@ pub fn run_program(program: &str, words: &[&str]) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// What an environment has in Docker now, a line each: containers, networks and volumes.
+/// What environments have in Docker now, a name a line: containers, networks and volumes.
 ///
 /// # Errors
 /// When Docker can't list it.
-pub fn standing(environment: &str) -> anyhow::Result<String> {
-    let filter = ["--quiet", "--filter", &format!("label=greenproof.environment={environment}")];
-    let lists: [&[&str]; 3] = [&["ps", "--all"], &["network", "ls"], &["volume", "ls"]];
-    lists.iter().map(|list| docker(&[list, &filter[..]].concat())).collect()
+pub fn standing() -> anyhow::Result<String> {
+    labelled("label=greenproof.environment")
+}
+
+/// The same of one environment.
+///
+/// # Errors
+/// As [`standing`].
+pub fn standing_of(environment: &str) -> anyhow::Result<String> {
+    labelled(&format!("label=greenproof.environment={environment}"))
+}
+
+fn labelled(label: &str) -> anyhow::Result<String> {
+    let lists: [(&[&str], &str); 3] =
+        [(&["ps", "--all"], "{{.Names}}"), (&["network", "ls"], "{{.Name}}"), (&["volume", "ls"], "{{.Name}}")];
+    lists.iter().map(|(list, name)| docker(&[list, &["--filter", label, "--format", name][..]].concat())).collect()
 }
 
 /// The conformance cases by their names as trials. What stands in the folder itself is what cases start from.

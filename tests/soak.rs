@@ -37,7 +37,7 @@ use tests::{
     as_stated, as_stated_and_explained, block_on, conformance_cases, conforms, docker, fixture, is_scenario,
     kills::{Phase, Table, World},
     machine::{Machine, Size},
-    planted, program, random, scenario_files, stage,
+    planted, program, random, scenario_files, stage, standing,
 };
 
 fn main() -> Result<()> {
@@ -335,9 +335,7 @@ fn available() -> Result<u64> {
 }
 
 fn nothing_stands() -> Result<()> {
-    for kind in [&["ps", "--all", "--quiet"][..], &["network", "ls", "--quiet"]] {
-        let left = docker(&[kind, &["--filter", "label=greenproof.environment"]].concat())?;
-        ensure!(left.is_empty(), "left: {left}");
-    }
+    let left = standing()?;
+    ensure!(left.is_empty(), "left: {left}");
     Ok(())
 }

@@ -90,7 +90,7 @@ fn two_worlds_on_one_localstack_do_not_see_each_other() -> Result<()> {
             "s3api get-bucket-location --bucket greenproof-world-one",
             "s3api get-bucket-location --bucket greenproof-world-two",
         ];
-        let [secret, own_bucket, other_bucket] = &aws(&first, &calls).await?[..] else { panic!("three calls") };
+        let [secret, own_bucket, other_bucket] = &aws(&first, calls).await?[..] else { panic!("three calls") };
         assert!(secret.stdout.contains(own) && !secret.stdout.contains(other));
         assert_eq!(own_bucket.exit_code, 0, "{own_bucket:?}");
         assert!(other_bucket.stderr.contains("(NoSuchBucket)"), "{other_bucket:?}");
