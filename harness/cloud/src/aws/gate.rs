@@ -11,6 +11,7 @@ mod buckets;
 mod cache;
 mod context;
 mod keys;
+mod objects;
 mod operation;
 mod received;
 mod refusal;
@@ -20,6 +21,7 @@ mod signature;
 mod struck;
 #[cfg(test)]
 mod tests;
+mod uploads;
 mod writes;
 
 use super::{
@@ -42,7 +44,7 @@ use http_body_util::Full;
 use hyper::{
     Request, Response,
     body::Incoming,
-    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
+    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING},
 };
 use keys::Key;
 use operation::{Answerer, Operation};
@@ -52,6 +54,7 @@ use secrets::Secret;
 use serde_json::Value;
 use signature::Caller;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use uploads::Uploads;
 
 /// The gate of one environment.
 pub(super) struct Gate {
@@ -61,6 +64,7 @@ pub(super) struct Gate {
     inventory: Arc<Inventory>,
     secrets: Cache<Secret>,
     keys: Cache<Key>,
+    uploads: Uploads,
     faults: Arc<Faults>,
     services: Services,
     limits: Limits,
@@ -131,6 +135,7 @@ impl Gate {
             localstack,
             secrets: Cache::default(),
             keys: Cache::default(),
+            uploads: Uploads::default(),
             faults,
             services: Services::new(),
             limits: Limits::default(),
@@ -246,10 +251,9 @@ impl Gate {
             operation.shown = Some(key.arn.clone());
             return Found::Key(key);
         }
-        let tags = self.object_tags(operation, caller).await;
-        operation
-            .keys
-            .extend(tags.into_iter().map(|(name, value)| (format!("s3:ExistingObjectTag/{name}"), value.into())));
+        let version = operation.keys.get("s3:versionid").and_then(Value::as_str);
+        let tags = self.existing_tags((&operation.action, &operation.resource), version, caller).await;
+        operation.keys.extend(tags);
         Found::Nothing
     }
 
@@ -264,7 +268,7 @@ impl Gate {
         if !decided.decision.may_go_on() {
             return Err(Refusal::denied(operation, decided));
         }
-        self.besides(call, &decided.decision)?;
+        self.besides(call, &decided.decision).await?;
         match operation.answerer {
             Answerer::Gate => return self.own_answer(call, &decided.decision),
             Answerer::Service => return self.of_service(call, &decided.decision).await,
@@ -279,7 +283,7 @@ impl Gate {
             }
             (Found::Key(key), _) => self.usable(operation, key)?,
             (_, "secretsmanager") => self.unlock_secret(call, None).await?,
-            (_, "s3") if operation.action == "s3:PutObject" => self.lock_object(call).await?,
+            (_, "s3") => self.unlock_objects(call).await?,
             _ => {}
         }
         self.prepare(operation, call.received).await?;
@@ -312,6 +316,10 @@ impl Gate {
             headers.remove(name);
         }
         headers.remove("x-amz-security-token");
+        let source = operation.source.as_ref().and_then(|source| HeaderValue::from_str(&source.header()).ok());
+        if let Some(source) = source {
+            headers.insert("x-amz-copy-source", source);
+        }
         let region = if operation.service == "s3" { &self.world.region } else { &operation.region };
         let scope = (operation.service.as_str(), region.as_str());
         let target = operation.target(received);
@@ -345,6 +353,7 @@ impl Gate {
         if !answer.status.is_success() {
             return;
         }
+        self.uploads.remember(operation, answer);
         match (&operation.bucket, operation.name.as_str()) {
             (Some(bucket), "CreateBucket") => self.inventory.add_bucket(bucket),
             (Some(bucket), "DeleteBucket") => self.inventory.remove_bucket(bucket),

@@ -1,7 +1,19 @@
 //! Whose buckets there are. LocalStack alone would show every environment's buckets, in every region.
 
-use super::{Call, Gate, operation::Operation, refusal::Refusal, signature::Caller};
-use crate::{aws::upstream::Answer, event::Decision};
+use super::{
+    Call, Gate, objects,
+    operation::{self, Operation},
+    refusal::Refusal,
+    signature::Caller,
+};
+use crate::event::Decision;
+use bytes::Bytes;
+use hyper::{HeaderMap, Method};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Condition keys.
+type Keys = BTreeMap<String, Value>;
 
 impl Gate {
     /// Whether this environment has the bucket, and in the region that was asked; S3 looks before it asks policies.
@@ -28,36 +40,46 @@ impl Gate {
         if decided.decision.may_go_on() { Ok(()) } else { Err(Refusal::denied(&listing, &decided)) }
     }
 
-    /// The tags of the object that is asked for, where a policy asks for them.
-    pub(super) async fn object_tags(&self, operation: &Operation, caller: &Caller) -> Vec<(String, String)> {
+    /// The condition keys of the tags that an object has, where AWS fills them for an action and a policy asks for them.
+    pub(super) async fn existing_tags(&self, asked: (&str, &str), version: Option<&str>, caller: &Caller) -> Keys {
         const KEY: &str = "s3:existingobjecttag/";
-        const ASKING: [&str; 5] =
-            ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetObjectAcl", "s3:DeleteObjectTagging"];
-        let (Some(bucket), true) = (&operation.bucket, ASKING.contains(&operation.action.as_str())) else {
-            return Vec::new();
-        };
+        let (action, object) = asked;
+        if !TAGGED.contains(&action) {
+            return Keys::new();
+        }
         let limits = caller.session.as_ref().map(|session| session.limits.as_slice()).unwrap_or_default();
         let limited = limits.iter().any(|limit| limit.text.to_lowercase().contains(KEY));
         if !limited && !self.account().mentions(KEY) {
-            return Vec::new();
+            return Keys::new();
         }
-        let target = format!("/{bucket}/{}?tagging", operation.key);
+        let tags = self.tags_of(object, version).await.into_iter();
+        tags.map(|(name, value)| (format!("s3:ExistingObjectTag/{name}"), value.into())).collect()
+    }
+
+    /// The tags of an object; none if it is not there.
+    pub(super) async fn tags_of(&self, object: &str, version: Option<&str>) -> Vec<(String, String)> {
+        let Some(target) = objects::target(object, Some("tagging"), version) else { return Vec::new() };
         let scope = ("s3", self.world.region.as_str());
-        let method = hyper::Method::GET;
-        let answer = self.localstack.send(scope, method, &target, hyper::HeaderMap::new(), bytes::Bytes::new()).await;
-        let Some(Answer { body, .. }) = answer.ok().filter(|answer| answer.status.is_success()) else {
-            return Vec::new();
-        };
-        let text = String::from_utf8_lossy(&body);
-        let between = |text: &str, tag: &str| {
-            let (_, rest) = text.split_once(&format!("<{tag}>"))?;
-            rest.split_once(&format!("</{tag}>")).map(|(value, _)| unescaped(value))
-        };
-        let tags = text.split("<Tag>").skip(1);
-        tags.filter_map(|tag| Some((between(tag, "Key")?, between(tag, "Value").unwrap_or_default()))).collect()
+        let answer = self.localstack.send(scope, Method::GET, &target, HeaderMap::new(), Bytes::new()).await;
+        let answer = answer.ok().filter(|answer| answer.status.is_success());
+        answer.and_then(|answer| operation::object_tags(&answer.body)).unwrap_or_default()
     }
 }
 
-fn unescaped(text: &str) -> String {
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
-}
+/// The actions for which AWS fills `s3:ExistingObjectTag`, as its Service Authorization Reference lists them.
+const TAGGED: [&str; 14] = [
+    "s3:DeleteObjectTagging",
+    "s3:DeleteObjectVersionTagging",
+    "s3:GetObject",
+    "s3:GetObjectAcl",
+    "s3:GetObjectAttributes",
+    "s3:GetObjectTagging",
+    "s3:GetObjectVersion",
+    "s3:GetObjectVersionAcl",
+    "s3:GetObjectVersionAttributes",
+    "s3:GetObjectVersionTagging",
+    "s3:PutObjectAcl",
+    "s3:PutObjectTagging",
+    "s3:PutObjectVersionAcl",
+    "s3:PutObjectVersionTagging",
+];

@@ -1,8 +1,7 @@
 //! KMS keys as LocalStack has them, asked directly or by another service in the caller's name.
 
 use super::{Call, Gate, refusal::Refusal};
-use crate::{aws::upstream::Answer, event::Decision, world::World};
-use hyper::HeaderMap;
+use crate::{event::Decision, world::World};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -129,68 +128,9 @@ impl Gate {
             .with("kms:EncryptionAlgorithm", "SYMMETRIC_DEFAULT");
         key.keys.iter().fold(asked, |asked, (key, value)| asked.with(key.as_str(), value.clone()))
     }
-
-    /// Asks KMS for the key of an object that was found, as S3 does in the caller's name.
-    pub(super) async fn unlock_object(&self, call: &mut Call<'_>, found: &Answer) -> Result<(), Refusal> {
-        let Some(key) = key_of(&found.headers) else { return Ok(()) };
-        self.ask_for_object(call, key, "kms:Decrypt", bucket_key(&found.headers)).await
-    }
-
-    /// Asks KMS for the key that an object shall be encrypted with.
-    pub(super) async fn lock_object(&self, call: &mut Call<'_>) -> Result<(), Refusal> {
-        let headers = &call.received.headers;
-        let Some(key) = key_of(headers) else { return Ok(()) };
-        self.ask_for_object(call, key, "kms:GenerateDataKey", bucket_key(headers)).await
-    }
-
-    async fn ask_for_object(
-        &self,
-        call: &mut Call<'_>,
-        key: &str,
-        action: &str,
-        by_bucket: bool,
-    ) -> Result<(), Refusal> {
-        let Some(key) = self.key(&call.operation.region, key).await else {
-            return Err(Refusal::hidden_key_of_object(&self.principal(call.caller), action));
-        };
-        if key.is_of_aws {
-            return Ok(());
-        }
-        let object = &call.operation.resource;
-        let context = match object.split_once('/') {
-            Some((bucket, _)) if by_bucket => bucket,
-            _ => object,
-        };
-        let asked = self
-            .through(call, Service::S3, action, &key)
-            .with("kms:EncryptionContext:aws:s3:arn", context)
-            .with("kms:EncryptionContextKeys", json!(["aws:s3:arn"]));
-        let decided = self.further(call, asked);
-        if let Some(clause) = &decided.clause {
-            return Err(Refusal::key_of_object(&decided.decision, clause));
-        }
-        let of_s3 = |refusal: Refusal| Refusal { code: format!("KMS.{}", refusal.code), ..refusal };
-        match self.state(&key) {
-            State::Enabled => Ok(()),
-            State::Disabled => Err(of_s3(Refusal::disabled_key(&key.arn))),
-            State::PendingDeletion => Err(of_s3(Refusal::key_pending_deletion(&key.arn))),
-        }
-    }
 }
 
 /// The members of a list in an answer.
 fn listed<'v>(answer: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
     answer[name].as_array().map(Vec::as_slice).unwrap_or_default().iter()
-}
-
-/// The key that headers name with `aws:kms`.
-fn key_of(headers: &HeaderMap) -> Option<&str> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    text("x-amz-server-side-encryption").filter(|kind| kind.starts_with("aws:kms"))?;
-    text("x-amz-server-side-encryption-aws-kms-key-id")
-}
-
-/// Whether the bucket's own data key is used, which is made for the bucket's ARN.
-fn bucket_key(headers: &HeaderMap) -> bool {
-    headers.get("x-amz-server-side-encryption-bucket-key-enabled").is_some_and(|value| value == "true")
 }

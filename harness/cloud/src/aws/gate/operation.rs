@@ -13,6 +13,8 @@ use crate::{policies::Account, world::World};
 use host::Place;
 pub(super) use kms::CRYPTOGRAPHIC;
 use rest::Routed;
+use s3::Source;
+pub(super) use s3::tags as object_tags;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -74,13 +76,36 @@ pub(super) struct Operation {
     /// The KMS key as the caller gave it: id, ARN or alias; or the id that a ciphertext begins with.
     /// Empty where an operation on a key tells none.
     pub(super) key_id: Option<String>,
-    /// What has to be allowed besides: the alias of a key, the source of a copy, each object that is deleted.
-    pub(super) besides: Vec<(&'static str, String)>,
+    /// What has to be allowed besides: the alias of a key, the source of a copy, each object that is deleted, and what
+    /// headers and tags ask for.
+    pub(super) besides: Vec<Need>,
+    /// The source of a copy.
+    pub(super) source: Option<Source>,
+    /// The id of the multipart upload that it is on.
+    pub(super) upload: Option<String>,
     /// The S3 bucket, and the object's key as it stands in the URL.
     pub(super) bucket: Option<String>,
     pub(super) key: String,
     /// Who carries it out and how, if a service of the control plane does.
     pub(super) routed: Option<Routed>,
+}
+
+/// One more action that a call needs.
+#[derive(Clone, Debug)]
+pub(super) struct Need {
+    pub(super) action: &'static str,
+    pub(super) resource: String,
+    /// The resource as a denial shows it; absent where AWS shows none.
+    pub(super) shown: Option<String>,
+    /// Condition keys that the call carries for it, in place of those that it carries for its own action.
+    pub(super) keys: BTreeMap<String, Value>,
+}
+
+impl Need {
+    /// An action on a resource of S3, which denials show in quotes.
+    fn of(action: &'static str, resource: &str, keys: BTreeMap<String, Value>) -> Self {
+        Self { action, resource: resource.to_owned(), shown: Some(format!("\"{resource}\"")), keys }
+    }
 }
 
 impl Operation {
@@ -113,6 +138,8 @@ impl Operation {
             secret: None,
             key_id: None,
             besides: Vec::new(),
+            source: None,
+            upload: None,
             bucket: None,
             key: String::new(),
             routed: None,

@@ -3,34 +3,56 @@
 
 use super::{
     Call, Gate, answer,
-    operation::{Operation, Protocol},
+    operation::{Need, Operation},
     refusal::Refusal,
 };
 use crate::{
     aws::{rest, upstream::Answer},
     event::Decision,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 
 impl Gate {
     /// Decides what an operation needs besides, of whose bucket S3 looks first.
-    pub(super) fn besides(&self, call: &mut Call<'_>, allowed: &Decision) -> Result<(), Refusal> {
-        for (action, resource) in call.operation.besides.clone() {
-            if let Some(path) = resource.strip_prefix("arn:aws:s3:::") {
-                let bucket = path.split('/').next().unwrap_or(path);
-                if !self.inventory.has_bucket(bucket) {
-                    return Err(Refusal::no_such_bucket(bucket));
-                }
-            }
-            let quoted = call.operation.protocol == Protocol::S3;
-            let shown = Some(if quoted { format!("\"{resource}\"") } else { resource.clone() });
-            let decided = self.further(call, Decision { action: action.to_owned(), resource, ..allowed.clone() });
-            if !decided.decision.may_go_on() {
-                return Err(Refusal::denied(&Operation { shown, ..call.operation.clone() }, &decided));
+    pub(super) async fn besides(&self, call: &mut Call<'_>, allowed: &Decision) -> Result<(), Refusal> {
+        let operation = call.operation;
+        for need in &operation.besides {
+            self.need(call, allowed, need).await?;
+        }
+        if operation.name == "CopyObject"
+            && !call.received.header("x-amz-tagging-directive").eq_ignore_ascii_case("REPLACE")
+            && let Some(source) = &operation.source
+            && !self.tags_of(&source.arn(), source.version.as_deref()).await.is_empty()
+        {
+            for need in operation.for_copied_tags() {
+                self.need(call, allowed, &need).await?;
             }
         }
         Ok(())
+    }
+
+    /// Decides one action that an operation needs besides. Of the call's own condition keys it has those that are meant
+    /// for it.
+    async fn need(&self, call: &mut Call<'_>, allowed: &Decision, need: &Need) -> Result<(), Refusal> {
+        let operation = call.operation;
+        let Need { action, resource, shown, keys } = need;
+        if let Some(path) = resource.strip_prefix("arn:aws:s3:::").filter(|_| operation.name != "CreateBucket") {
+            let bucket = path.split('/').next().unwrap_or(path);
+            if !self.inventory.has_bucket(bucket) {
+                return Err(Refusal::no_such_bucket(bucket));
+            }
+        }
+        let mut asked = Decision { action: (*action).to_owned(), resource: resource.clone(), ..allowed.clone() };
+        asked.context.retain(|key, _| !operation.keys.contains_key(key));
+        asked.context.extend(keys.clone());
+        let version = keys.get("s3:versionid").and_then(Value::as_str);
+        asked.context.extend(self.existing_tags((action, resource), version, call.caller).await);
+        let decided = self.further(call, asked);
+        if decided.decision.may_go_on() {
+            return Ok(());
+        }
+        Err(Refusal::denied(&Operation { shown: shown.clone(), ..operation.clone() }, &decided))
     }
 
     /// What a service of the control plane answers, if the caller may also do what it does in the caller's name.

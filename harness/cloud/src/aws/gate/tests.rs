@@ -5,6 +5,7 @@ mod endpoint;
 mod faults;
 mod kms;
 mod layers;
+mod objects;
 mod records;
 mod s3;
 mod secrets;
@@ -242,6 +243,17 @@ fn s3(method: &'static str, target: &str) -> Call {
 }
 
 impl Call {
+    /// The same with a header.
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    /// The same with a body.
+    fn saying(self, body: &str) -> Self {
+        Self { body: body.to_owned(), ..self }
+    }
+
     fn unsigned(&self) -> Request<Full<Bytes>> {
         let mut request = Request::builder().method(self.method).uri(&self.uri);
         let host = request.uri_ref().unwrap().authority().unwrap().to_string();

@@ -1,6 +1,6 @@
 //! KMS: an operation is on the key that it names, or on the one that its ciphertext was made with.
 
-use super::{Answerer, Operation, host::Place, tags};
+use super::{Answerer, Need, Operation, host::Place, tags};
 use crate::{aws::gate::Received, world::World};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -116,7 +116,9 @@ impl Operation {
             "DeleteAlias" => "kms:DeleteAlias",
             _ => "kms:UpdateAlias",
         };
-        self.besides.push((action, format!("arn:aws:kms:{}:{}:{alias}", self.region, world.account)));
+        let resource = format!("arn:aws:kms:{}:{}:{alias}", self.region, world.account);
+        let keys = self.keys.clone();
+        self.besides.push(Need { action, shown: Some(resource.clone()), resource, keys });
         self.key_id = Some(key);
     }
 }

@@ -1,61 +1,82 @@
 //! S3: the operation is method, path and subresource.
 
+mod actions;
+mod body;
+mod needs;
+mod source;
+
 use super::{Answerer, Operation, Protocol, decoded, host::Place};
 use crate::{aws::gate::Received, world::World};
+use actions::Form;
+pub(in crate::aws::gate) use body::tags;
 use serde_json::json;
+pub(in crate::aws::gate) use source::Source;
 
-/// Query names that make a request another operation.
-const SUBRESOURCES: [&str; 32] = [
-    "accelerate",
-    "acl",
-    "analytics",
-    "attributes",
-    "cors",
-    "delete",
-    "encryption",
-    "intelligent-tiering",
-    "inventory",
-    "legal-hold",
-    "lifecycle",
-    "location",
-    "logging",
-    "metrics",
-    "notification",
-    "object-lock",
-    "ownershipControls",
-    "partNumber",
-    "policy",
-    "policyStatus",
-    "publicAccessBlock",
-    "replication",
-    "requestPayment",
-    "restore",
-    "retention",
-    "select",
-    "tagging",
-    "torrent",
-    "uploads",
-    "versioning",
-    "versions",
-    "website",
-];
-
-/// Headers that are condition keys.
-const KEYS: [&str; 5] = [
+/// Headers that are condition keys of their own name.
+const KEYS: [&str; 14] = [
     "x-amz-acl",
     "x-amz-content-sha256",
+    "x-amz-copy-source",
+    "x-amz-grant-full-control",
+    "x-amz-grant-read",
+    "x-amz-grant-read-acp",
+    "x-amz-grant-write",
+    "x-amz-grant-write-acp",
+    "x-amz-metadata-directive",
+    "x-amz-object-ownership",
     "x-amz-server-side-encryption",
     "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-storage-class",
 ];
+
+/// Headers that are condition keys without their beginning.
+const LOCK_KEYS: [&str; 3] = ["object-lock-legal-hold", "object-lock-mode", "object-lock-retain-until-date"];
+
+/// Parts of the query that are condition keys.
+const QUERY_KEYS: [(&str, &str); 4] = [
+    ("prefix", "s3:prefix"),
+    ("delimiter", "s3:delimiter"),
+    ("max-keys", "s3:max-keys"),
+    ("versionId", "s3:versionid"),
+];
+
+/// The headers of a request, which a presigned URL may carry in its query.
+struct Headers<'r> {
+    received: &'r Received,
+    query: &'r [(String, String)],
+}
+
+impl Headers<'_> {
+    /// The value of a header; empty if it is not there.
+    fn get(&self, name: &str) -> &str {
+        let header = self.received.header(name);
+        if !header.is_empty() {
+            return header;
+        }
+        let said = self.query.iter().find(|(said, _)| said.eq_ignore_ascii_case(name));
+        said.map_or("", |(_, value)| value.as_str())
+    }
+
+    fn says_true(&self, name: &str) -> bool {
+        self.get(name).eq_ignore_ascii_case("true")
+    }
+}
 
 impl Operation {
     pub(super) fn s3(place: &Place, received: &Received, world: &World) -> Self {
         let (bucket, key) = locate(place, &received.path);
-        let names: Vec<&str> = received.query.split('&').map(|pair| pair.split('=').next().unwrap_or(pair)).collect();
-        let found = operation(received.method.as_str(), bucket.is_some(), !key.is_empty(), &names);
-        let source = received.header("x-amz-copy-source");
-        let found = if source.is_empty() { found } else { copying(found) };
+        let pairs = received.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let query: Vec<_> = pairs.map(|(name, value)| (decoded(name), decoded(value))).collect();
+        let names: Vec<_> = query.iter().map(|(name, _)| name.as_str()).collect();
+        let source = Some(received.header("x-amz-copy-source")).filter(|source| !source.is_empty());
+        let found = actions::operation(Form {
+            method: received.method.as_str(),
+            has_bucket: bucket.is_some(),
+            has_key: !key.is_empty(),
+            query: &names,
+            copies: source.is_some(),
+        });
         let mut operation = Self::bare(place, found.map_or("Unknown", |(name, _)| name), Protocol::S3);
         if place.region.is_none() {
             operation.region.clone_from(&world.region);
@@ -64,38 +85,10 @@ impl Operation {
             operation.answerer = Answerer::LocalStack;
             operation.action = format!("s3:{action}");
         }
-        if !source.is_empty() {
-            let source = source.split('?').next().unwrap_or(source);
-            let source = decoded(source.strip_prefix('/').unwrap_or(source));
-            operation.besides.push(("s3:GetObject", format!("arn:aws:s3:::{source}")));
-        }
-        for pair in received.query.split('&') {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let key = match name {
-                "prefix" => "s3:prefix",
-                "delimiter" => "s3:delimiter",
-                "max-keys" => "s3:max-keys",
-                "versionId" => "s3:versionid",
-                _ => continue,
-            };
-            operation.keys.insert(key.into(), decoded(value).into());
-        }
-        for header in KEYS {
-            let value = received.header(header);
-            if !value.is_empty() {
-                operation.keys.insert(format!("s3:{header}"), value.into());
-            }
-        }
-        let tags = received.header("x-amz-tagging");
-        let tags = tags.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (decoded(name), value));
-        let tags: Vec<_> = tags.map(|(name, value)| (name, decoded(value))).collect();
-        if !tags.is_empty() {
-            let names: Vec<_> = tags.iter().map(|(name, _)| name.clone()).collect();
-            operation.keys.insert("s3:RequestObjectTagKeys".into(), names.into());
-        }
-        operation
-            .keys
-            .extend(tags.into_iter().map(|(name, value)| (format!("s3:RequestObjectTag/{name}"), value.into())));
+        operation.source = source.map(Source::read);
+        operation.upload = query.iter().find(|(name, _)| name == "uploadId").map(|(_, id)| id.clone());
+        let headers = Headers { received, query: &query };
+        operation.carries(&headers);
         let Some(bucket) = bucket else { return operation };
         operation.resource = format!("arn:aws:s3:::{bucket}");
         operation.parameters = json!({ "bucketName": bucket });
@@ -105,31 +98,53 @@ impl Operation {
             operation.parameters["key"] = json!(key);
         }
         operation.shown = Some(format!("\"{}\"", operation.resource));
-        if operation.name == "DeleteObjects" {
-            operation.deletes(&String::from_utf8_lossy(&received.body));
-        }
+        operation.reads_body(&headers);
+        operation.needs(&headers);
         operation.key = key;
         operation.bucket = Some(bucket);
         operation
     }
 
-    /// Each object of a list is authorised by itself. AWS answers what it refuses object by object.
-    fn deletes(&mut self, body: &str) {
-        let keys: Vec<_> = body.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next()).collect();
-        let bucket = self.resource.clone();
-        let plain = |key: &str| {
-            key.replace("&lt;", "<")
-                .replace("&gt;", ">")
-                .replace("&quot;", "\"")
-                .replace("&apos;", "'")
-                .replace("&amp;", "&")
-        };
-        let mut objects = keys.iter().map(|key| format!("{bucket}/{}", plain(key)));
-        if let Some(first) = objects.next() {
-            self.shown = Some(format!("\"{first}\""));
-            self.resource = first;
+    /// Takes the condition keys from query and headers.
+    fn carries(&mut self, headers: &Headers) {
+        for (name, key) in QUERY_KEYS {
+            let said = headers.query.iter().find(|(said, _)| said == name);
+            self.keys.extend(said.map(|(_, value)| (key.to_owned(), value.as_str().into())));
         }
-        self.besides.extend(objects.map(|object| ("s3:DeleteObject", object)));
+        let named = KEYS.map(|header| (header.to_owned(), format!("s3:{header}")));
+        let locks = LOCK_KEYS.map(|key| (format!("x-amz-{key}"), format!("s3:{key}")));
+        for (header, key) in named.into_iter().chain(locks) {
+            let value = headers.get(&header);
+            if !value.is_empty() {
+                self.keys.insert(key, value.into());
+            }
+        }
+        let tags = form_urlencoded::parse(headers.get("x-amz-tagging").as_bytes());
+        self.tags_object(tags.into_owned().collect());
+    }
+
+    /// Takes what the body tells; an operation whose body can't be read can't be authorised.
+    fn reads_body(&mut self, headers: &Headers) {
+        let body = &headers.received.body;
+        let is_read = match self.name.as_str() {
+            "DeleteObjects" => body::deleted(body).map(|objects| self.deletes(&objects, headers)),
+            "PutObjectTagging" => body::tags(body).map(|tags| self.tags_object(tags)),
+            _ => return,
+        };
+        if is_read.is_none() {
+            self.answerer = Answerer::Unknown;
+        }
+    }
+
+    /// The tags that an object is to have.
+    fn tags_object(&mut self, tags: Vec<(String, String)>) {
+        if tags.is_empty() {
+            return;
+        }
+        let names: Vec<_> = tags.iter().map(|(name, _)| name.clone()).collect();
+        self.keys.insert("s3:RequestObjectTagKeys".into(), names.into());
+        let tags = tags.into_iter().map(|(name, value)| (format!("s3:RequestObjectTag/{name}"), value.into()));
+        self.keys.extend(tags);
     }
 
     /// The same caller's question whether it may list the bucket.
@@ -152,97 +167,6 @@ fn locate(place: &Place, path: &str) -> (Option<String>, String) {
     }
 }
 
-/// The operation of a request that names the source of a copy.
-fn copying(found: Option<(&'static str, &'static str)>) -> Option<(&'static str, &'static str)> {
-    match found? {
-        ("PutObject", action) => Some(("CopyObject", action)),
-        ("UploadPart", action) => Some(("UploadPartCopy", action)),
-        _ => None,
-    }
-}
-
-/// What is read and written of a bucket by a subresource: method and subresource, name and IAM action. To IAM most
-/// deletions are a put of nothing.
-const OF_A_BUCKET: [(&str, &str, &str, &str); 29] = [
-    ("GET", "accelerate", "GetBucketAccelerateConfiguration", "GetAccelerateConfiguration"),
-    ("PUT", "accelerate", "PutBucketAccelerateConfiguration", "PutAccelerateConfiguration"),
-    ("GET", "acl", "GetBucketAcl", "GetBucketAcl"),
-    ("PUT", "acl", "PutBucketAcl", "PutBucketAcl"),
-    ("GET", "cors", "GetBucketCors", "GetBucketCORS"),
-    ("PUT", "cors", "PutBucketCors", "PutBucketCORS"),
-    ("DELETE", "cors", "DeleteBucketCors", "PutBucketCORS"),
-    ("GET", "encryption", "GetBucketEncryption", "GetEncryptionConfiguration"),
-    ("PUT", "encryption", "PutBucketEncryption", "PutEncryptionConfiguration"),
-    ("DELETE", "encryption", "DeleteBucketEncryption", "PutEncryptionConfiguration"),
-    ("GET", "lifecycle", "GetBucketLifecycleConfiguration", "GetLifecycleConfiguration"),
-    ("PUT", "lifecycle", "PutBucketLifecycleConfiguration", "PutLifecycleConfiguration"),
-    ("DELETE", "lifecycle", "DeleteBucketLifecycle", "PutLifecycleConfiguration"),
-    ("GET", "logging", "GetBucketLogging", "GetBucketLogging"),
-    ("PUT", "logging", "PutBucketLogging", "PutBucketLogging"),
-    ("GET", "ownershipControls", "GetBucketOwnershipControls", "GetBucketOwnershipControls"),
-    ("PUT", "ownershipControls", "PutBucketOwnershipControls", "PutBucketOwnershipControls"),
-    ("DELETE", "ownershipControls", "DeleteBucketOwnershipControls", "PutBucketOwnershipControls"),
-    ("GET", "publicAccessBlock", "GetPublicAccessBlock", "GetBucketPublicAccessBlock"),
-    ("PUT", "publicAccessBlock", "PutPublicAccessBlock", "PutBucketPublicAccessBlock"),
-    ("DELETE", "publicAccessBlock", "DeletePublicAccessBlock", "PutBucketPublicAccessBlock"),
-    ("GET", "tagging", "GetBucketTagging", "GetBucketTagging"),
-    ("PUT", "tagging", "PutBucketTagging", "PutBucketTagging"),
-    ("DELETE", "tagging", "DeleteBucketTagging", "PutBucketTagging"),
-    ("GET", "versioning", "GetBucketVersioning", "GetBucketVersioning"),
-    ("PUT", "versioning", "PutBucketVersioning", "PutBucketVersioning"),
-    ("GET", "website", "GetBucketWebsite", "GetBucketWebsite"),
-    ("PUT", "website", "PutBucketWebsite", "PutBucketWebsite"),
-    ("DELETE", "website", "DeleteBucketWebsite", "DeleteBucketWebsite"),
-];
-
-/// Name and IAM action of a request; `None` for what is not known well enough to be authorised.
-fn operation(method: &str, bucket: bool, key: bool, query: &[&str]) -> Option<(&'static str, &'static str)> {
-    let asks = |name: &str| query.contains(&name);
-    let upload = asks("uploadId");
-    let subresource = query.iter().find(|name| SUBRESOURCES.contains(name)).copied();
-    Some(match (method, bucket, key, subresource) {
-        ("GET", false, false, None) => ("ListBuckets", "ListAllMyBuckets"),
-        ("GET", true, false, Some("location")) => ("GetBucketLocation", "GetBucketLocation"),
-        ("GET", true, false, Some("versions")) => ("ListObjectVersions", "ListBucketVersions"),
-        ("GET", true, false, Some("uploads")) => ("ListMultipartUploads", "ListBucketMultipartUploads"),
-        ("GET", true, false, Some("policy")) => ("GetBucketPolicy", "GetBucketPolicy"),
-        ("PUT", true, false, Some("policy")) => ("PutBucketPolicy", "PutBucketPolicy"),
-        ("DELETE", true, false, Some("policy")) => ("DeleteBucketPolicy", "DeleteBucketPolicy"),
-        ("GET", true, false, Some("policyStatus")) => ("GetBucketPolicyStatus", "GetBucketPolicyStatus"),
-        ("POST", true, false, Some("delete")) => ("DeleteObjects", "DeleteObject"),
-        ("GET", true, false, None) if asks("list-type") => ("ListObjectsV2", "ListBucket"),
-        ("GET", true, false, None) => ("ListObjects", "ListBucket"),
-        ("HEAD", true, false, None) => ("HeadBucket", "ListBucket"),
-        ("PUT", true, false, None) => ("CreateBucket", "CreateBucket"),
-        ("DELETE", true, false, None) => ("DeleteBucket", "DeleteBucket"),
-        ("HEAD", true, true, None) if asks("versionId") => ("HeadObject", "GetObjectVersion"),
-        ("HEAD", true, true, None | Some("partNumber")) => ("HeadObject", "GetObject"),
-        ("GET", true, true, None) if upload => ("ListParts", "ListMultipartUploadParts"),
-        ("GET", true, true, None) if asks("versionId") => ("GetObject", "GetObjectVersion"),
-        ("GET", true, true, None | Some("partNumber")) => ("GetObject", "GetObject"),
-        ("GET", true, true, Some("tagging")) => ("GetObjectTagging", "GetObjectTagging"),
-        ("GET", true, true, Some("acl")) => ("GetObjectAcl", "GetObjectAcl"),
-        ("PUT", true, true, None) => ("PutObject", "PutObject"),
-        ("PUT", true, true, Some("partNumber")) if upload => ("UploadPart", "PutObject"),
-        ("PUT", true, true, Some("tagging")) => ("PutObjectTagging", "PutObjectTagging"),
-        ("POST", true, true, Some("uploads")) => ("CreateMultipartUpload", "PutObject"),
-        ("POST", true, true, None) if upload => ("CompleteMultipartUpload", "PutObject"),
-        ("DELETE", true, true, None) if upload => ("AbortMultipartUpload", "AbortMultipartUpload"),
-        ("DELETE", true, true, None) if asks("versionId") => ("DeleteObject", "DeleteObjectVersion"),
-        ("DELETE", true, true, None) => ("DeleteObject", "DeleteObject"),
-        ("DELETE", true, true, Some("tagging")) => ("DeleteObjectTagging", "DeleteObjectTagging"),
-        ("GET", true, true, Some("attributes")) => ("GetObjectAttributes", "GetObjectAttributes"),
-        (_, true, false, Some(subresource)) => return of_a_bucket(method, subresource),
-        _ => return None,
-    })
-}
-
-fn of_a_bucket(method: &str, subresource: &str) -> Option<(&'static str, &'static str)> {
-    let mut all = OF_A_BUCKET.iter();
-    let found = all.find(|(known, of, ..)| *known == method && *of == subresource);
-    found.map(|(_, _, name, action)| (*name, *action))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,18 +178,5 @@ mod tests {
         assert_eq!(place_of("s3.eu-west-1.amazonaws.com", "/b/a"), (Some("b".into()), "a".into()));
         assert_eq!(place_of("s3.eu-west-1.amazonaws.com", "/b"), (Some("b".into()), String::new()));
         assert_eq!(decoded("a/b%20c%2"), "a/b c%2");
-    }
-
-    #[test]
-    fn a_subresource_is_another_operation() {
-        fidelity::fidelity!("gate-5");
-        assert_eq!(operation("GET", true, false, &["list-type", "prefix"]), Some(("ListObjectsV2", "ListBucket")));
-        assert_eq!(operation("GET", true, false, &["location"]), Some(("GetBucketLocation", "GetBucketLocation")));
-        assert_eq!(operation("PUT", true, true, &["partNumber", "uploadId"]), Some(("UploadPart", "PutObject")));
-        assert_eq!(operation("PUT", true, false, &["policy"]), Some(("PutBucketPolicy", "PutBucketPolicy")));
-        assert_eq!(operation("PUT", true, false, &["cors"]), Some(("PutBucketCors", "PutBucketCORS")));
-        assert_eq!(operation("PUT", true, false, &["inventory"]), None);
-        assert_eq!(operation("DELETE", true, false, &["versioning"]), None);
-        assert_eq!(operation("POST", true, false, &["delete"]), Some(("DeleteObjects", "DeleteObject")));
     }
 }

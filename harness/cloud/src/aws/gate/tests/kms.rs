@@ -215,6 +215,81 @@ async fn an_encrypted_object_is_read_with_its_key() {
     assert!(answer.status == 403 && answer.text.contains("kms:GenerateDataKey on resource"), "{}", answer.text);
 }
 
+/// What of S3 may be done without regard to keys, and one action of KMS with the object that it is for.
+fn all_of_s3_and(action: &str, object: &str) -> Value {
+    let via = json!({"StringEquals": {"kms:ViaService": "s3.ap-northeast-1.amazonaws.com",
+        "kms:EncryptionContext:aws:s3:arn": format!("arn:aws:s3:::artifacts/{object}")}});
+    json!([{"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
+        {"Effect": "Allow", "Action": action, "Resource": KEY, "Condition": via}])
+}
+
+/// Says whether a call came through; a denial names the action.
+async fn comes_through(here: &Environment, call: Call, action: &str) -> bool {
+    let answer = here.send(call.signed(&here.session())).await;
+    let denied = answer.status == 403 && answer.text.contains(&format!("{action} on resource: {KEY}"));
+    assert!(denied || answer.status == 200, "{} {}", answer.status, answer.text);
+    !denied
+}
+
+/// Only the call that begins an upload names its key.
+#[tokio::test]
+async fn the_parts_of_an_upload_need_the_key_that_it_was_begun_with() {
+    fidelity::fidelity!("gate-12");
+    for (action, begins, goes_on) in
+        [("kms:GenerateDataKey", true, false), ("kms:Decrypt", false, true), ("kms:*", true, true)]
+    {
+        let here = encrypted(&all_of_s3_and(action, "large"), &account(), true).await;
+        let begun = ResponseTemplate::new(200)
+            .insert_header("x-amz-server-side-encryption", "aws:kms")
+            .insert_header("x-amz-server-side-encryption-aws-kms-key-id", KEY)
+            .set_body_string("<InitiateMultipartUploadResult><UploadId>u+1</UploadId></InitiateMultipartUploadResult>");
+        let large = || Mock::given(matchers::path("/artifacts/large"));
+        large().and(matchers::query_param("uploads", "")).respond_with(begun).mount(&here.localstack).await;
+        large().respond_with(ResponseTemplate::new(200)).mount(&here.localstack).await;
+        // A bucket's own setting encrypts, too: the call need not name the key.
+        let begin = s3("POST", "/large?uploads=");
+        assert!(comes_through(&here, begin, "kms:GenerateDataKey").await);
+        let named = s3("POST", "/large?uploads=")
+            .with("x-amz-server-side-encryption", "aws:kms")
+            .with("x-amz-server-side-encryption-aws-kms-key-id", ID);
+        assert_eq!(comes_through(&here, named, "kms:GenerateDataKey").await, begins, "{action}");
+        let part = || s3("PUT", "/large?partNumber=1&uploadId=u%2B1");
+        for call in [
+            part(),
+            part().with("x-amz-copy-source", "artifacts/plain"),
+            s3("GET", "/large?uploadId=u%2B1"),
+            s3("POST", "/large?uploadId=u%2B1"),
+        ] {
+            let method = call.method;
+            assert_eq!(comes_through(&here, call, "kms:Decrypt").await, goes_on, "{action} {method}");
+        }
+        assert!(comes_through(&here, s3("PUT", "/large?partNumber=1&uploadId=other"), "kms:Decrypt").await);
+    }
+}
+
+/// What a copy reads, and what is told of an object, needs the object's key.
+#[tokio::test]
+async fn a_copy_of_an_encrypted_object_needs_its_key() {
+    fidelity::fidelity!("gate-12");
+    for (action, object, may) in
+        [("kms:Decrypt", "a", true), ("kms:Decrypt", "b", false), ("kms:GenerateDataKey", "a", false)]
+    {
+        let here = encrypted(&all_of_s3_and(action, object), &account(), true).await;
+        Mock::given(matchers::path("/artifacts/b"))
+            .respond_with(ResponseTemplate::new(200))
+            .mount(&here.localstack)
+            .await;
+        let copy = s3("PUT", "/b").with("x-amz-copy-source", "/artifacts/a?versionId=v1");
+        assert_eq!(comes_through(&here, copy, "kms:Decrypt").await, may, "{action} {object}");
+        let part = s3("PUT", "/b?partNumber=1&uploadId=u").with("x-amz-copy-source", "artifacts/a");
+        assert_eq!(comes_through(&here, part, "kms:Decrypt").await, may, "{action} {object}");
+        let attributes = s3("GET", "/a?attributes=").with("x-amz-object-attributes", "ETag");
+        assert_eq!(comes_through(&here, attributes, "kms:Decrypt").await, may, "{action} {object}");
+        let plain = s3("PUT", "/b").with("x-amz-copy-source", "artifacts/b");
+        assert!(comes_through(&here, plain, "kms:Decrypt").await);
+    }
+}
+
 /// A key that can't be used is refused by KMS itself, and behind Secrets Manager and S3, until the fault has ended.
 #[tokio::test]
 async fn a_key_is_disabled_or_waits_for_its_deletion_while_a_fault_is_on() {
