@@ -42,6 +42,8 @@ pub struct Account {
     buckets: HashMap<String, Policy>,
     /// By the key's id.
     keys: HashMap<String, Policy>,
+    /// Of a key that does not exist yet, which is the account's.
+    new_key: Policy,
     scps: Vec<Vec<Policy>>,
     rcps: Vec<Vec<Policy>>,
     /// What AWS says of its own buckets.
@@ -124,6 +126,7 @@ impl Account {
             secrets,
             buckets,
             keys,
+            new_key: read("AWS", &of_a_new_key(&world.account), Kind::Resource)?,
             scps: world.scps.iter().map(|level| all(level, Kind::Scp)).collect::<Result<_, _>>()?,
             rcps: world.rcps.iter().map(|level| all(level, Kind::Rcp)).collect::<Result<_, _>>()?,
             aws: read("AWS", OF_AWS, Kind::Resource)?,
@@ -197,7 +200,10 @@ impl Account {
         let here = account == self.number && region == self.region;
         let found = match service {
             "secretsmanager" if here => self.secrets.get(secret_name(rest)?),
-            "kms" if here => self.keys.get(rest.strip_prefix("key/")?),
+            "kms" if here => match rest.strip_prefix("key/")? {
+                "*" => Some(&self.new_key),
+                id => self.keys.get(id),
+            },
             "s3" => self.buckets.get(rest.split('/').next()?),
             "sts" => {
                 let role = self.roles.get(rest.rsplit('/').next()?)?;
@@ -240,6 +246,14 @@ const ADMINISTRATOR: &str =
 /// The URLs that Greengrass hands out are for what AWS keeps itself.
 const OF_AWS: &str = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow",
     "Principal": {"Service": "greengrass.amazonaws.com"}, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::*"}}"#;
+
+/// Who creates a key with tags needs the account's permission, as no key has a policy yet.
+fn of_a_new_key(account: &str) -> String {
+    let root = format!("arn:aws:iam::{account}:root");
+    let statement =
+        serde_json::json!({"Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"});
+    serde_json::json!({"Version": "2012-10-17", "Statement": statement}).to_string()
+}
 
 /// The texts of every policy of an account, as they are.
 fn texts(world: &World) -> String {

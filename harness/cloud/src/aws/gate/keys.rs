@@ -55,15 +55,7 @@ impl Gate {
         let metadata = self.asked_kms(region, "DescribeKey", id).await?;
         let metadata = &metadata["KeyMetadata"];
         let arn = metadata["Arn"].as_str().filter(|arn| arn.starts_with(&home))?;
-        let mut keys = Vec::new();
-        for field in ["KeySpec", "KeyUsage", "MultiRegion"] {
-            match &metadata[field] {
-                Value::Null => {}
-                Value::String(text) => keys.push((format!("kms:{field}"), text.as_str().into())),
-                other => keys.push((format!("kms:{field}"), other.to_string().into())),
-            }
-        }
-        keys.extend(metadata["Origin"].as_str().map(|origin| ("kms:KeyOrigin".into(), origin.into())));
+        let mut keys = properties(metadata);
         let aliases = self.asked_kms(region, "ListAliases", arn).await.unwrap_or_default();
         let names: Vec<_> = listed(&aliases, "Aliases").filter_map(|alias| alias["AliasName"].as_str()).collect();
         keys.extend((!names.is_empty()).then(|| ("kms:ResourceAliases".into(), json!(names))));
@@ -133,4 +125,21 @@ impl Gate {
 /// The members of a list in an answer.
 fn listed<'v>(answer: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
     answer[name].as_array().map(Vec::as_slice).unwrap_or_default().iter()
+}
+
+/// The condition keys of a key's properties, some of which have an old name besides.
+fn properties(metadata: &Value) -> Vec<(String, Value)> {
+    let regions = &metadata["MultiRegionConfiguration"];
+    let all = [
+        ("kms:KeySpec", &metadata["KeySpec"]),
+        ("kms:CustomerMasterKeySpec", &metadata["KeySpec"]),
+        ("kms:KeyUsage", &metadata["KeyUsage"]),
+        ("kms:CustomerMasterKeyUsage", &metadata["KeyUsage"]),
+        ("kms:KeyOrigin", &metadata["Origin"]),
+        ("kms:MultiRegion", &metadata["MultiRegion"]),
+        ("kms:MultiRegionKeyType", &regions["MultiRegionKeyType"]),
+    ];
+    let value = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let there = all.into_iter().filter(|(_, property)| !property.is_null());
+    there.map(|(key, property)| (key.to_owned(), value(property).into())).collect()
 }

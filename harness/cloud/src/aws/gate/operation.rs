@@ -169,6 +169,16 @@ impl Operation {
         }
     }
 
+    /// Notes that what is made with tags needs the action that gives tags, too. It sees the tags and nothing else of what
+    /// the call carries.
+    fn tags_new(&mut self, action: &'static str) {
+        let of_tags = |key: &str| key == "aws:TagKeys" || key.starts_with("aws:RequestTag/");
+        let keys: BTreeMap<_, _> = self.keys.clone().into_iter().filter(|(key, _)| of_tags(key)).collect();
+        if !keys.is_empty() {
+            self.besides.push(Need { action, resource: self.resource.clone(), shown: self.shown.clone(), keys });
+        }
+    }
+
     /// Whether it leaves secrets and keys as they are.
     pub(super) fn only_reads(&self) -> bool {
         const READS: [&str; 11] = [

@@ -10,6 +10,7 @@ mod records;
 mod s3;
 mod secrets;
 mod sts;
+mod tagged;
 mod writes;
 
 use super::{Door, Gate, Peer, Sessions};

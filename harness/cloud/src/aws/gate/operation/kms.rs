@@ -52,6 +52,62 @@ pub(in crate::aws::gate) const CRYPTOGRAPHIC: [&str; 6] = [
     "GenerateDataKeyWithoutPlaintext",
 ];
 
+/// Uses of a key that is named by an alias, for which AWS fills `kms:RequestAlias`; it does so for no operation on the
+/// alias itself.
+const BY_ALIAS: [&str; 12] = [
+    "Decrypt",
+    "DescribeKey",
+    "Encrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext",
+    "GenerateDataKeyWithoutPlaintext",
+    "GenerateMac",
+    "GetPublicKey",
+    "Sign",
+    "Verify",
+    "VerifyMac",
+];
+
+/// Fields of the input that are condition keys, with the value that AWS takes where the caller gives none.
+const KEYS: [Parameter; 7] = [
+    Parameter { field: "SigningAlgorithm", of: &["Sign", "Verify"], key: "kms:SigningAlgorithm", usual: None },
+    Parameter { field: "MessageType", of: &["Sign", "Verify"], key: "kms:MessageType", usual: Some("RAW") },
+    Parameter { field: "MacAlgorithm", of: &["GenerateMac", "VerifyMac"], key: "kms:MacAlgorithm", usual: None },
+    Parameter {
+        field: "KeyPairSpec",
+        of: &["GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext"],
+        key: "kms:DataKeyPairSpec",
+        usual: None,
+    },
+    Parameter {
+        field: "PendingWindowInDays",
+        of: &["ScheduleKeyDeletion"],
+        key: "kms:ScheduleKeyDeletionPendingWindowInDays",
+        usual: Some("30"),
+    },
+    Parameter {
+        field: "RotationPeriodInDays",
+        of: &["EnableKeyRotation"],
+        key: "kms:RotationPeriodInDays",
+        usual: Some("365"),
+    },
+    Parameter {
+        field: "BypassPolicyLockoutSafetyCheck",
+        of: &["CreateKey", "PutKeyPolicy"],
+        key: "kms:BypassPolicyLockoutSafetyCheck",
+        usual: None,
+    },
+];
+
+/// A field of the input of these operations that is a condition key.
+struct Parameter {
+    field: &'static str,
+    of: &'static [&'static str],
+    key: &'static str,
+    usual: Option<&'static str>,
+}
+
 /// The length of the key's id with which LocalStack's ciphertexts begin.
 const ID_LENGTH: usize = 36;
 
@@ -63,8 +119,9 @@ impl Operation {
             operation.answerer = Answerer::LocalStack;
             return operation;
         }
+        operation.shows_parameters();
         if name == "CreateKey" {
-            operation.creates_a_key();
+            operation.creates_a_key(world);
             return operation;
         }
         if ON_AN_ALIAS.contains(&name.as_str()) {
@@ -79,7 +136,9 @@ impl Operation {
         if let Some(key) = &named {
             operation.parameters = json!({ "keyId": key });
         }
-        if let Some(alias) = named.as_ref().and_then(|key| key.find("alias/").map(|at| &key[at..])) {
+        if let Some(alias) = named.as_ref().and_then(|key| key.find("alias/").map(|at| &key[at..]))
+            && BY_ALIAS.contains(&name.as_str())
+        {
             operation.keys.insert("kms:RequestAlias".into(), alias.into());
         }
         operation.key_id = Some(named.or_else(|| maker(&input)).unwrap_or_default());
@@ -89,20 +148,54 @@ impl Operation {
         if name == "TagResource" {
             operation.tagged(tags(&input, "TagKey", "TagValue"));
         }
+        if let ("UntagResource", Some(names)) = (name.as_str(), input["TagKeys"].as_array()) {
+            operation.keys.insert("aws:TagKeys".into(), json!(names));
+        }
         operation
     }
 }
 
 impl Operation {
-    fn creates_a_key(&mut self) {
+    /// Takes the condition keys from the input.
+    fn shows_parameters(&mut self) {
+        for Parameter { field, key, usual, .. } in KEYS.iter().filter(|one| one.of.contains(&self.name.as_str())) {
+            let value = match &self.input[*field] {
+                Value::Null => usual.map(Value::from),
+                Value::String(text) => Some(text.as_str().into()),
+                other => Some(other.to_string().into()),
+            };
+            self.keys.extend(value.map(|value| ((*key).to_owned(), value)));
+        }
+    }
+
+    /// What a new key is to be, the old names of its properties too. To give it tags is an action of its own, which no
+    /// single key's policy can allow (AWS's guide on tag permissions).
+    fn creates_a_key(&mut self, world: &World) {
         self.answerer = Answerer::LocalStack;
         let input = self.input.clone();
-        for (field, usual) in [("KeySpec", "SYMMETRIC_DEFAULT"), ("KeyUsage", "ENCRYPT_DECRYPT"), ("Origin", "AWS_KMS")]
-        {
-            let key = if field == "Origin" { "kms:KeyOrigin".to_owned() } else { format!("kms:{field}") };
-            self.keys.insert(key, input[field].as_str().unwrap_or(usual).into());
+        let text = |field: &str| input[field].as_str();
+        let spec = text("KeySpec").or(text("CustomerMasterKeySpec")).unwrap_or("SYMMETRIC_DEFAULT");
+        let usage = text("KeyUsage").unwrap_or("ENCRYPT_DECRYPT");
+        for (key, value) in [
+            ("kms:KeySpec", spec),
+            ("kms:CustomerMasterKeySpec", spec),
+            ("kms:KeyUsage", usage),
+            ("kms:CustomerMasterKeyUsage", usage),
+            ("kms:KeyOrigin", text("Origin").unwrap_or("AWS_KMS")),
+        ] {
+            self.keys.insert(key.into(), value.into());
         }
-        self.tagged(tags(&input, "TagKey", "TagValue"));
+        let in_regions = input["MultiRegion"].as_bool().unwrap_or_default();
+        self.keys.insert("kms:MultiRegion".into(), in_regions.to_string().into());
+        if in_regions {
+            self.keys.insert("kms:MultiRegionKeyType".into(), "PRIMARY".into());
+        }
+        let tags = tags(&input, "TagKey", "TagValue");
+        if !tags.is_empty() {
+            self.tagged(tags);
+            let resource = format!("arn:aws:kms:{}:{}:key/*", self.region, world.account);
+            self.besides.push(Need { action: "kms:TagResource", resource, shown: None, keys: self.keys.clone() });
+        }
     }
 
     fn on_an_alias(&mut self, world: &World) {
@@ -110,7 +203,6 @@ impl Operation {
         let alias = self.text("AliasName").unwrap_or_default().to_owned();
         let key = self.text("TargetKeyId").unwrap_or(&alias).to_owned();
         self.parameters = json!({ "aliasName": alias, "targetKeyId": self.text("TargetKeyId") });
-        self.keys.insert("kms:RequestAlias".into(), alias.as_str().into());
         let action: &'static str = match self.name.as_str() {
             "CreateAlias" => "kms:CreateAlias",
             "DeleteAlias" => "kms:DeleteAlias",

@@ -89,7 +89,10 @@ impl Operation {
         let attached = self.text("PolicyArn").map(str::to_owned);
         self.keys.extend(boundary.map(|arn| ("iam:PermissionsBoundary".into(), arn.into())));
         self.keys.extend(attached.map(|arn| ("iam:PolicyARN".into(), arn.into())));
-        self.tagged(form_tags(&self.input));
+        self.form_tagged();
+        if creates {
+            self.tags_new("iam:TagRole");
+        }
     }
 
     fn on_a_policy(&mut self, world: &World) {
@@ -104,13 +107,30 @@ impl Operation {
             None => format!("policy {}", self.resource),
         });
         self.parameters = json!({ "policyArn": self.resource });
+        self.form_tagged();
+        if self.name == "CreatePolicy" {
+            self.tags_new("iam:TagPolicy");
+        }
+    }
+
+    /// Takes the tags that a form gives or takes away.
+    fn form_tagged(&mut self) {
+        self.tagged(form_tags(&self.input));
+        let removed: Vec<_> =
+            (1..).map_while(|at| self.text(&format!("TagKeys.member.{at}")).map(str::to_owned)).collect();
+        if !removed.is_empty() {
+            self.keys.insert("aws:TagKeys".into(), removed.into());
+        }
     }
 }
 
 /// The tags of a form.
 fn form_tags(input: &Value) -> Vec<(String, String)> {
     let text = |name: &str| input[name].as_str().map(str::to_owned);
-    let tag = |at| Some((text(&format!("Tags.member.{at}.Key"))?, text(&format!("Tags.member.{at}.Value"))?));
+    let tag = |at| {
+        let value = text(&format!("Tags.member.{at}.Value")).unwrap_or_default();
+        Some((text(&format!("Tags.member.{at}.Key"))?, value))
+    };
     (1..).map_while(tag).collect()
 }
 

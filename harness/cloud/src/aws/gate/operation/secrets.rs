@@ -64,6 +64,7 @@ impl Operation {
                 operation.answerer = Answerer::LocalStack;
                 operation.resource = future_arn(&operation.region, world, name);
                 operation.shown = Some(name.to_owned());
+                operation.tags_new("secretsmanager:TagResource");
             }
             (known, Some(id), _) if ON_A_SECRET.contains(&known) => {
                 operation.answerer = Answerer::LocalStack;

@@ -239,7 +239,7 @@ async fn every_resource_of_an_operation_is_decided() {
     let here = Environment::raise(json!([
         {"Effect": "Allow", "Action": ["s3:PutObject", "s3:GetObject"], "Resource": objects(&["to", "from"])},
         {"Effect": "Allow", "Action": "s3:DeleteObject", "Resource": objects(&["a", "b"])},
-        {"Effect": "Allow", "Action": "kms:CreateKey", "Resource": "*",
+        {"Effect": "Allow", "Action": ["kms:CreateKey", "kms:TagResource"], "Resource": "*",
             "Condition": {"StringEquals": {"aws:RequestTag/team": "a"}}},
         {"Effect": "Allow", "Action": "s3:PutBucketPublicAccessBlock", "Resource": "arn:aws:s3:::artifacts"},
         {"Effect": "Allow", "Action": "iam:ListRoles", "Resource": "*"},

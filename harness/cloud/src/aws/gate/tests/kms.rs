@@ -193,6 +193,143 @@ async fn an_encryption_context_is_seen_by_policies() {
     }
 }
 
+/// What a call asks for is seen by policies, also where AWS takes a value that the call leaves out.
+#[tokio::test]
+async fn parameters_are_seen_by_policies() {
+    fidelity::fidelity!("gate-17");
+    let pair = "GenerateDataKeyPairWithoutPlaintext";
+    for (operation, operator, key, value, may, may_not) in [
+        (
+            "Sign",
+            "StringEquals",
+            "kms:SigningAlgorithm",
+            "A",
+            json!({"SigningAlgorithm": "A"}),
+            json!({"SigningAlgorithm": "B"}),
+        ),
+        ("Verify", "StringEquals", "kms:MessageType", "DIGEST", json!({"MessageType": "DIGEST"}), json!({})),
+        ("Sign", "StringEquals", "kms:MessageType", "RAW", json!({}), json!({"MessageType": "DIGEST"})),
+        ("GenerateMac", "StringEquals", "kms:MacAlgorithm", "A", json!({"MacAlgorithm": "A"}), json!({})),
+        (
+            "VerifyMac",
+            "StringEquals",
+            "kms:MacAlgorithm",
+            "A",
+            json!({"MacAlgorithm": "A"}),
+            json!({"MacAlgorithm": "B"}),
+        ),
+        (
+            pair,
+            "StringLike",
+            "kms:DataKeyPairSpec",
+            "RSA*",
+            json!({"KeyPairSpec": "RSA_2048"}),
+            json!({"KeyPairSpec": "ECC"}),
+        ),
+        (
+            "ScheduleKeyDeletion",
+            "NumericGreaterThan",
+            "kms:ScheduleKeyDeletionPendingWindowInDays",
+            "20",
+            json!({}),
+            json!({"PendingWindowInDays": 7}),
+        ),
+        (
+            "EnableKeyRotation",
+            "NumericLessThan",
+            "kms:RotationPeriodInDays",
+            "100",
+            json!({"RotationPeriodInDays": 90}),
+            json!({}),
+        ),
+        (
+            "PutKeyPolicy",
+            "Null",
+            "kms:BypassPolicyLockoutSafetyCheck",
+            "true",
+            json!({"Policy": text(&account())}),
+            json!({"Policy": text(&account()), "BypassPolicyLockoutSafetyCheck": true}),
+        ),
+        (
+            "UntagResource",
+            "ForAnyValue:StringEquals",
+            "aws:TagKeys",
+            "a",
+            json!({"TagKeys": ["a"]}),
+            json!({"TagKeys": ["b"]}),
+        ),
+        ("DescribeKey", "StringEquals", "kms:CustomerMasterKeySpec", "SYMMETRIC_DEFAULT", json!({}), json!(null)),
+    ] {
+        let statement = json!([{"Effect": "Allow", "Action": format!("kms:{operation}"), "Resource": "*",
+            "Condition": {operator: {key: value}}}]);
+        let here = encrypted(&statement, &account(), true).await;
+        Mock::given(matchers::any())
+            .respond_with(ResponseTemplate::new(200).set_body_json(json!({})))
+            .mount(&here.localstack)
+            .await;
+        for (mut input, allowed) in [(may, true), (may_not, false)] {
+            if input.is_null() {
+                continue;
+            }
+            input["KeyId"] = ID.into();
+            let (_, _, said) = here.send(kms(operation, &input).signed(&here.session())).await.error();
+            let denied = said.contains(&format!("is not authorized to perform: kms:{operation} on resource: {KEY}"));
+            assert_eq!(denied, !allowed, "{operation} {input}: {said}");
+        }
+    }
+}
+
+/// An alias counts where it names the key that is used, and not where it is what is changed.
+#[tokio::test]
+async fn an_alias_is_seen_where_it_names_the_key() {
+    fidelity::fidelity!("gate-17");
+    let condition = json!({"StringEquals": {"kms:RequestAlias": "alias/main"}});
+    let here = encrypted(
+        &json!([{"Effect": "Allow", "Action": "kms:*", "Resource": "*", "Condition": condition}]),
+        &account(),
+        true,
+    )
+    .await;
+    Mock::given(matchers::any())
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({"KeyMetadata": {"Arn": KEY}})))
+        .mount(&here.localstack)
+        .await;
+    let session = here.session();
+    let used = here.send(kms("DescribeKey", &json!({"KeyId": "alias/main"})).signed(&session)).await;
+    assert_eq!(used.status, 200, "{}", used.text);
+    let update = json!({"AliasName": "alias/main", "TargetKeyId": ID});
+    let changed = here.send(kms("UpdateAlias", &update).signed(&session)).await;
+    assert_eq!(changed.error().1, "AccessDeniedException", "{}", changed.text);
+}
+
+/// A new key is seen as it is to be, by the old names of its properties and in regions, too.
+#[tokio::test]
+async fn a_new_key_is_seen_as_it_is_to_be() {
+    fidelity::fidelity!("gate-17");
+    let made = |condition: &Value| json!([{"Effect": "Allow", "Action": "kms:CreateKey", "Resource": "*", "Condition": condition}]);
+    for (condition, input, status) in [
+        (json!({"Bool": {"kms:MultiRegion": "false"}}), json!({}), 200),
+        (json!({"Bool": {"kms:MultiRegion": "false"}}), json!({"MultiRegion": true}), 400),
+        (json!({"StringEquals": {"kms:MultiRegionKeyType": "PRIMARY"}}), json!({"MultiRegion": true}), 200),
+        (
+            json!({"StringEquals": {"kms:KeySpec": "SYMMETRIC_DEFAULT"}}),
+            json!({"CustomerMasterKeySpec": "RSA_2048"}),
+            400,
+        ),
+        (json!({"StringEquals": {"kms:CustomerMasterKeyUsage": "ENCRYPT_DECRYPT"}}), json!({}), 200),
+        (
+            json!({"Null": {"kms:BypassPolicyLockoutSafetyCheck": "true"}}),
+            json!({"BypassPolicyLockoutSafetyCheck": true}),
+            400,
+        ),
+    ] {
+        let here = Environment::raise(made(&condition)).await;
+        Mock::given(matchers::any()).respond_with(ResponseTemplate::new(200)).mount(&here.localstack).await;
+        let answer = here.send(kms("CreateKey", &input).signed(&here.session())).await;
+        assert_eq!(answer.status, status, "{condition} {input}");
+    }
+}
+
 #[tokio::test]
 async fn an_encrypted_object_is_read_with_its_key() {
     fidelity::fidelity!("gate-12");
