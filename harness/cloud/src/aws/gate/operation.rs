@@ -3,6 +3,7 @@
 mod endpoint;
 mod host;
 mod kms;
+mod logs;
 mod query;
 mod rest;
 mod s3;
@@ -116,7 +117,7 @@ impl Operation {
             "s3" => Self::s3(&place, received, world),
             "secretsmanager" => Self::secret(&place, received, world),
             "kms" => Self::kms(&place, received, world),
-            "logs" => Self { answerer: Answerer::Nobody, ..Self::json(&place, received) },
+            "logs" => Self::logs(&place, received, world),
             "sts" | "iam" => Self::query(&place, received, account, world),
             _ => Self::rest(&place, received, world, services),
         }

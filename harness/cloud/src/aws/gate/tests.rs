@@ -5,6 +5,7 @@ mod endpoint;
 mod faults;
 mod kms;
 mod layers;
+mod logs;
 mod objects;
 mod records;
 mod s3;
