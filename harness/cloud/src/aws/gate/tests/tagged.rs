@@ -27,9 +27,8 @@ async fn was_asked(here: &Environment, operation: &str) -> bool {
     })
 }
 
-#[tokio::test]
-async fn tags_of_what_is_made_need_their_own_action() {
-    fidelity::fidelity!("gate-18");
+/// What makes something: its action, the one that gives tags, how a denial of that ends, and the call.
+fn makers() -> [(&'static str, &'static str, String, Make); 4] {
     let documents =
         "AssumeRolePolicyDocument=%7B%22Statement%22%3A%5B%5D%7D&PolicyDocument=%7B%22Statement%22%3A%5B%5D%7D";
     let form = |action: &'static str, named: &'static str, tags: &'static str| {
@@ -47,7 +46,7 @@ async fn tags_of_what_is_made_need_their_own_action() {
     };
     let new_secret = made(json!({"Name": "new"}), json!([{"Key": "team", "Value": "a"}]));
     let new_key = made(json!({}), json!([{"TagKey": "team", "TagValue": "a"}]));
-    let calls: [(&str, &str, String, Make); 4] = [
+    [
         (
             "secretsmanager:CreateSecret",
             "secretsmanager:TagResource",
@@ -72,8 +71,13 @@ async fn tags_of_what_is_made_need_their_own_action() {
             " on resource: policy new because".into(),
             Box::new(form("CreatePolicy", "PolicyName=new", tag)),
         ),
-    ];
-    for (action, tagging, end, call) in &calls {
+    ]
+}
+
+#[tokio::test]
+async fn tags_of_what_is_made_need_their_own_action() {
+    fidelity::fidelity!("gate-18");
+    for (action, tagging, end, call) in makers() {
         let operation = action.split_once(':').unwrap().1;
         let condition = json!({"StringEquals": {"aws:RequestTag/team": "a"},
             "ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}});
