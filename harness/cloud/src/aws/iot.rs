@@ -23,7 +23,7 @@ mod thing_deployments;
 mod topic;
 pub(super) mod view;
 
-pub(super) use registry::{Registry, Stranger};
+pub(super) use registry::{Peer, Registry, Stranger};
 
 use super::{limits::Limits, sessions::Sessions};
 use crate::{
@@ -42,8 +42,9 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use mqtt_protocol_core::mqtt::packet::Qos;
 use packet::Message;
-use registry::Holder;
+use registry::{Client, Holder};
 use reserved::{Reply, Reserved};
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     error::Error,
@@ -97,7 +98,7 @@ impl Iot {
     }
 
     /// Speaks MQTT with a client over a connection whose TLS is already done, until either side ends it.
-    /// `certificate` is what the client at that address showed, DER; without a registered active one the
+    /// `certificate` is what that client showed, DER; without a registered active one the
     /// connection is closed at once.
     ///
     /// The client may let it wait for so long: for its CONNECT, and for taking what it is sent.
@@ -105,7 +106,7 @@ impl Iot {
         self: Arc<Self>,
         patience: Duration,
         stream: S,
-        peer: IpAddr,
+        peer: Peer,
         certificate: Option<Vec<u8>>,
     ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -152,12 +153,13 @@ impl Iot {
         }
     }
 
-    /// Decides an MQTT packet by the certificate's policies and writes the decision down.
-    fn decide(&self, who: (&Holder, &str, IpAddr), action: &str, kind: &str, name: &str) -> bool {
-        let decision = self.registry.decide_packet(who, action, &self.registry.arn(kind, name));
+    /// Decides an MQTT packet by the certificate's policies and writes the decision down. `keys` are the condition keys
+    /// that such a packet has besides those of every packet.
+    fn decide(&self, client: Client<'_>, action: &str, (kind, name): (&str, &str), keys: Vec<(&str, Value)>) -> bool {
+        let decision = self.registry.decide_packet(client, action, &self.registry.arn(kind, name), keys);
         let allowed = decision.may_go_on();
         emit(What::Mqtt {
-            client: who.1.to_owned(),
+            client: client.id.to_owned(),
             action: action.to_owned(),
             resource: name.to_owned(),
             allowed,

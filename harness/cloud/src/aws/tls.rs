@@ -6,7 +6,7 @@
 
 use super::{
     gate::{Door, Gate, Peer},
-    iot::Iot,
+    iot::{self, Iot},
     limits::{self, Limits},
     provider::Provider,
 };
@@ -100,7 +100,8 @@ impl Front {
         let stream = stream.map_err(|error| error.to_string())?;
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|der| der.to_vec());
         if purpose == Purpose::Mqtt {
-            Arc::clone(&self.iot).serve_mqtt_within(patience, stream, peer.ip(), certificate).await;
+            let peer = iot::Peer { address: peer.ip(), domain: name };
+            Arc::clone(&self.iot).serve_mqtt_within(patience, stream, peer, certificate).await;
             return Ok(());
         }
         self.http(stream, peer, purpose, certificate).await

@@ -6,7 +6,7 @@ use super::{
     Iot,
     broker::{Attached, Subscription},
     packet::{self, Connect, Inbound, Message, Refused},
-    registry::Holder,
+    registry::{Client, Holder, Peer},
     topic,
 };
 use crate::event::{What, emit};
@@ -18,7 +18,8 @@ use mqtt_protocol_core::mqtt::{
     result_code::{DisconnectReasonCode, PubackReasonCode, SubackReasonCode},
     role::Server,
 };
-use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration};
+use serde_json::Value;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::{Instant, timeout},
@@ -58,7 +59,7 @@ impl Ended {
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     iot: &Iot,
     stream: S,
-    (peer, holder): (IpAddr, Holder),
+    (peer, holder): (Peer, Holder),
     patience: Duration,
 ) {
     let options = ConnectionOptions::new().maximum_packet_size_recv(MAX_PACKET).receive_maximum(RECEIVE_MAXIMUM);
@@ -68,13 +69,13 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let (out, session, in_flight, ended) = (Vec::new(), None, 0, None);
     let mut link = Link { iot, stream, peer, holder, mqtt, out, patience, deadline, session, in_flight, ended };
     let ended = link.run().await;
-    let Some(Held { attached, connect }) = link.session else {
+    let Some(Held { attached, connect }) = link.session.take() else {
         emit(What::MqttClosed { client: String::new(), reason: ended.reason });
         return;
     };
     iot.broker.detach(&attached, ended.expiry);
     if let Some(will) = connect.will.filter(|_| !ended.clean)
-        && iot.decide((&link.holder, &connect.client, peer), "iot:Publish", "topic", &will.topic)
+        && link.may_publish(&connect.client, &will)
     {
         iot.publish(&connect.client, will);
     }
@@ -84,7 +85,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 struct Link<'a, S> {
     iot: &'a Iot,
     stream: S,
-    peer: IpAddr,
+    peer: Peer,
     holder: Holder,
     mqtt: Connection<Server>,
     /// Bytes that are not yet written.
@@ -225,7 +226,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
             self.ended = Some(Ended::because("refused by a fault"));
             return;
         }
-        if !self.decide(client, "iot:Connect", "client", client) {
+        if !self.admits(&connect) {
             self.send(packet::refused(version, Refused::NotAuthorized));
             self.ended = Some(Ended::because(format!("client `{client}` is not authorised to connect")));
             return;
@@ -251,8 +252,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
         if message.payload.len() > MAX_PAYLOAD {
             return self.close(DisconnectReasonCode::PacketTooLarge, "the payload is longer than 128 KiB");
         }
-        let allowed = self.decide(&client, "iot:Publish", "topic", &topic)
-            && (!message.retain || self.decide(&client, "iot:RetainPublish", "topic", &topic));
+        let allowed = self.may_publish(&client, &message);
         let reason = if allowed { PubackReasonCode::Success } else { PubackReasonCode::NotAuthorized };
         let acknowledgement = id.map(|id| packet::puback(self.mqtt.get_protocol_version(), id, reason));
         match (allowed, acknowledgement) {
@@ -363,8 +363,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
         if counts { "cut by a fault" } else { "the certificate is no longer active" }
     }
 
+    /// Whether the client may connect as it wants to. A Will is decided as the message that it is to become, here and
+    /// again when it is published: AWS's documentation does not say when the service asks.
+    fn admits(&self, connect: &Connect) -> bool {
+        let Connect { client, will, .. } = connect;
+        let mut keys: Vec<(&str, Value)> = Vec::new();
+        let attributes = connect.attributes();
+        if !attributes.is_empty() {
+            keys.push(("iot:ConnectAttributes", attributes.into()));
+        }
+        if let Some(will) = will {
+            keys.push(("iot:LastWillTopic", self.iot.registry.arn("topic", &will.topic).into()));
+        }
+        self.iot.decide(self.client_of(client), "iot:Connect", ("client", client), keys)
+            && will.as_ref().is_none_or(|will| self.may_publish(client, will))
+    }
+
+    /// Whether the client may publish a message, and have it retained where it wants that.
+    fn may_publish(&self, client: &str, message: &Message) -> bool {
+        self.decide(client, "iot:Publish", "topic", &message.topic)
+            && (!message.retain || self.decide(client, "iot:RetainPublish", "topic", &message.topic))
+    }
+
     fn decide(&self, client: &str, action: &str, kind: &str, name: &str) -> bool {
-        self.iot.decide((&self.holder, client, self.peer), action, kind, name)
+        self.iot.decide(self.client_of(client), action, (kind, name), Vec::new())
+    }
+
+    /// The client of this id as policies see it.
+    fn client_of<'a>(&'a self, id: &'a str) -> Client<'a> {
+        Client { holder: &self.holder, id, peer: &self.peer }
     }
 
     fn client(&self) -> Option<String> {

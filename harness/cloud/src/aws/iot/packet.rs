@@ -54,6 +54,17 @@ pub(super) struct Connect {
     pub(super) will: Option<Message>,
 }
 
+impl Connect {
+    /// The features that the client asks for, as `iot:ConnectAttributes` of AWS IoT's developer guide names them.
+    ///
+    /// A session is persistent that outlives its connection, or that takes up an older one.
+    pub(super) fn attributes(&self) -> Vec<&'static str> {
+        let persistent = !self.clean || !self.expiry.is_zero();
+        let asked = [(persistent, "PersistentConnect"), (self.will.is_some(), "LastWill")];
+        asked.into_iter().filter_map(|(asked, name)| asked.then_some(name)).collect()
+    }
+}
+
 /// An application message.
 #[derive(Clone, Debug)]
 pub(super) struct Message {

@@ -19,6 +19,7 @@ use crate::{
     event::Decision,
     world::{self, World},
 };
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     net::IpAddr,
@@ -72,6 +73,24 @@ pub(in crate::aws) struct Alias {
     pub(in crate::aws) seconds: u32,
     pub(super) created: OffsetDateTime,
     pub(super) modified: OffsetDateTime,
+}
+
+/// Where a client of the broker comes from and which of the broker's names it asked for.
+#[derive(Clone, Debug)]
+pub(in crate::aws) struct Peer {
+    /// Its address.
+    pub(in crate::aws) address: IpAddr,
+    /// The server name of its TLS handshake, which policies see as `iot:DomainName`.
+    pub(in crate::aws) domain: String,
+}
+
+/// A client of the broker as policies see it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client<'a> {
+    pub(super) holder: &'a Holder,
+    /// Its client id.
+    pub(super) id: &'a str,
+    pub(super) peer: &'a Peer,
 }
 
 /// Why nobody is known by a certificate.
@@ -136,17 +155,25 @@ impl Registry {
         self.inventory.decide_by(asked, policies)
     }
 
-    /// Decides a packet of a holder that is connected under a client id. Of the thing whose name is the client id the
-    /// policy variables have values, and the policies of its groups count, if the certificate is attached to it.
+    /// Decides a packet of a client; `keys` are the condition keys that such a packet has besides. Of the thing whose
+    /// name is the client id the policy variables have values, and the policies of its groups count, if the certificate
+    /// is attached to it.
+    ///
+    /// The keys are those of AWS IoT's developer guide: its basic policy variables, `iot:CertificateId` of its policy
+    /// examples, and its thing policy variables.
     pub(super) fn decide_packet(
         &self,
-        (holder, client, peer): (&Holder, &str, IpAddr),
+        Client { holder, id: client, peer }: Client<'_>,
         action: &str,
         resource: &str,
+        keys: Vec<(&str, Value)>,
     ) -> Decision {
         let asked = Decision::asked(holder.arn(), action, resource)
-            .with("aws:SourceIp", peer.to_string())
-            .with("iot:ClientId", client);
+            .with("aws:SourceIp", peer.address.to_string())
+            .with("iot:ClientId", client)
+            .with("iot:CertificateId", holder.id())
+            .with("iot:DomainName", peer.domain.as_str());
+        let asked = keys.into_iter().fold(asked, |asked, (key, value)| asked.with(key, value));
         let state = self.read();
         let mut policies = state.of_certificate(holder.id());
         let asked = match state.things.get(client) {

@@ -1,6 +1,6 @@
 //! The broker and the services behind it, with rumqttc as the client.
 
-use super::{certificate, everything, iot};
+use super::{certificate, everything, iot, peer_of};
 use crate::{aws::iot::Iot, control::Control};
 use rumqttc::{
     AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, QoS,
@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 const JOBS: &str = "$aws/things/Core/jobs";
 const NAMESPACE: &str = "namespace-aws-gg-deployment";
 const SHADOW: &str = "$aws/things/Core/shadow/name/AWSManagedGreengrassV2Deployment";
@@ -27,18 +27,18 @@ pub(super) async fn listen(iot: Arc<Iot>, known: bool) -> u16 {
     tokio::spawn(async move {
         while let Ok((stream, peer)) = listener.accept().await {
             let certificate = known.then(|| certificate(&iot));
-            tokio::spawn(Arc::clone(&iot).serve_mqtt_within(PATIENCE, stream, peer.ip(), certificate));
+            tokio::spawn(Arc::clone(&iot).serve_mqtt_within(PATIENCE, stream, peer_of(peer), certificate));
         }
     });
     port
 }
 
-fn options(port: u16, client: &str) -> MqttOptions {
+pub(super) fn options(port: u16, client: &str) -> MqttOptions {
     MqttOptions::new(client, "127.0.0.1", port)
 }
 
 /// Polls until a packet is the awaited one.
-async fn until<T>(events: &mut EventLoop, mut wanted: impl FnMut(Packet) -> Option<T>) -> T {
+pub(super) async fn until<T>(events: &mut EventLoop, mut wanted: impl FnMut(Packet) -> Option<T>) -> T {
     let polling = async {
         loop {
             if let Event::Incoming(packet) = events.poll().await.unwrap()

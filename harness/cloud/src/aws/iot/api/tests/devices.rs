@@ -1,7 +1,10 @@
 //! What the registry means for devices: who may connect and call, and who gets which deployment.
 
 use super::*;
-use crate::aws::{iot::Registry, provider::Provider};
+use crate::aws::{
+    iot::{Registry, tests::peer_of},
+    provider::Provider,
+};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
@@ -41,7 +44,12 @@ async fn connect(iot: &Arc<Iot>, certificate: &[u8], client: &str) -> (AsyncClie
     let (iot, certificate) = (Arc::clone(iot), certificate.to_vec());
     tokio::spawn(async move {
         while let Ok((stream, peer)) = listener.accept().await {
-            tokio::spawn(Arc::clone(&iot).serve_mqtt_within(PATIENCE, stream, peer.ip(), Some(certificate.clone())));
+            tokio::spawn(Arc::clone(&iot).serve_mqtt_within(
+                PATIENCE,
+                stream,
+                peer_of(peer),
+                Some(certificate.clone()),
+            ));
         }
     });
     AsyncClient::new(MqttOptions::new(client, "127.0.0.1", port), 10)
