@@ -9,6 +9,7 @@ mod control;
 mod dns;
 mod endpoint;
 mod gate;
+mod global_keys;
 mod greengrass;
 mod inventory;
 mod iot;

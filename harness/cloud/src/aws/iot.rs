@@ -42,7 +42,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use mqtt_protocol_core::mqtt::packet::Qos;
 use packet::Message;
-use registry::{Client, Holder};
+use registry::Client;
 use reserved::{Reply, Reserved};
 use serde_json::Value;
 use std::{

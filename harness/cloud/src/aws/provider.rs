@@ -164,12 +164,15 @@ impl Provider {
         let refused = || Refusal(400, None, "Unable to assume the role, or the role to assume does not exist");
         let policies = self.account.account();
         let (role, longest) = policies.role(&alias.role).ok_or_else(refused)?;
-        // The first two are what AWS's guide against the confused deputy tells trust policies to ask for.
-        let mut asked = Decision::asked(CREDENTIALS_PROVIDER, "sts:AssumeRole", alias.role.as_str())
+        // The sources are what AWS's guide against the confused deputy tells trust policies to ask for.
+        let asked = Decision::asked(CREDENTIALS_PROVIDER, "sts:AssumeRole", alias.role.as_str())
+            .at(self.sessions.now())
+            .owned_by(account)
+            .sent_to(region)
+            .by_service(CREDENTIALS_PROVIDER)
             .with("aws:SourceArn", resource)
             .with("aws:SourceAccount", account.as_str())
             .with("credentials-iot:AwsCertificateId", holder.id());
-        asked.resource_account = Some(account.clone());
         if !decided.role.insert(self.account.decide(asked, &[]).decision).may_go_on() {
             return Err(refused());
         }

@@ -24,10 +24,8 @@ impl Gate {
     ) -> Decision {
         let mut asked = self
             .asks(caller, &operation.action, &operation.resource)
-            .with("aws:SourceIp", received.peer.address.to_string())
-            .with("aws:SecureTransport", "true")
-            .with("aws:RequestedRegion", operation.region.as_str())
-            .with("aws:ViaAWSService", "false");
+            .sent_to(&operation.region)
+            .with("aws:SourceIp", received.peer.address.to_string());
         for (header, key) in [("user-agent", "aws:UserAgent"), ("referer", "aws:Referer")] {
             let value = received.header(header);
             if !value.is_empty() {
@@ -54,17 +52,9 @@ impl Gate {
     pub(super) fn asks(&self, caller: &Caller, action: &str, resource: &str) -> Decision {
         let World { account, .. } = &*self.world;
         let owner = resource.split(':').nth(4).filter(|owner| !owner.is_empty()).unwrap_or(account);
-        let now = self.sessions.now();
-        let mut asked = Decision::asked(self.principal(caller), action, resource)
-            .with("aws:CurrentTime", clock::seconds(now))
-            .with("aws:EpochTime", now.unix_timestamp().to_string())
-            .with("aws:ResourceAccount", owner);
-        asked.resource_account = Some(owner.to_owned());
+        let asked = Decision::asked(self.principal(caller), action, resource).at(self.sessions.now()).owned_by(owner);
         match &caller.session {
-            Some(session) if session.origin == Origin::Service => asked
-                .with("aws:PrincipalIsAWSService", "true")
-                .with("aws:PrincipalServiceName", GREENGRASS)
-                .with("aws:PrincipalServiceNamesList", json!([GREENGRASS])),
+            Some(session) if session.origin == Origin::Service => asked.by_service(GREENGRASS),
             Some(session) if session.origin == Origin::User => self.of_user(asked, session),
             Some(session) => self.of_session(asked, session),
             None => asked.with("aws:PrincipalType", "Anonymous").with("aws:PrincipalIsAWSService", "false"),

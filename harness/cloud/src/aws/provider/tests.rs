@@ -188,6 +188,55 @@ fn a_resource_control_policy_keeps_the_provider_out() {
     assert_eq!(response.status(), 400);
 }
 
+/// The shapes of resource control policies that organizations have, each of which spares the provider, beside the same
+/// with what it asks for turned round.
+#[test]
+fn the_provider_is_known_to_resource_control_policies_as_a_service() {
+    fidelity::fidelity!("provider-5");
+    let (own, other) = (json!("123456789012"), json!("999988887777"));
+    let encrypted = |is: &str| json!({"BoolIfExists": {"aws:SecureTransport": is}});
+    let of_accounts = |account: &Value, service: &str| {
+        json!({"StringNotEqualsIfExists": {"aws:PrincipalAccount": account},
+            "BoolIfExists": {"aws:PrincipalIsAWSService": service}})
+    };
+    let deputy = |account: &Value| {
+        json!({"StringNotEqualsIfExists": {"aws:SourceAccount": account}, "Null": {"aws:SourceAccount": "false"},
+            "Bool": {"aws:PrincipalIsAWSService": "true"}})
+    };
+    let named = |host: &str| {
+        json!({"StringNotEquals": {"aws:PrincipalServiceName": host},
+            "ForAllValues:StringNotEquals": {"aws:PrincipalServiceNamesList": [host]}})
+    };
+    let before = |time: &str| json!({"DateLessThanIfExists": {"aws:CurrentTime": time}});
+    let since = |seconds: &str| json!({"NumericLessThanIfExists": {"aws:EpochTime": seconds}});
+    let in_region = |region: &str| json!({"StringNotEquals": {"aws:RequestedRegion": region}});
+    let of_owner = |account: &Value| json!({"StringNotEquals": {"aws:ResourceAccount": account}});
+    let through = |is: &str| json!({"BoolIfExists": {"aws:ViaAWSService": is}});
+    for (spared, struck) in [
+        (encrypted("false"), encrypted("true")),
+        (of_accounts(&other, "false"), of_accounts(&other, "true")),
+        (deputy(&own), deputy(&other)),
+        (named(CREDENTIALS_PROVIDER), named("greengrass.amazonaws.com")),
+        (before("2020-01-01T00:00:00Z"), before("2999-01-01T00:00:00Z")),
+        (since("1577836800"), since("32472144000")),
+        (in_region("ap-northeast-1"), in_region("eu-west-1")),
+        (of_owner(&own), of_owner(&other)),
+        (through("true"), through("false")),
+    ] {
+        for (condition, status) in [(spared, 200), (struck, 400)] {
+            let mut world = world();
+            let deny = json!({"Version": "2012-10-17", "Statement": {
+                "Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole", "Resource": "*",
+                "Condition": condition}});
+            world.rcps = vec![[("perimeter".to_owned(), deny.to_string())].into()];
+            let der = CertificateDer::from_pem_slice(world.thing.certificate.as_bytes()).unwrap();
+            let request = Request::get("/role-aliases/Alias/credentials").body(()).unwrap();
+            let (response, _) = provider(world).answered(&request, HERE, Some(&der));
+            assert_eq!(response.status(), status, "{deny}");
+        }
+    }
+}
+
 /// What a nucleus lite was answered when it was recorded, and what it would be answered here: the same fields, each value
 /// of the same form, all of it small enough for the buffer that lite has.
 #[tokio::test]
