@@ -21,7 +21,7 @@ pub struct Request {
     pub action: String,
     /// The resource's ARN, or `*`.
     pub resource: String,
-    /// The account that owns the resource; absent for the principal's.
+    /// The account that owns the resource; absent for that of the resource's ARN, and without one for the principal's.
     #[serde(default)]
     pub resource_account: Option<String>,
     /// Condition keys, complete: nothing is added. A list is a multivalued key.
@@ -55,9 +55,10 @@ impl Request {
     /// The request as it is decided. A certificate asks if it is its IoT policies that decide.
     ///
     /// # Errors
-    /// When it does not say who asks.
+    /// When it does not say who asks, or names another owner of the resource than the resource's ARN does.
     pub fn asked(self, by_certificate: bool) -> Result<Decision, Error> {
         let (account, region) = (self.part(4), self.part(3));
+        let owner = self.owner()?;
         let principal = match self.principal {
             Some(principal) => principal,
             None if by_certificate => format!("arn:aws:iot:{region}:{account}:cert/certificate"),
@@ -68,7 +69,22 @@ impl Request {
         };
         let context = self.context;
         let asked = Decision::asked(principal, self.action, self.resource);
-        Ok(Decision { resource_account: self.resource_account, context, ..asked })
+        Ok(Decision { resource_account: owner, context, ..asked })
+    }
+
+    /// The account that owns the resource, if anything says which. ARNs of S3 name none, and what AWS itself has (`aws` in
+    /// place of a number) is asked for in the principal's own account.
+    fn owner(&self) -> Result<Option<String>, Error> {
+        let part = self.part(4);
+        let named = Some(part).filter(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+        match (named, &self.resource_account) {
+            (Some(named), Some(stated)) if named != *stated => {
+                let message = format!("the resource is of account `{named}`, not of `{stated}`");
+                let hint = format!("leave `--resource-account` out: `{}` says whose it is", self.resource);
+                Err(Error::new("the request", message, hint))
+            }
+            (named, stated) => Ok(stated.clone().or(named)),
+        }
     }
 
     fn part(&self, index: usize) -> String {
@@ -209,4 +225,65 @@ fn json_statement(layer: &LayerReport<'_>, report: &StatementReport<'_>, layers:
         "resource": {"matches": report.resource, "key": spoken.resource.0, "wanted": spoken.resource.1},
         "conditions": report.conditions.iter().map(condition).collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iam::{Document, Kind, Policies, Policy};
+
+    const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/Device/c0ffee";
+    const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:token-AbCdEf";
+
+    fn request(resource: &str, stated: Option<&str>) -> Request {
+        Request {
+            principal: Some(SESSION.to_owned()),
+            action: "secretsmanager:GetSecretValue".to_owned(),
+            resource: resource.to_owned(),
+            resource_account: stated.map(str::to_owned),
+            context: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_resource_is_of_the_account_in_its_arn() {
+        fidelity::fidelity!("iam-24");
+        let foreign = SECRET.replace("111122223333", "999988887777");
+        for (resource, stated, owner) in [
+            (SECRET, None, Some("111122223333")),
+            (foreign.as_str(), None, Some("999988887777")),
+            (&foreign, Some("999988887777"), Some("999988887777")),
+            ("arn:aws:s3:::artifacts/a", None, None),
+            ("arn:aws:s3:::artifacts/a", Some("999988887777"), Some("999988887777")),
+            ("arn:aws:iam::aws:policy/ReadOnlyAccess", None, None),
+            ("arn:aws:secretsmanager:eu-west-1:*:secret:token", None, None),
+            ("*", None, None),
+        ] {
+            let asked = request(resource, stated).asked(false).unwrap();
+            assert_eq!(asked.resource_account.as_deref(), owner, "{resource} {stated:?}");
+        }
+    }
+
+    #[test]
+    fn an_owner_that_contradicts_the_arn_is_refused() {
+        fidelity::fidelity!("iam-24");
+        let error = request(SECRET, Some("999988887777")).asked(false).unwrap_err();
+        assert_eq!(error.to_string(), "the request: the resource is of account `111122223333`, not of `999988887777`");
+        assert!(error.hint.contains("--resource-account"), "{}", error.hint);
+    }
+
+    /// What one's own policy allows on another account's secret, that account has to allow as well.
+    #[test]
+    fn an_identity_policy_alone_opens_ones_own_secrets_only() {
+        fidelity::fidelity!("iam-24", "iam-15");
+        let text = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}"#;
+        let own = Policy::new("own", Document::read(text, Kind::Inline).unwrap());
+        let policies = Policies { identity: vec![own], ..Policies::default() };
+        let allowed = |resource: &str| {
+            let asked = request(resource, None).asked(false).unwrap();
+            iam::decide(&policies, &asked.request()).is_allowed()
+        };
+        assert!(allowed(SECRET));
+        assert!(!allowed(&SECRET.replace("111122223333", "999988887777")));
+    }
 }
