@@ -109,7 +109,9 @@ impl Account {
         let mut buckets = HashMap::new();
         for bucket in &world.buckets {
             if let Some(text) = &bucket.policy {
-                buckets.insert(bucket.name.clone(), named("bucket", &bucket.name, text, Kind::Resource)?);
+                let (name, document) =
+                    (format!("bucket/{}", bucket.name), Document::read_of_bucket(text, &bucket.name));
+                buckets.insert(bucket.name.clone(), policy(&name, document)?);
             }
         }
         let mut keys = HashMap::new();
@@ -272,7 +274,13 @@ fn all(policies: &BTreeMap<String, String>, kind: Kind) -> Result<Vec<Policy>, S
 }
 
 fn read(name: &str, text: &str, kind: Kind) -> Result<Policy, String> {
-    compiled(name, text, kind).map_err(|error| format!("reading policy `{name}`: {error}"))
+    policy(name, Document::read(text, kind))
+}
+
+/// A policy of what was read.
+fn policy(name: &str, document: Result<Document, iam::Error>) -> Result<Policy, String> {
+    let document = document.map_err(|error| format!("reading policy `{name}`: {error}"))?;
+    Ok(Policy::new(name, document))
 }
 
 /// A policy of a kind from its text.

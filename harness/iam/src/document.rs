@@ -3,6 +3,7 @@
 //! Two steps that know nothing of each other: [`validate`] refuses what AWS would refuse, for the kind of policy it is;
 //! compiling takes whatever it gets, and what makes no sense matches nothing.
 
+mod bucket;
 mod error;
 mod principals;
 mod statement;
@@ -56,6 +57,17 @@ impl Document {
     pub fn read(text: &str, kind: Kind) -> Result<Self, Error> {
         let node = Node::read(text).map_err(|error| broken(&error))?;
         validate::check(&node, kind)?;
+        Ok(Self::compile(&node))
+    }
+
+    /// Reads the text of the policy of an S3 bucket.
+    ///
+    /// # Errors
+    /// If S3 would refuse it for a bucket of this name; with line and column.
+    pub fn read_of_bucket(text: &str, bucket: &str) -> Result<Self, Error> {
+        let node = Node::read(text).map_err(|error| broken(&error))?;
+        validate::check(&node, Kind::Resource)?;
+        bucket::check(&node, bucket)?;
         Ok(Self::compile(&node))
     }
 

@@ -24,6 +24,12 @@ fn of_resource(effect: &str, action: &str) -> String {
     text(&json!({"Effect": effect, "Principal": "*", "Action": action, "Resource": "*"}))
 }
 
+/// A policy of a bucket that keeps its objects.
+fn of_bucket(name: &str) -> String {
+    let objects = format!("arn:aws:s3:::{name}/*");
+    text(&json!({"Effect": "Deny", "Principal": "*", "Action": "s3:Delete*", "Resource": objects}))
+}
+
 fn world() -> World {
     let trust = text(&json!({"Effect": "Allow", "Principal": {"Service": CREDENTIALS_PROVIDER},
         "Action": "sts:AssumeRole"}));
@@ -37,7 +43,7 @@ fn world() -> World {
             "policies": {"access": own("*")}, "boundary": {"name": "bound", "text": own("*")}}},
         "keys": {"main": {"id": "0b1c", "enabled": true, "policy": of_resource("Allow", "kms:*")}},
         "secrets": [{"name": "press/token", "value": "x", "policy": of_resource("Deny", "secretsmanager:Put*")}],
-        "buckets": [{"name": "artifacts", "objects": {}, "policy": of_resource("Deny", "s3:Delete*")}],
+        "buckets": [{"name": "artifacts", "objects": {}, "policy": of_bucket("artifacts")}],
         "scps": [{"root": own("*")}, {"unit": own("*")}], "rcps": [{"data": of_resource("Deny", "s3:Put*")}],
         "components": [], "deployments": [],
     }))
@@ -140,4 +146,11 @@ fn what_aws_would_refuse_is_named_with_its_place() {
     broken.secrets[0].policy = Some(own("*"));
     let error = Account::of(&broken).unwrap_err();
     assert!(error.starts_with("reading policy `secret/press/token`: "), "{error}");
+    let mut broken = world();
+    broken.buckets[0].policy = Some(of_bucket("others"));
+    let error = Account::of(&broken).unwrap_err();
+    assert!(
+        error.starts_with("reading policy `bucket/artifacts`: 1:") && error.contains("invalid resource"),
+        "{error}"
+    );
 }

@@ -1,12 +1,12 @@
-//! Why a document is refused, in our words and in IAM's.
+//! Why a document is refused, in our words and in AWS's.
 
 use crate::json::Position;
 use std::fmt;
 
 /// Why AWS would refuse a document.
 ///
-/// The text names the place, the statement (from 0) and what is wrong with it, and says in brackets what IAM says, where
-/// known.
+/// The text names the place, the statement (from 0) and what is wrong with it, and says in brackets what IAM says, or S3
+/// of a bucket's policy, where known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{fault}", Place(*.place, *.statement))]
 pub struct Error {
@@ -19,7 +19,7 @@ impl Error {
     /// What AWS answers, where that is known.
     #[must_use]
     pub fn aws_message(&self) -> Option<&str> {
-        self.fault.iam.as_deref()
+        self.fault.said.as_deref()
     }
 
     /// Where in the text it is wrong; absent if the document was not read from a text.
@@ -63,18 +63,25 @@ pub(super) enum Check {
 pub(super) struct Fault {
     pub(super) check: Check,
     detail: String,
-    iam: Option<String>,
+    said: Option<String>,
+    /// The service that says it.
+    speaker: &'static str,
 }
 
 impl Fault {
     /// Something whose refusal has no known text.
     pub(super) fn refused(detail: impl Into<String>) -> Self {
-        Self { check: Check::Other, detail: detail.into(), iam: None }
+        Self { check: Check::Other, detail: detail.into(), said: None, speaker: "IAM" }
     }
 
     /// Something that IAM refuses with a known text.
     pub(super) fn said(check: Check, detail: impl Into<String>, iam: impl Into<String>) -> Self {
-        Self { check, detail: detail.into(), iam: Some(iam.into()) }
+        Self { check, said: Some(iam.into()), ..Self::refused(detail) }
+    }
+
+    /// The same, said by another service than IAM.
+    pub(super) fn by(self, speaker: &'static str) -> Self {
+        Self { speaker, ..self }
     }
 
     /// Something that IAM refuses as a syntax error.
@@ -91,8 +98,8 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.detail)?;
-        match &self.iam {
-            Some(iam) => write!(f, " (IAM says: {iam})"),
+        match &self.said {
+            Some(said) => write!(f, " ({} says: {said})", self.speaker),
             None => Ok(()),
         }
     }

@@ -8,9 +8,7 @@ use serde_json::Value;
 impl Gate {
     /// Refuses a policy that AWS would refuse, and makes sure that IAM knows the account's roles.
     pub(super) async fn prepare(&self, operation: &Operation, received: &Received) -> Result<(), Refusal> {
-        if let Some((text, kind)) = document(operation, received)
-            && let Err(error) = Document::read(&text, kind)
-        {
+        if let Some(Err(error)) = document(operation, received) {
             return Err(Refusal::malformed_document(
                 operation.protocol,
                 error.aws_message().unwrap_or(&error.to_string()),
@@ -35,18 +33,20 @@ impl Gate {
     }
 }
 
-/// The policy that a call brings, and what it is to be.
-fn document(operation: &Operation, received: &Received) -> Option<(String, Kind)> {
-    let text = |field: &str| operation.text(field).map(str::to_owned);
-    let resource = |text: String| (text, Kind::Resource);
+/// The policy that a call brings, read as what it is to be.
+fn document(operation: &Operation, received: &Received) -> Option<Result<Document, iam::Error>> {
+    let read = |field: &str, kind| Some(Document::read(operation.text(field)?, kind));
     match (operation.service.as_str(), operation.name.as_str()) {
-        ("iam", "PutRolePolicy") => Some((text("PolicyDocument")?, Kind::Inline)),
-        ("iam", "CreatePolicy" | "CreatePolicyVersion") => Some((text("PolicyDocument")?, Kind::Managed)),
-        ("iam", "UpdateAssumeRolePolicy") => Some((text("PolicyDocument")?, Kind::Trust)),
-        ("iam", "CreateRole") => Some((text("AssumeRolePolicyDocument")?, Kind::Trust)),
-        ("secretsmanager", "PutResourcePolicy") => text("ResourcePolicy").map(resource),
-        ("kms", "PutKeyPolicy" | "CreateKey") => text("Policy").map(resource),
-        ("s3", "PutBucketPolicy") => Some(resource(String::from_utf8_lossy(&received.body).into_owned())),
+        ("iam", "PutRolePolicy") => read("PolicyDocument", Kind::Inline),
+        ("iam", "CreatePolicy" | "CreatePolicyVersion") => read("PolicyDocument", Kind::Managed),
+        ("iam", "UpdateAssumeRolePolicy") => read("PolicyDocument", Kind::Trust),
+        ("iam", "CreateRole") => read("AssumeRolePolicyDocument", Kind::Trust),
+        ("secretsmanager", "PutResourcePolicy") => read("ResourcePolicy", Kind::Resource),
+        ("kms", "PutKeyPolicy" | "CreateKey") => read("Policy", Kind::Resource),
+        ("s3", "PutBucketPolicy") => {
+            let text = String::from_utf8_lossy(&received.body);
+            Some(Document::read_of_bucket(&text, operation.bucket.as_deref()?))
+        }
         _ => None,
     }
 }

@@ -192,7 +192,9 @@ impl Layer<'_> {
         self.must(valid, &name, "name of a bucket", "it is 3 to 63 lower-case letters, digits, dots and hyphens")?;
         let objects = table.objects.iter().map(|(key, file)| Ok((key.get_ref().clone(), self.existing(file)?)));
         let objects = objects.collect::<Result<_, Error>>()?;
-        Ok((name.into_inner(), Bucket { objects, policy: self.resource_policy(table.policy.as_ref())? }))
+        let of_bucket = |path| Ok(self.policy_as(path, |text| Document::read_of_bucket(text, name.get_ref()))?.text);
+        let policy = table.policy.as_ref().map(of_bucket).transpose()?;
+        Ok((name.into_inner(), Bucket { objects, policy }))
     }
 
     /// Policies of an organisation, level by level, by file name.
@@ -227,11 +229,20 @@ impl Layer<'_> {
 
     /// A policy of a kind; refused if AWS would refuse it.
     fn policy(&self, named: &Spanned<PathBuf>, kind: Kind) -> Result<Policy, Error> {
+        self.policy_as(named, |text| Document::read(text, kind))
+    }
+
+    /// A policy, refused if it can't be read as what it is for.
+    fn policy_as(
+        &self,
+        named: &Spanned<PathBuf>,
+        read: impl FnOnce(&str) -> Result<Document, iam::Error>,
+    ) -> Result<Policy, Error> {
         let path = self.existing(named)?;
         let text = std::fs::read_to_string(&path).map_err(|error| {
             self.error(Some(named.span()), format!("`{}`: {error}", path.display()), "name a readable file")
         })?;
-        Document::read(&text, kind).map_err(|error| {
+        read(&text).map_err(|error| {
             let message = error.to_string();
             let position = error.position().map(|position| position.to_string()).unwrap_or_default();
             let message = message.strip_prefix(&position).unwrap_or(&message).trim_start_matches(": ");

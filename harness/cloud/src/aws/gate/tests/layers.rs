@@ -162,8 +162,13 @@ async fn a_secrets_policy_changes_with_the_call_that_changes_it() {
 async fn a_bucket_gives_and_denies_by_its_policy() {
     fidelity::fidelity!("gate-4", "gate-11");
     let of_bucket = |statement: Value| move |world: &mut World| world.buckets[0].policy = Some(text(&statement));
+    let on_objects = |effect: &str| {
+        let mut statement = everybody(effect, "s3:GetObject");
+        statement["Resource"] = json!("arn:aws:s3:::artifacts/*");
+        statement
+    };
     let object = ResponseTemplate::new(200).set_body_string("x");
-    let deny = Environment::of(&allow("*", "*"), of_bucket(everybody("Deny", "s3:GetObject"))).await;
+    let deny = Environment::of(&allow("*", "*"), of_bucket(on_objects("Deny"))).await;
     let answer = deny.send(s3("GET", "/a").signed(&deny.session())).await;
     let said = format!(
         "User: {} is not authorized to perform: s3:GetObject on resource: &quot;arn:aws:s3:::artifacts/a&quot; \
@@ -171,7 +176,7 @@ async fn a_bucket_gives_and_denies_by_its_policy() {
         device()
     );
     assert!(answer.status == 403 && answer.text.contains(&said), "{}", answer.text);
-    let give = Environment::of(&allow("kms:*", "*"), of_bucket(everybody("Allow", "s3:GetObject"))).await;
+    let give = Environment::of(&allow("kms:*", "*"), of_bucket(on_objects("Allow"))).await;
     Mock::given(matchers::path("/artifacts/a")).respond_with(object).mount(&give.localstack).await;
     assert_eq!(give.send(s3("GET", "/a").signed(&give.session())).await.text, "x");
     assert_eq!(give.send(s3("GET", "/a").unsigned()).await.text, "x");

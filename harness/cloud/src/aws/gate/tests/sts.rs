@@ -36,7 +36,7 @@ fn assume(role: &str, more: &str) -> Call {
     sts(&format!("Action=AssumeRole&RoleArn={role}&RoleSessionName=night-shift{more}"))
 }
 
-fn element<'t>(text: &'t str, name: &str) -> &'t str {
+pub(super) fn element<'t>(text: &'t str, name: &str) -> &'t str {
     let (_, rest) = text.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name}: {text}"));
     rest.split_once('<').unwrap().0
 }

@@ -1,6 +1,6 @@
 //! Policies that are written while others are written.
 
-use super::*;
+use super::{sts::element, *};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 use wiremock::Respond;
@@ -90,4 +90,42 @@ async fn writes_do_not_get_into_each_others_reading_back() {
         here.send(delete).await
     });
     assert_eq!((tagged.status.as_u16(), deleted.status.as_u16()), (200, 200), "{} {}", tagged.text, deleted.text);
+}
+
+/// A policy with a statement that speaks of everybody.
+fn of_everybody(statement: &Value) -> String {
+    let mut statement = statement.clone();
+    statement["Effect"] = json!("Allow");
+    statement["Principal"] = json!("*");
+    json!({"Version": "2012-10-17", "Statement": statement}).to_string()
+}
+
+/// What S3 would refuse as the policy of this bucket never comes to LocalStack; what it takes does.
+#[tokio::test]
+async fn a_bucket_policy_that_s3_refuses_is_refused_in_its_words() {
+    fidelity::fidelity!("account-3", "iam-25");
+    let here = Environment::raise(allow("s3:*", "*")).await;
+    let taken = |method| Mock::given(matchers::method(method)).and(matchers::path_regex("^/artifacts/?$"));
+    let own = of_everybody(&json!({"Action": "s3:GetObject", "Resource": "arn:aws:s3:::artifacts/*"}));
+    taken("PUT").respond_with(ResponseTemplate::new(204)).expect(1).mount(&here.localstack).await;
+    taken("GET").respond_with(ResponseTemplate::new(200).set_body_string(own.clone())).mount(&here.localstack).await;
+    let put = async |policy: &str| {
+        let mut call = s3("PUT", "/?policy");
+        call.body = policy.to_owned();
+        here.send(call.signed(&here.session())).await
+    };
+    for (action, resource, said) in [
+        ("s3:GetObject", "arn:aws:s3:::theirs/*", "Policy has invalid resource"),
+        ("s3:GetObject", "*", "Policy has invalid resource"),
+        ("s3:ListObjects", "arn:aws:s3:::artifacts", "Policy has invalid action"),
+        ("s3:GetObject", "arn:aws:s3:::artifacts", "Action does not apply to any resource(s) in statement"),
+        ("s3:ListBucket", "arn:aws:s3:::artifacts/*", "Action does not apply to any resource(s) in statement"),
+    ] {
+        let answer = put(&of_everybody(&json!({"Action": action, "Resource": resource}))).await;
+        assert_eq!(answer.status.as_u16(), 400, "{action} {resource}: {}", answer.text);
+        assert_eq!(element(&answer.text, "Code"), "MalformedPolicy");
+        assert_eq!(element(&answer.text, "Message"), said, "{action} {resource}");
+    }
+    let answer = put(&own).await;
+    assert!(answer.status.is_success(), "{}", answer.text);
 }

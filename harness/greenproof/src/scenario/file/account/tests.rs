@@ -20,6 +20,10 @@ const FILES: &[(&str, &str)] = &[
         "{\n \"Version\": \"2012-10-17\",\n \"Statement\": {\"Effect\": \"Allow\", \"Action\": \"s3\", \"Resource\": \"*\"}\n}",
     ),
     ("file.txt", "content"),
+    (
+        "bucket.json",
+        r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::my-bucket/*"}}"#,
+    ),
 ];
 
 /// A scenario whose file is a component and this.
@@ -81,7 +85,7 @@ key = "customer"
 policy = "resource.json"
 tags = { Team = "b" }
 [aws.buckets.my-bucket]
-policy = "resource.json"
+policy = "bucket.json"
 "#,
     );
     let world = world(scenario.unwrap_or_else(|error| panic!("{error}\n{}", error.hint)));
@@ -107,7 +111,7 @@ policy = "resource.json"
     assert_eq!((short.name.as_str(), short.suffix.as_deref(), short.key.as_deref()), ("short", None, None));
     assert_eq!((long.suffix.as_deref(), long.key.as_deref()), (Some("AbCdEf"), Some("customer")));
     assert_eq!((long.policy.as_deref(), long.tags["Team"].as_str()), (Some(resource), "b"));
-    assert_eq!((world.buckets[0].name.as_str(), world.buckets[0].policy.as_deref()), ("my-bucket", Some(resource)));
+    assert_eq!((world.buckets[0].name.as_str(), world.buckets[0].policy.as_deref()), ("my-bucket", Some(FILES[5].1)));
     assert_eq!((world.scps.len(), world.scps[1]["allow"].as_str()), (2, allow));
     assert_eq!((world.rcps[0].len(), world.rcps[1]["resource"].as_str()), (0, resource));
 }
@@ -150,6 +154,12 @@ fn a_mistake_is_told_at_its_place() {
         ("[aws.secrets]\na = { value = \"\", key = \"k\" }", ":1:", "the key `k`, which does not exist"),
         ("[aws.secrets]\nsecret1 = \"{token:none}\"", ":4:1", "names the token `none`, which does not exist"),
         ("[aws.buckets.A]", ":3:14", "`A` is no name of a bucket"),
+        (
+            "[aws.buckets.my-bucket]\npolicy = \"resource.json\"",
+            "resource.json:1:",
+            "S3 says: Policy has invalid resource",
+        ),
+        ("[aws.buckets.my-other]\npolicy = \"bucket.json\"", "bucket.json:1:", "S3 says: Policy has invalid resource"),
     ];
     for (text, place, message) in cases {
         let text = format!("{REGION}{text}");
