@@ -7,6 +7,7 @@ use crate::world::Sensitive;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// How many of a kind are known ahead.
@@ -82,6 +83,42 @@ impl Seed {
         }
     }
 
+    /// The value that a rotation gives a secret of this name and value: another one of the same form. Of JSON every text is
+    /// another one; each keeps the beginning that tells a token's kind.
+    #[must_use]
+    pub fn rotated(&self, secret: &str, value: &str) -> String {
+        match serde_json::from_str::<Value>(value) {
+            Ok(Value::Object(mut members)) => {
+                self.rotate(secret, &mut members);
+                Value::Object(members).to_string()
+            }
+            _ => self.another(secret, value),
+        }
+    }
+
+    fn rotate(&self, secret: &str, members: &mut Map<String, Value>) {
+        for (name, member) in members {
+            if let Value::String(text) = member {
+                *text = self.another(&format!("{secret}, {name}"), text);
+            }
+        }
+    }
+
+    /// The id of the version in which a rotation gives a secret this value: a random UUID by its form.
+    #[must_use]
+    pub fn version(&self, secret: &str, value: &str) -> String {
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(self.bytes(&format!("version of {secret}, {value}"), 0)).for_each(|(to, from)| *to = from);
+        uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+    }
+
+    /// Another text of the same length and kind.
+    fn another(&self, what: &str, text: &str) -> String {
+        let (kind, rest) = text.split_once('_').map_or(("", text), |(kind, rest)| (kind, rest));
+        let rest = self.text(&format!("rotation of {what}, {text}"), 0, ALPHANUMERIC, rest.chars().count());
+        if kind.is_empty() { rest } else { format!("{kind}_{rest}") }
+    }
+
     fn text(&self, what: &str, n: u64, alphabet: &[u8], length: usize) -> String {
         // What does not divide evenly is left out, so that no letter is likelier than another.
         let even = 256 - 256 % alphabet.len();
@@ -123,6 +160,26 @@ mod tests {
             }
         }
         assert_eq!(all.len(), 2 * 64 * 6);
+    }
+
+    #[test]
+    fn a_rotated_value_has_the_form_of_the_old_one_and_is_always_the_same() {
+        fidelity::fidelity!("minted-2", "fault-12");
+        let (seed, other) = (Seed::of("a"), Seed::of("b"));
+        let old = r#"{"mypat":"ghp_abcdefghijklmnop","n":1}"#;
+        let new = seed.rotated("s", old);
+        let json: Value = serde_json::from_str(&new).unwrap();
+        let token = json["mypat"].as_str().unwrap();
+        assert!(token.starts_with("ghp_") && token.len() == 20 && token != "ghp_abcdefghijklmnop", "{token}");
+        assert_eq!((&json["n"], new == seed.rotated("s", old)), (&Value::from(1), true));
+        let plain = seed.rotated("s", "plainplainplain");
+        assert_eq!(plain.len(), 15);
+        for another in [other.rotated("s", "plainplainplain"), seed.rotated("t", "plainplainplain")] {
+            assert_ne!(another, plain);
+        }
+        let version = seed.version("s", &new);
+        assert_eq!((version.len(), &version[14..15], &version), (36, "4", &seed.version("s", &new)));
+        assert_ne!(version, seed.version("s", &plain));
     }
 
     #[test]

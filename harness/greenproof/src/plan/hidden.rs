@@ -8,6 +8,9 @@ use crate::redact::Redactor;
 use cloud::minted::{AHEAD, Seed, TokenForm};
 use leak::{Canary, Kind};
 
+/// A text that is shorter stands in too much that tells nothing.
+const TELLING: usize = 8;
+
 /// What the device's own key is called.
 pub const DEVICE_KEY: &str = "the device's private key";
 
@@ -52,7 +55,17 @@ impl Plan {
         let Some(seed) = self.seed.as_ref().map(|seed| Seed::of(&seed.0)) else { return Vec::new() };
         // Each device of a fleet asks for its own.
         let ahead = AHEAD + 2 * self.others.len() as u64;
-        (0..ahead).flat_map(|n| self.nth(&seed, n)).collect()
+        (0..ahead).flat_map(|n| self.nth(&seed, n)).chain(self.rotated(&seed)).collect()
+    }
+
+    /// What a rotation gives in place of the secrets, of documents the texts in them.
+    fn rotated(&self, seed: &Seed) -> Vec<Canary> {
+        let secrets = account::secrets(&self.scenario.aws, &self.credentials);
+        let values = secrets.iter().flat_map(|secret| {
+            let name = format!("secret `{}` after a rotation", secret.name);
+            Canary::of_value(&name, &seed.rotated(&secret.name, &secret.value.0), Kind::Session)
+        });
+        values.filter(|canary| canary.text.len() >= TELLING).collect()
     }
 
     /// What is handed out for the n-th time.
@@ -93,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_plan_knows_and_masks_what_will_be_handed_out() {
-        fidelity::fidelity!("minted-1");
+        fidelity::fidelity!("minted-1", "minted-2");
         let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/scenarios");
         let plan = Plan::of(Scenario::load(&scenarios.join("private-package.toml")).unwrap()).unwrap();
         let at = crate::plan::Addresses { aws: [10, 0, 0, 2].into(), github: [10, 0, 0, 3].into() };
@@ -101,9 +114,18 @@ mod tests {
         let last = Seed::of(&seed.0).session(AHEAD - 1);
         let text = format!("{} and {}", last.secret.0, last.token.0);
         assert_eq!(plan.redactor.apply(&text), "*** and ***");
+        let [secret] = &account::secrets(&plan.scenario.aws, &plan.credentials)[..] else {
+            panic!("it has one secret")
+        };
+        let rotated: serde_json::Value =
+            serde_json::from_str(&Seed::of(&seed.0).rotated(&secret.name, &secret.value.0)).unwrap();
+        let rotated = rotated["mypat"].as_str().unwrap();
+        assert_eq!(plan.redactor.apply(rotated), "***");
         let known = plan.hidden();
         let of = |kind| known.iter().filter(move |secret| secret.kind == kind).count();
-        assert_eq!((of(Kind::Session), known.iter().filter(|secret| secret.text == last.token.0).count()), (128, 1));
+        let of_rotation = known.iter().filter(|secret| secret.text == rotated).count();
+        assert_eq!(of_rotation, 1);
+        assert_eq!((of(Kind::Session), known.iter().filter(|secret| secret.text == last.token.0).count()), (129, 1));
         assert!(of(Kind::Lasting) >= 4, "{known:?}");
         assert!(!format!("{known:?}").contains(&last.token.0));
     }

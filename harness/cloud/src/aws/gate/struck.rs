@@ -11,12 +11,12 @@ use crate::{
     aws::upstream::Answer,
     fault::{Service, Special},
     faults::{PAGE, Strike},
+    minted::Seed,
 };
 use hyper::{
     HeaderMap, StatusCode,
     header::{CONTENT_TYPE, HeaderValue},
 };
-use rand::RngExt;
 use serde_json::Value;
 
 /// The operations that a secret that is marked for deletion still takes.
@@ -56,17 +56,20 @@ impl Gate {
         if is_deleted { Err(Refusal::marked_for_deletion()) } else { Ok(()) }
     }
 
-    /// The answer with another value, where the secret was rotated.
+    /// The answer with another value, where the secret was rotated: of one new version, as long as the fault is on.
     pub(super) fn rotated(&self, found: &Found, operation: &Operation, answer: Answer) -> Answer {
         let Found::Secret(secret) = found else { return answer };
-        if operation.name != "GetSecretValue" || !answer.status.is_success() {
+        if operation.name != "GetSecretValue" || !reads_current(operation) || !answer.status.is_success() {
             return answer;
         }
         let Some(fault) = self.faults.special(Special::SecretRotated, secret.name()) else { return answer };
         let Ok(mut read) = serde_json::from_slice::<Value>(&answer.body) else { return answer };
-        let text = read["SecretString"].as_str().unwrap_or_default();
-        read["SecretString"] = fault.body.unwrap_or_else(|| another(text)).into();
-        read["VersionId"] = uuid::Uuid::new_v4().to_string().into();
+        let (name, old) = (secret.name(), read["SecretString"].as_str().unwrap_or_default());
+        // Without a seed nobody knows the new value ahead, and none but who knows the old one can tell it.
+        let seed = Seed::of(self.world.seed.as_ref().map_or(old, |seed| &seed.0));
+        let new = fault.body.unwrap_or_else(|| seed.rotated(name, old));
+        read["VersionId"] = seed.version(name, &new).into();
+        read["SecretString"] = new.into();
         Answer { body: read.to_string().into(), ..answer }
     }
 
@@ -96,40 +99,8 @@ impl Gate {
     }
 }
 
-/// Another value of the same form: in JSON every text is another one, with the beginning that tells a token's kind.
-fn another(value: &str) -> String {
-    match serde_json::from_str::<Value>(value) {
-        Ok(mut json) if json.is_object() => {
-            let members = json.as_object_mut().into_iter().flat_map(serde_json::Map::values_mut);
-            for member in members {
-                if let Value::String(text) = member {
-                    *text = another_text(text);
-                }
-            }
-            json.to_string()
-        }
-        _ => another_text(value),
-    }
-}
-
-fn another_text(text: &str) -> String {
-    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let (kind, rest) = text.split_once('_').map_or(("", text), |(kind, rest)| (kind, rest));
-    let mut random = rand::rng();
-    let rest: String = rest.chars().map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())])).collect();
-    if kind.is_empty() { rest } else { format!("{kind}_{rest}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn another_value_has_the_form_of_the_old_one() {
-        let json: Value = serde_json::from_str(&another(r#"{"mypat":"ghp_abcdefghijklmnop","n":1}"#)).unwrap();
-        let token = json["mypat"].as_str().unwrap();
-        assert!(token.starts_with("ghp_") && token.len() == 20 && token != "ghp_abcdefghijklmnop", "{token}");
-        assert_eq!(json["n"], 1);
-        assert_eq!(another("plainplainplain").len(), 15);
-    }
+/// Whether a call reads the current version of a secret. Any other one is as it was before a rotation; without a version
+/// or a stage Secrets Manager reads the current one, as its documentation says.
+fn reads_current(operation: &Operation) -> bool {
+    operation.text("VersionId").is_none() && operation.text("VersionStage").is_none_or(|stage| stage == "AWSCURRENT")
 }

@@ -80,6 +80,34 @@ async fn a_secret_is_missing_deleted_or_rotated_while_a_fault_is_on() {
     assert_eq!(ask().await.json()["SecretString"], "s3cr3t");
 }
 
+/// Whoever reads twice, or with and without the stage, reads the same; who wants another version gets what there was.
+#[tokio::test]
+async fn a_rotated_secret_has_one_new_version_and_keeps_its_old_ones() {
+    fidelity::fidelity!("fault-12", "minted-2");
+    let seeded = |world: &mut World| world.seed = Some(crate::world::Sensitive("seed".to_owned()));
+    let here = Environment::of(&allow("*", "*"), seeded).await;
+    here.holds_the_secret().await;
+    let session = here.session();
+    let ask = async |more: Value| {
+        let mut asked = json!({"SecretId": "github-token"});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        here.send(secret("GetSecretValue", &asked).signed(&session)).await.json()
+    };
+    here.begin("secretsmanager.rotated secret=github-token");
+    let new = ask(json!({})).await;
+    let expected = Seed::of("seed").rotated("github-token", "s3cr3t");
+    assert_eq!((&new["SecretString"], new["VersionId"].as_str().unwrap().len()), (&json!(expected), 36));
+    assert_eq!((ask(json!({})).await, ask(json!({"VersionStage": "AWSCURRENT"})).await), (new.clone(), new.clone()));
+    for older in [json!({"VersionStage": "AWSPREVIOUS"}), json!({"VersionId": "c0ffee00-0000-4000-8000-000000000000"})]
+    {
+        assert_eq!(ask(older.clone()).await["SecretString"], "s3cr3t", "{older}");
+    }
+    here.begin("secretsmanager.rotated secret=github-token body=n3w");
+    let stated = ask(json!({})).await;
+    assert_eq!((&stated["SecretString"], stated["VersionId"] == new["VersionId"]), (&json!("n3w"), false));
+    assert_eq!(ask(json!({})).await["VersionId"], stated["VersionId"]);
+}
+
 /// Policies come first: who may not ask is not told that a secret is marked for deletion.
 #[tokio::test]
 async fn a_deleted_secret_is_denied_to_who_may_not_read_it() {
