@@ -5,11 +5,12 @@
 //! ([`index`]), and what a hub names beside it a private one. Who is who, the [`directory`] knows; who may read which repository is decided in one place,
 //! [`access`].
 //! Over [`ssh`] git comes with a deploy key.
-//! It knows only what the [`Hub`] names: there is no sign-up, no push and no web page.
+//! It knows only what the [`Hub`] names: there is no sign-up, no push, no web page and no download ([`downloads`]).
 
 mod access;
 mod api;
 mod directory;
+mod downloads;
 mod faulty;
 mod git;
 mod index;
@@ -18,6 +19,8 @@ mod server;
 pub mod ssh;
 #[cfg(test)]
 mod tests;
+
+pub use downloads::unsupported;
 
 use crate::{
     Part,

@@ -196,6 +196,12 @@ impl Evidence {
         })
     }
 
+    /// What was first asked of the clouds that they do not emulate.
+    #[must_use]
+    pub fn unsupported(&self) -> Option<String> {
+        self.events.iter().find_map(|event| cloud::github::unsupported(&event.what))
+    }
+
     /// A log file: `greengrass`, or a component's name.
     #[must_use]
     pub fn log(&self, name: &str) -> &str {

@@ -167,6 +167,9 @@ pub fn judge(scenario: &Scenario, evidence: &Evidence) -> Verdict {
         Ending::Died { what } => return Verdict::Broken { what: what.clone() },
         Ending::Settled | Ending::Stuck { .. } => {}
     }
+    if let Some(what) = evidence.unsupported() {
+        return Verdict::Unsupported { what };
+    }
     let mut findings = steps(scenario, evidence);
     let expect = &scenario.expect;
     findings.extend(expect.calls.iter().filter_map(|call| called(call, &scenario.aws.role.name, evidence)));

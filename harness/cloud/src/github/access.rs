@@ -17,8 +17,8 @@ pub(super) enum Caller {
     Anonymous,
     /// The holder of a token that exists, and how it was shown.
     Known(Arc<Grant>, Credential),
-    /// There is a header, but no token of this hub in it.
-    Refused,
+    /// There is a header, but no token of this hub in it that may be shown so: how git is refused for it.
+    Refused(Refusal),
 }
 
 /// What a token is good for.
@@ -59,7 +59,7 @@ impl Caller {
         match self {
             Self::Anonymous => Credential::None,
             Self::Known(_, shown) => *shown,
-            Self::Refused => Credential::Unknown,
+            Self::Refused(_) => Credential::Unknown,
         }
     }
 
@@ -100,6 +100,8 @@ pub(super) enum Service {
 pub(super) enum Refusal {
     /// The credential is no token that exists.
     BadCredential,
+    /// The credential is not shown by basic authentication, the only one that git is answered by.
+    BadScheme,
     /// It would take a credential, and there is none.
     NoCredential,
     /// The repository is unknown, or the token does not see it.
@@ -112,7 +114,7 @@ impl Refusal {
     /// The HTTP status.
     pub(super) fn status(self) -> u16 {
         match self {
-            Self::BadCredential | Self::NoCredential => 401,
+            Self::BadCredential | Self::BadScheme | Self::NoCredential => 401,
             Self::NotGranted => 403,
             Self::NotFound => 404,
         }
@@ -124,6 +126,8 @@ impl Refusal {
             Self::BadCredential => {
                 "Invalid username or token. Password authentication is not supported for Git operations."
             }
+            // As issues of public repositories quote git, whatever the token is worth and also of a public repository.
+            Self::BadScheme => "invalid credentials",
             Self::NoCredential | Self::NotFound => "Repository not found.",
             Self::NotGranted => "Write access to repository not granted.",
         }
@@ -138,7 +142,7 @@ pub(super) fn admit<'a>(
 ) -> Result<&'a Repository, Refusal> {
     let visible = repository.filter(|it| caller.sees(it));
     match (caller, visible) {
-        (Caller::Refused, _) => Err(Refusal::BadCredential),
+        (Caller::Refused(refusal), _) => Err(*refusal),
         (Caller::Anonymous, None) => Err(Refusal::NoCredential),
         (Caller::Anonymous, Some(_)) if service == Service::ReceivePack => Err(Refusal::NoCredential),
         (Caller::Known(..), None) if repository.is_some_and(|it| caller.withheld(it)) => Err(Refusal::NotGranted),

@@ -1,21 +1,34 @@
 //! `api.github.com`: what tells a good token from a bad one, what a GitHub App needs, and the keys of SSH.
 //!
-//! `GET /user`, `GET /repos/OWNER/NAME`, `GET /meta`, and of Apps what [`app`] answers; anything else is not found, as an
-//! unknown path is on GitHub.
+//! `GET /user`, `GET /repos/OWNER/NAME`, `GET /meta`, and of Apps what [`app`] answers; [`downloads`] say that they are not
+//! emulated, and anything else is not found, as an unknown path is on GitHub. Who does not say what program it is is
+//! answered nothing else.
 
 mod app;
 
 use super::{
     access::{Caller, Kind},
     directory::{Directory, owner_of},
-    server::{Reply, json},
+    downloads,
+    server::{Reply, json, of_type},
 };
 use crate::world::Repository;
 use bytes::Bytes;
-use hyper::{Method, Request, StatusCode, header::HeaderValue};
+use hyper::{
+    Method, Request, StatusCode,
+    header::{self, HeaderValue},
+};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use time::macros::format_description;
+
+/// The host of the REST interface.
+pub(super) const API: &str = "api.github.com";
+
+/// What GitHub says to who sends no `User-Agent`, as issue 42308 of `github/docs` quotes it.
+const NAMELESS: &str = "\r\nRequest forbidden by administrative rules. Please make sure your request has a User-Agent header \
+                        (https://docs.github.com/en/rest/overview/resources-in-the-rest-api#user-agent-required). \
+                        Check https://developer.github.com for other possible causes.\r\n";
 
 /// What a REST request is answered, and who asked.
 #[derive(Debug)]
@@ -28,13 +41,21 @@ pub(super) struct Answered {
 
 /// Answers a REST request.
 pub(super) fn answer(request: &Request<Bytes>, authorization: Option<&[u8]>, directory: &Directory) -> Answered {
+    if !names_its_program(request) {
+        return Answered { reply: nameless(), credential: directory.caller_of_api(authorization).credential() };
+    }
     let path = request.uri().path().trim_end_matches('/');
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     if let Some(answered) = app::of_app(request, &parts, authorization, directory) {
         return answered;
     }
     let caller = directory.caller_of_api(authorization);
-    let mut reply = known(request.method(), &parts, &caller, directory);
+    let mut reply = match downloads::of(API, path) {
+        Some(what) if !matches!(caller, Caller::Refused(_)) => {
+            json(StatusCode::NOT_IMPLEMENTED, &json!({ "message": what }))
+        }
+        _ => known(request.method(), &parts, &caller, directory),
+    };
     if let Caller::Known(grant, _) = &caller
         && !matches!(grant.kind, Kind::Installation { .. })
         && let Some(expires) = grant.expires
@@ -47,8 +68,20 @@ pub(super) fn answer(request: &Request<Bytes>, authorization: Option<&[u8]>, dir
     Answered { reply, credential: caller.credential() }
 }
 
+/// Whether a request says what program it is of, as GitHub's documentation of REST wants it.
+fn names_its_program(request: &Request<Bytes>) -> bool {
+    request.headers().get(header::USER_AGENT).is_some_and(|value| !value.as_bytes().trim_ascii().is_empty())
+}
+
+/// The answer to a request of no program: a page's type, and the end of the connection, as GitHub's documentation shows it.
+fn nameless() -> Reply {
+    let mut reply = of_type(StatusCode::FORBIDDEN, "text/html", NAMELESS.into());
+    reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    reply
+}
+
 fn known(method: &Method, parts: &[&str], caller: &Caller, directory: &Directory) -> Reply {
-    if matches!(caller, Caller::Refused) {
+    if matches!(caller, Caller::Refused(_)) {
         return error(StatusCode::UNAUTHORIZED, "Bad credentials", "");
     }
     match (method, parts, caller) {

@@ -3,7 +3,7 @@
 //! Tokens are compared exactly, byte for byte and in constant time; nothing is trimmed. What has expired by GitHub's
 //! clock, or was taken back, is as if it never was.
 
-use super::access::{Caller, Grant, Kind};
+use super::access::{Caller, Grant, Kind, Refusal};
 use crate::{
     clock::Clock,
     event::Credential,
@@ -80,31 +80,36 @@ impl Directory {
     }
 
     /// The caller of a git request: a token as the password of any user, or as the user with the password empty or
-    /// `x-oauth-basic`.
+    /// `x-oauth-basic`. After `Bearer` or `token`, as REST takes it, even a good token is refused.
     pub(super) fn caller_of_git(&self, authorization: Option<&[u8]>) -> Caller {
         match authorization {
             None => Caller::Anonymous,
-            Some(value) => scheme(value, "basic").map_or(Caller::Refused, |encoded| self.of_basic(encoded)),
+            Some(value) => {
+                scheme(value, "basic").map_or(Caller::Refused(Refusal::BadScheme), |encoded| self.of_basic(encoded))
+            }
         }
     }
 
     /// The caller of a REST request: as for git, or a token after `Bearer` or `token`.
     pub(super) fn caller_of_api(&self, authorization: Option<&[u8]>) -> Caller {
         match authorization.and_then(bearer) {
-            Some(value) => {
-                self.grant(value).map_or(Caller::Refused, |it| Caller::Known(it, Credential::TokenAsPassword))
-            }
+            Some(value) => self.known(value, Credential::TokenAsPassword),
             None => self.caller_of_git(authorization),
         }
     }
 
     fn of_basic(&self, encoded: &[u8]) -> Caller {
-        let Some((user, password)) = basic(encoded) else { return Caller::Refused };
+        let Some((user, password)) = basic(encoded) else { return Caller::Refused(Refusal::BadCredential) };
         let (value, shown) = match password.as_slice() {
             b"" | b"x-oauth-basic" => (user, Credential::TokenAsUser),
             _ => (password, Credential::TokenAsPassword),
         };
-        self.grant(&value).map_or(Caller::Refused, |grant| Caller::Known(grant, shown))
+        self.known(&value, shown)
+    }
+
+    /// Who shows the token of that value.
+    fn known(&self, value: &[u8], shown: Credential) -> Caller {
+        self.grant(value).map_or(Caller::Refused(Refusal::BadCredential), |grant| Caller::Known(grant, shown))
     }
 
     /// What the token of that value grants now.

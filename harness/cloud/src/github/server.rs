@@ -1,8 +1,10 @@
 //! The TLS server: takes connections, sends each request to the host that it is for and writes down how it came out.
 
 use super::{
-    Error, Shelves, api,
+    Error, Shelves,
+    api::{self, API},
     directory::Directory,
+    downloads::{self, SITE},
     faulty::{self, Reset, Sent},
     git::{self, Shown, Target},
     index,
@@ -112,8 +114,8 @@ impl Server {
         };
         let request = Request::from_parts(head, body.to_bytes());
         match host(&request).as_deref() {
-            Some("github.com") => self.answer_git(&request).await,
-            Some("api.github.com") => Ok(faulty::whole(self.answer_api(&request))),
+            Some(SITE) => self.answer_git(&request).await,
+            Some(API) => Ok(faulty::whole(self.answer_api(&request))),
             Some(world::INDEX_HOST) => self.answer_index(&request, None).await.map(faulty::whole),
             Some(host) if let Some(index) = self.directory.index(host) => {
                 self.answer_index(&request, Some(index)).await.map(faulty::whole)
@@ -132,7 +134,10 @@ impl Server {
                 let shown = Shown { repositories: &self.shelves.repositories, hidden: faulty::hidden(&self.faults) };
                 git::answer(target, &caller, directory, shown, request).await
             }
-            (None, None) => text(StatusCode::NOT_FOUND, "Not Found"),
+            (None, None) => downloads::of(SITE, uri.path()).map_or_else(
+                || text(StatusCode::NOT_FOUND, "Not Found"),
+                |what| text(StatusCode::NOT_IMPLEMENTED, what),
+            ),
         };
         let path = uri.path_and_query().map_or("/", |it| it.as_str());
         self.tell(request.method().to_string(), path, target.map(Target::repository), caller.credential(), &reply);
@@ -142,7 +147,7 @@ impl Server {
     fn answer_api(&self, request: &Request<Bytes>) -> Reply {
         let path = request.uri().path();
         let api::Answered { reply, credential } = api::answer(request, authorization(request), &self.directory);
-        let shown = format!("api.github.com{path}");
+        let shown = format!("{API}{path}");
         self.tell(request.method().to_string(), &shown, api::repository(path), credential, &reply);
         reply
     }
@@ -194,7 +199,7 @@ fn presenting(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) 
 }
 
 /// Whether a connection that is dropped is reset, in place of being closed.
-fn reset_when_dropped(stream: &TcpStream, reset: bool) {
+pub(super) fn reset_when_dropped(stream: &TcpStream, reset: bool) {
     #[expect(deprecated, reason = "what is deprecated is to linger; this ends it")]
     let set = if reset { stream.set_zero_linger() } else { stream.set_linger(None) };
     if let Err(error) = set {
@@ -203,13 +208,14 @@ fn reset_when_dropped(stream: &TcpStream, reset: bool) {
 }
 
 /// The host that a request is for, lower case, without a port.
-fn host(request: &Request<Bytes>) -> Option<String> {
+pub(super) fn host<B>(request: &Request<B>) -> Option<String> {
     let value = request.headers().get(header::HOST)?.to_str().ok()?;
     let name = value.rsplit_once(':').map_or(value, |(name, _)| name);
     Some(name.to_ascii_lowercase())
 }
 
-fn authorization(request: &Request<Bytes>) -> Option<&[u8]> {
+/// The `Authorization` header of a request, if it has one.
+pub(super) fn authorization<B>(request: &Request<B>) -> Option<&[u8]> {
     request.headers().get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes)
 }
 
@@ -233,7 +239,8 @@ pub(super) fn page_of(status: StatusCode, html: impl Into<Bytes>) -> Reply {
     of_type(status, "text/html; charset=utf-8", html.into())
 }
 
-fn of_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Reply {
+/// An answer of some type of content.
+pub(super) fn of_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Reply {
     let mut reply = Reply::new(body.into());
     *reply.status_mut() = status;
     reply.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));

@@ -330,6 +330,34 @@ async fn near_misses_are_refused_even_where_no_token_is_needed() {
     }
 }
 
+/// What REST takes, git does not, whatever the token is worth and also where none is needed.
+#[tokio::test(flavor = "multi_thread")]
+async fn git_takes_a_token_by_basic_authentication_alone() {
+    fidelity::fidelity!("github-24");
+    let hosted = Hosted::raise().await;
+    let at = format!("github.com:{}", hosted.port);
+    for scheme in ["Bearer", "bearer", "token", "Digest"] {
+        let header = format!("http.extraHeader=Authorization: {scheme} {TOKEN}");
+        for repository in [PRIVATE, PUBLIC] {
+            let path = format!("/{repository}/info/refs?service=git-upload-pack");
+            let head = ["-D", "-"];
+            let shown = format!("Authorization: {scheme} {TOKEN}");
+            let (status, said) = hosted.curl("github.com", &path, &shown, &head).await;
+            assert_eq!(status, 401, "{scheme} {repository}");
+            assert!(said.ends_with("\r\n\r\ninvalid credentials"), "{said}");
+            assert!(said.contains("www-authenticate: Basic realm=\"GitHub\""), "{said}");
+            let output = hosted.git(&["-c", &header, "ls-remote", &format!("https://{at}/{repository}")]).await;
+            let asked = format!("fatal: could not read Username for 'https://{at}': No such device or address\n");
+            assert_eq!(stderr(&output), asked, "{scheme} {repository}");
+        }
+    }
+    let basic = format!("http.extraHeader=Authorization: {}", basic("x-access-token", TOKEN));
+    let output = hosted.git(&["-c", &basic, "ls-remote", &format!("https://{at}/{PRIVATE}")]).await;
+    assert!(output.status.success(), "{}", stderr(&output));
+    let (status, _) = hosted.get("api.github.com", "/user", &format!("Authorization: Bearer {TOKEN}")).await;
+    assert_eq!(status, 200);
+}
+
 #[test]
 fn credential_is_read_exactly() {
     fidelity::fidelity!("github-3", "github-4");
@@ -340,6 +368,7 @@ fn credential_is_read_exactly() {
     assert_eq!(shown(&basic("x", TOKEN).replace("Basic", "basic")), Credential::TokenAsPassword);
     assert_eq!(shown(&basic(TOKEN, "secret")), Credential::Unknown);
     assert_eq!(shown(&format!("Bearer {TOKEN}")), Credential::Unknown);
+    assert_eq!(shown(&format!("token {TOKEN}")), Credential::Unknown);
     assert_eq!(shown("Basic !"), Credential::Unknown);
     assert_eq!(shown(&basic("", "")), Credential::Unknown);
     assert_eq!(directory.caller_of_git(None).credential(), Credential::None);
@@ -383,6 +412,59 @@ async fn rest_interface_tells_a_good_token_from_a_bad_one() {
         let (answered, body) = hosted.get("api.github.com", path, authorization).await;
         assert_eq!(answered, status, "{path}");
         assert!(body.contains(part), "{path}: {body}");
+    }
+}
+
+/// Before anything else, so that a good token is as good as none.
+#[tokio::test(flavor = "multi_thread")]
+async fn rest_interface_refuses_who_does_not_name_its_program() {
+    fidelity::fidelity!("github-22");
+    let hosted = Hosted::raise().await;
+    let good = format!("Authorization: token {TOKEN}");
+    for path in ["/user", "/meta", "/repos/cm-ichida/open", "/none"] {
+        for nameless in ["User-Agent:", "User-Agent;", "User-Agent:  \t"] {
+            let (status, said) = hosted.curl("api.github.com", path, &good, &["-D", "-", "-H", nameless]).await;
+            assert_eq!(status, 403, "{path} {nameless}");
+            let (head, body) = said.split_once("\r\n\r\n").unwrap();
+            assert!(head.contains("content-type: text/html\r\n"), "{head}");
+            let start = "\r\nRequest forbidden by administrative rules. Please make sure your request has a User-Agent header (";
+            assert!(body.starts_with(start) && body.ends_with(" for other possible causes.\r\n"), "{body}");
+        }
+    }
+    for agent in ["x", "Python-urllib/3.11"] {
+        assert_eq!(hosted.curl("api.github.com", "/user", &good, &["-A", agent]).await.0, 200, "{agent}");
+    }
+    let refs = format!("/{PUBLIC}/info/refs?service=git-upload-pack");
+    let (status, _) = hosted.curl("github.com", &refs, "Accept: */*", &["-A", "", "-o", "/dev/null"]).await;
+    assert_eq!(status, 200, "git is asked for no name");
+}
+
+/// A download is told to be what is not emulated; it does not look as if the repository were missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn downloads_say_that_they_are_not_emulated() {
+    fidelity::fidelity!("github-23");
+    let hosted = Hosted::raise().await;
+    let good = format!("Authorization: token {TOKEN}");
+    let (site, api) = ("github.com", "api.github.com");
+    for (host, path) in [
+        (site, "/cm-ichida/open/archive/refs/heads/main.tar.gz"),
+        (site, "/someone/tool/releases/download/v1/tool.whl"),
+        (site, "/cm-ichida/open/raw/main/README.md"),
+        (api, "/repos/cm-ichida/open/tarball/main"),
+        (api, "/repos/someone/tool/releases/latest"),
+    ] {
+        let (status, body) = hosted.get(host, path, &good).await;
+        assert_eq!(status, 501, "{path}");
+        assert!(body.contains(&format!("{host}{path}: downloads are not emulated, use git+https")), "{body}");
+    }
+    let batch = "/cm-ichida/open.git/info/lfs/objects/batch";
+    let (status, body) = hosted.curl(site, batch, "Accept: */*", &["-d", "{}"]).await;
+    assert_eq!((status, body), (501, format!("{site}{batch}: Git LFS is not emulated")));
+    let bad = format!("Authorization: token {}", NEAR_MISSES[0]);
+    assert_eq!(hosted.get(api, "/repos/cm-ichida/open/tarball/main", &bad).await.0, 401);
+    for (host, path) in [(site, "/cm-ichida/open"), (site, "/cm-ichida/open.git/HEAD"), (api, "/repos/cm-ichida/none")]
+    {
+        assert_eq!(hosted.get(host, path, &good).await.0, 404, "{path}");
     }
 }
 

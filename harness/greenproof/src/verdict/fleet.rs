@@ -42,6 +42,9 @@ pub(super) fn judged(scenario: &Scenario, fleet: &Fleet, evidence: &Evidence) ->
     if let Ending::Died { what } = &evidence.ending {
         return Verdict::Broken { what: what.clone() };
     }
+    if let Some(what) = evidence.unsupported() {
+        return Verdict::Unsupported { what };
+    }
     let devices = devices(scenario, evidence);
     let mut findings = Vec::new();
     for Device { thing, verdict, .. } in &devices {

@@ -95,6 +95,31 @@ fn a_job_without_a_status_is_a_finding() {
     assert_eq!(silent, [Kind::Deployment]);
 }
 
+/// Whether everything else was as expected or not: what came of a download that was not given tells nothing.
+#[test]
+fn a_download_from_github_is_unsupported_and_blames_nothing_else() {
+    fidelity::fidelity!("github-23");
+    let asked = |path: &str, status| What::Git {
+        method: "GET".into(),
+        path: path.into(),
+        repository: None,
+        credential: cloud::event::Credential::None,
+        status,
+    };
+    let mut evidence = recorded();
+    evidence.packages.clear();
+    say(&mut evidence, asked("/o/r/archive/main.zip", 501));
+    let Verdict::Unsupported { what } = judge(&scenario(), &evidence) else { panic!("it is judged") };
+    assert_eq!(what, "github.com/o/r/archive/main.zip: downloads are not emulated, use git+https");
+    let name = "codeload.github.com".to_owned();
+    let mut evidence = recorded();
+    say(&mut evidence, What::Dns { name, record: "A".into(), answer: None });
+    assert!(matches!(judge(&scenario(), &evidence), Verdict::Unsupported { .. }));
+    evidence.ending = Ending::Died { what: "github".into() };
+    assert!(matches!(judge(&scenario(), &evidence), Verdict::Broken { .. }));
+    assert_eq!(kinds(|evidence| say(evidence, asked("/o/r", 404))), [], "a page that is not there");
+}
+
 #[test]
 fn what_is_not_emulated_is_never_green() {
     let mut evidence = recorded();
