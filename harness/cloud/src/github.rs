@@ -4,7 +4,7 @@
 //! ([`git`]), `api.github.com` a small part of the REST interface ([`api`]), [`world::INDEX_HOST`] a Python package index
 //! ([`index`]), and what a hub names beside it a private one. Who is who, the [`directory`] knows; who may read which repository is decided in one place,
 //! [`access`].
-//! Over [`ssh`] git comes with a deploy key.
+//! Over [`ssh`] git comes with a deploy key; [`plain`] HTTP leads to HTTPS.
 //! It knows only what the [`Hub`] names: there is no sign-up, no push, no web page and no download ([`downloads`]).
 
 mod access;
@@ -15,6 +15,7 @@ mod faulty;
 mod git;
 mod index;
 mod jwt;
+mod plain;
 mod server;
 pub mod ssh;
 #[cfg(test)]
@@ -43,6 +44,8 @@ use tokio::{
 
 /// Port of HTTPS.
 const PORT: u16 = 443;
+/// Port of plain HTTP.
+const PLAIN_PORT: u16 = 80;
 
 /// Why the `github` role can't start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -65,16 +68,21 @@ pub enum Error {
     /// SSH can't be served.
     #[error("serving SSH: {0}")]
     Ssh(#[source] io::Error),
-    /// The port is not to be had.
-    #[error("listening on port {PORT}: {0}")]
-    Listen(#[source] io::Error),
+    /// A port is not to be had.
+    #[error("listening on port {port}: {source}")]
+    Listen {
+        /// The port.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
     /// The process can't hear the signals that end it.
     #[error("waiting for a signal: {0}")]
     Signal(#[source] io::Error),
 }
 
-/// Plays the role until SIGTERM or SIGINT: reads the [`Hub`] at [`world::PATH`], listens on port 443 and says
-/// [`What::Ready`]. A reason not to start is also said as [`What::Failed`].
+/// Plays the role until SIGTERM or SIGINT: reads the [`Hub`] at [`world::PATH`], listens on ports 443, 80 and 22 and
+/// says [`What::Ready`]. A reason not to start is also said as [`What::Failed`].
 ///
 /// # Errors
 /// When the hub is missing or wrong, or the port is taken.
@@ -105,16 +113,21 @@ async fn play() -> Result<(), Error> {
     hub.faults.iter().cloned().for_each(|fault| faults.begin(fault));
     let directory = Arc::new(Directory::new(hub, Arc::clone(&faults)));
     ssh::serve(Arc::clone(&directory), &shelves, Arc::clone(&faults)).await.map_err(Error::Ssh)?;
-    let server = server::Server::new(directory, shelves, Arc::clone(&faults))?;
+    let server = server::Server::new(Arc::clone(&directory), shelves, Arc::clone(&faults))?;
     take_orders(faults, Path::new(SOCKET)).map_err(Error::Orders)?;
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await.map_err(Error::Listen)?;
+    let (listener, plain) = (listen(PORT).await?, listen(PLAIN_PORT).await?);
     event::emit(What::Ready);
 
     tokio::select! {
         never = server.serve(listener) => match never {},
+        never = plain::serve(directory, plain) => match never {},
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     }
+}
+
+async fn listen(port: u16) -> Result<TcpListener, Error> {
+    TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await.map_err(|source| Error::Listen { port, source })
 }
 
 /// Takes orders on a socket: to let something go wrong, and to let it be right again.

@@ -51,6 +51,8 @@ const NEAR_MISSES: [&str; 8] = [
 struct Hosted {
     folder: TempDir,
     port: u16,
+    /// Where plain HTTP is answered.
+    plain: u16,
     faults: Arc<Faults>,
 }
 
@@ -78,16 +80,35 @@ impl Hosted {
         change(&mut hub);
         let repositories = folder.path().join("git");
         let faults = Arc::new(Faults::default());
-        let hosted = Self { port: 0, folder, faults: Arc::clone(&faults) };
+        let hosted = Self { port: 0, plain: 0, folder, faults: Arc::clone(&faults) };
         for repository in &hub.repositories {
             hosted.fill(&repositories.join(format!("{}.git", repository.name))).await;
         }
         let directory = Arc::new(Directory::new(hub, Arc::clone(&faults)));
-        let server = Server::new(directory, Shelves { repositories, packages, private }, faults).unwrap();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let shelves = Shelves { repositories, packages, private };
+        let server = Server::new(Arc::clone(&directory), shelves, faults).unwrap();
+        let listen = async || {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            (listener.local_addr().unwrap().port(), listener)
+        };
+        let ((port, listener), (plain, plainly)) = (listen().await, listen().await);
         tokio::spawn(async move { match server.serve(listener).await {} });
-        Self { port, ..hosted }
+        tokio::spawn(async move { match super::plain::serve(directory, plainly).await {} });
+        Self { port, plain, ..hosted }
+    }
+
+    /// A GET by hand of an address as it is for the device: status and body.
+    async fn get_as_it_is(&self, address: &str, more: &[&str]) -> (u16, String) {
+        let mut command = Command::new("curl");
+        command.args(["-q", "-sS", "-w", "\n%{http_code}", "--cacert"]).arg(self.folder.path().join("ca.pem"));
+        for (port, here) in [(443, self.port), (80, self.plain)] {
+            command.args(["--connect-to", &format!(":{port}:127.0.0.1:{here}")]);
+        }
+        let path = "/usr/local/bin:/usr/bin:/bin";
+        let output = command.arg(address).args(more).env_clear().env("PATH", path).output().await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (body, status) = text.rsplit_once('\n').unwrap();
+        (status.parse().unwrap(), body.to_owned())
     }
 
     /// Makes a bare repository with one commit.
@@ -465,6 +486,25 @@ async fn downloads_say_that_they_are_not_emulated() {
     for (host, path) in [(site, "/cm-ichida/open"), (site, "/cm-ichida/open.git/HEAD"), (api, "/repos/cm-ichida/none")]
     {
         assert_eq!(hosted.get(host, path, &good).await.0, 404, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_http_leads_to_https() {
+    fidelity::fidelity!("github-25");
+    let hosted = Hosted::raise().await;
+    let refs = format!("{PUBLIC}/info/refs?service=git-upload-pack");
+    for address in [&format!("github.com/{refs}"), "api.github.com/meta", "github.com/"] {
+        let (status, head) = hosted.get_as_it_is(&format!("http://{address}"), &["-D", "-"]).await;
+        assert_eq!(status, 301, "{address}");
+        assert!(head.contains(&format!("location: https://{address}\r\n")), "{head}");
+        assert!(head.contains("content-length: 0\r\n"), "{head}");
+    }
+    let (status, refs) = hosted.get_as_it_is(&format!("http://github.com/{refs}"), &["-L", "-A", "git/2"]).await;
+    assert!(status == 200 && refs.contains("# service=git-upload-pack"), "{status} {refs}");
+    for host in [crate::world::INDEX_HOST, INDEX, "example.com"] {
+        let (status, _) = hosted.get_as_it_is(&format!("http://{host}/simple/"), &[]).await;
+        assert_eq!(status, 0, "{host}: a connection that was reset");
     }
 }
 
