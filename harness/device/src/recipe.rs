@@ -126,7 +126,7 @@ impl Recipe {
         let manifests = bean.objects("Manifests")?.iter().map(manifest).collect::<Result<_, _>>()?;
         let defaults = defaults(&bean)?;
         let dependencies = dependencies(&bean)?;
-        let lifecycle = bean.map("Lifecycle")?.cloned().unwrap_or_default();
+        let lifecycle = bean.map("Lifecycle")?.unwrap_or_default();
         let source = stored::form(&bean, kind, &dependencies)?;
         Ok(Self { name, version, kind, defaults, dependencies, manifests, lifecycle, source })
     }
@@ -206,24 +206,24 @@ fn component_version(bean: &Bean<'_>) -> Result<Version, Error> {
 
 fn defaults(bean: &Bean<'_>) -> Result<Value, Error> {
     let Some(configuration) = bean.get("ComponentConfiguration") else { return Ok(Value::Object(Map::new())) };
-    let map = Bean::of(configuration, "ComponentConfiguration")?.map("DefaultConfiguration")?;
+    let map = Bean::of(configuration, "ComponentConfiguration")?.node("DefaultConfiguration")?;
     Ok(Value::Object(map.cloned().unwrap_or_default()))
 }
 
 fn dependencies(bean: &Bean<'_>) -> Result<Vec<Dependency>, Error> {
-    let dependency = |(name, value): (&String, &Value)| {
-        let bean = Bean::of(value, "DependencyProperties")?;
+    let dependency = |(name, value): (String, Value)| {
+        let bean = Bean::of(&value, "DependencyProperties")?;
         let written = bean.required("VersionRequirement")?;
         let requirement = Requirement::parse(&written).map_err(|error| Error::parse(error.to_string()))?;
         let hard = bean.choice("DependencyType", &["HARD", "SOFT"])? != Some("SOFT");
-        Ok(Dependency { name: name.clone(), requirement: requirement.to_string(), hard })
+        Ok(Dependency { name, requirement: requirement.to_string(), hard })
     };
     bean.map("ComponentDependencies")?.into_iter().flatten().map(dependency).collect()
 }
 
 fn manifest(source: &Value) -> Result<Manifest, Error> {
     let bean = Bean::of(source, "PlatformSpecificManifest")?;
-    let platform = bean.map("Platform")?.cloned().unwrap_or_default();
+    let platform = bean.map("Platform")?.unwrap_or_default();
     if let Some((key, _)) = platform.iter().find(|(_, value)| value.is_array() || value.is_object()) {
         return Err(Error::parse(format!("Platform.{key} is not a string")));
     }
@@ -232,7 +232,7 @@ fn manifest(source: &Value) -> Result<Manifest, Error> {
     let selections = selections.map(|item| bean::text(item).ok_or_else(|| Error::parse("Selections: not a string")));
     Ok(Manifest {
         platform,
-        lifecycle: bean.map("Lifecycle")?.cloned().unwrap_or_default(),
+        lifecycle: bean.map("Lifecycle")?.unwrap_or_default(),
         artifacts: bean.objects("Artifacts")?.iter().map(Artifact::read).collect::<Result<_, _>>()?,
         selections: selections.collect::<Result<_, _>>()?,
     })

@@ -52,11 +52,20 @@ impl<'a> Bean<'a> {
         known.map(|value| Some(*value)).ok_or_else(other)
     }
 
-    /// A map with free keys.
+    /// A map with free keys. The nucleus resolves from the recipe that it has written to disk, by a serializer that leaves
+    /// out what is null (`SerializerFactory`: `NON_NULL`): at any depth a null entry is as absent as a null property.
     ///
     /// # Errors
     /// If it is something else.
-    pub(super) fn map(&self, key: &str) -> Result<Option<&'a Map<String, Value>>, Error> {
+    pub(super) fn map(&self, key: &str) -> Result<Option<Map<String, Value>>, Error> {
+        Ok(self.node(key)?.map(without_nulls))
+    }
+
+    /// A map that the model keeps as a JSON tree (`JsonNode`), nulls and all.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub(super) fn node(&self, key: &str) -> Result<Option<&'a Map<String, Value>>, Error> {
         self.get(key).map(|value| value.as_object().ok_or_else(|| self.wrong(key, "a map"))).transpose()
     }
 
@@ -83,6 +92,20 @@ impl<'a> Bean<'a> {
 
     fn wrong(&self, key: &str, expected: &str) -> Error {
         Error::parse(format!("{}.{key} is not {expected}", self.what))
+    }
+}
+
+/// The entries that are not null, of maps in lists too; the items of a list stay, null or not.
+fn without_nulls(map: &Map<String, Value>) -> Map<String, Value> {
+    let kept = map.iter().filter(|(_, value)| !value.is_null());
+    kept.map(|(key, value)| (key.clone(), value_without_nulls(value))).collect()
+}
+
+fn value_without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => Value::Object(without_nulls(map)),
+        Value::Array(items) => items.iter().map(value_without_nulls).collect(),
+        scalar => scalar.clone(),
     }
 }
 

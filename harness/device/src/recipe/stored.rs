@@ -23,7 +23,7 @@ pub(super) fn form(bean: &Bean<'_>, kind: &str, dependencies: &[Dependency]) -> 
     if let Some(configuration) = bean.get("ComponentConfiguration") {
         let mut inner = Map::new();
         let configuration = Bean::of(configuration, "ComponentConfiguration")?;
-        put(&mut inner, "DefaultConfiguration", configuration.map("DefaultConfiguration")?.cloned());
+        put(&mut inner, "DefaultConfiguration", configuration.node("DefaultConfiguration")?.cloned());
         map.insert("ComponentConfiguration".into(), inner.into());
     }
     if bean.map("ComponentDependencies")?.is_some() {
@@ -36,16 +36,16 @@ pub(super) fn form(bean: &Bean<'_>, kind: &str, dependencies: &[Dependency]) -> 
     }
     let manifests: Vec<Value> = bean.objects("Manifests")?.iter().map(manifest).collect::<Result<_, _>>()?;
     map.insert("Manifests".into(), manifests.into());
-    map.insert("Lifecycle".into(), bean.map("Lifecycle")?.cloned().unwrap_or_default().into());
+    map.insert("Lifecycle".into(), bean.map("Lifecycle")?.unwrap_or_default().into());
     Ok(map.into())
 }
 
 fn manifest(source: &Value) -> Result<Value, Error> {
     let bean = Bean::of(source, "PlatformSpecificManifest")?;
     let mut map = Map::new();
-    put(&mut map, "Platform", bean.map("Platform")?.cloned());
+    put(&mut map, "Platform", bean.map("Platform")?);
     put(&mut map, "Name", bean.text("Name")?);
-    map.insert("Lifecycle".into(), bean.map("Lifecycle")?.cloned().unwrap_or_default().into());
+    map.insert("Lifecycle".into(), bean.map("Lifecycle")?.unwrap_or_default().into());
     let artifacts: Vec<Value> = bean.objects("Artifacts")?.iter().map(artifact).collect::<Result<_, _>>()?;
     map.insert("Artifacts".into(), artifacts.into());
     if bean.get("Selections").is_some() {

@@ -96,6 +96,47 @@ manifests: [{PLATFORM: {os: linux}, name: n, artifacts: [{URI: s3://b/k.zip, una
 }
 
 #[test]
+fn a_null_entry_is_absent_and_a_null_item_stays() {
+    fidelity::fidelity!("core-recipe-9");
+    let recipe = recipe(
+        "
+ComponentConfiguration: {DefaultConfiguration: {gone: null, kept: {deep: null}}}
+ComponentDependencies: {com.example.None: null, com.example.One: {VersionRequirement: ^1.0.0}}
+Manifests:
+  - Platform: {os: linux, architecture: null, unheard: null}
+    Lifecycle:
+      Run: {Script: null}
+      Install: {Script: x, Timeout: null, SkipIf: null, Setenv: {A: null, B: [null, {C: null}]}}
+      recover: null
+  - {}
+Lifecycle: {Run: {all: null, linux: x}, Bootstrap: null}
+",
+    );
+    let expected = json!({"Run": {}, "Install": {"Script": "x", "Setenv": {"B": [null, {}]}}});
+    assert_eq!(recipe.select(&device("amd64")).unwrap().lifecycle, expected);
+    assert_eq!(recipe.source["Lifecycle"], json!({"Run": {"linux": "x"}}));
+    assert_eq!(recipe.source["Manifests"][0]["Platform"], json!({"os": "linux"}));
+    let dependencies: Vec<&str> = recipe.dependencies.iter().map(|on| on.name.as_str()).collect();
+    assert_eq!(dependencies, ["com.example.One"]);
+    // Defaults are a tree of the JSON library, which writes its nulls.
+    let defaults = json!({"gone": null, "kept": {"deep": null}});
+    assert_eq!(
+        (&recipe.defaults, &recipe.source["ComponentConfiguration"]["DefaultConfiguration"]),
+        (&defaults, &defaults)
+    );
+    // What is on disk says the same.
+    assert_eq!(Recipe::parse(recipe.to_yaml().as_bytes()).unwrap().source, recipe.source);
+}
+
+#[test]
+fn a_text_that_says_null_is_no_null() {
+    fidelity::fidelity!("core-recipe-9");
+    let recipe = recipe("Manifests: [{Lifecycle: {Run: {Script: 'null', Timeout: '', Setenv: {A: '~'}}}}]");
+    let expected = json!({"Run": {"Script": "null", "Timeout": "", "Setenv": {"A": "~"}}});
+    assert_eq!(recipe.select(&device("amd64")).unwrap().lifecycle, expected);
+}
+
+#[test]
 fn what_the_model_does_not_allow_is_no_recipe() {
     fidelity::fidelity!("core-recipe-7");
     for (text, reason) in [
