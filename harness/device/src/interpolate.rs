@@ -5,7 +5,7 @@
 //! occurrence of what it found in the text as it then is. So what a value brings in is replaced only where the same
 //! placeholder stands after it in the text, or where it names a dependency.
 
-mod java;
+pub(crate) mod java;
 
 use regex::{Captures, Regex};
 use serde_json::Value;

@@ -59,7 +59,7 @@ fn quoted(text: &mut String, value: &str) {
 }
 
 /// A number; a floating one is scientific from ten millions on and below a thousandth, as in Java.
-fn number(number: &Number) -> String {
+pub(crate) fn number(number: &Number) -> String {
     let Some(value) = number.as_f64().filter(|_| number.is_f64()) else { return number.to_string() };
     let size = value.abs();
     if size == 0.0 || (1e-3..1e7).contains(&size) {

@@ -1,5 +1,6 @@
 //! Values of a recipe as the nucleus makes them fit.
 
+use crate::interpolate::java;
 use serde_json::Value;
 
 /// A value as Java prints it.
@@ -10,7 +11,8 @@ pub(crate) fn text(value: &Value) -> String {
         Value::Object(map) => {
             format!("{{{}}}", joined(map.iter().map(|(key, value)| format!("{key}={}", text(value)))))
         }
-        other => other.to_string(),
+        Value::Number(number) => java::number(number),
+        Value::Null | Value::Bool(_) => value.to_string(),
     }
 }
 
@@ -102,6 +104,14 @@ mod tests {
     fn texts() {
         fidelity!("core-lifecycle-12");
         assert_eq!(text(&json!(["a", 1, {"k": true}])), "[a, 1, {k=true}]");
-        assert_eq!(text(&json!(2.0)), "2.0");
+        for (value, expected) in [
+            (json!(2.0), "2.0"),
+            (json!(0.0001), "1.0E-4"),
+            (json!(12_345_678.9), "1.23456789E7"),
+            (json!([0.0005, 12]), "[5.0E-4, 12]"),
+            (json!(12_345_678), "12345678"),
+        ] {
+            assert_eq!(text(&value), expected);
+        }
     }
 }

@@ -53,10 +53,10 @@ async fn a_skipped_startup_falls_to_run() {
 async fn scripts_and_variables_need_not_be_text() {
     fidelity!("core-lifecycle-2", "core-lifecycle-12");
     let mut world = World::new();
-    let setenv = json!({"N": 5, "D": 5.0, "T": true, "L": ["a", 1], "M": {"x": "y"}});
-    world.add("a.B", json!({"setenv": setenv, "install": "", "run": "echo $N $D $T $L [$M]"}), &[]);
+    let setenv = json!({"N": 5, "D": 5.0, "E": 0.0001, "T": true, "L": ["a", 1], "M": {"x": "y"}});
+    world.add("a.B", json!({"setenv": setenv, "install": "", "run": "echo $N $D $E $T $L [$M]"}), &[]);
     world.states("a.B", Finished).await;
-    assert_eq!(world.lines("a.B", "stdout. 5 5.0 true [a, 1] []").len(), 1);
+    assert_eq!(world.lines("a.B", "stdout. 5 5.0 1.0E-4 true [a, 1] []").len(), 1);
     world.add("a.C", json!({"run": ["true", "false"]}), &[]);
     world.states("a.C", Errored).await;
     assert!(world.log("a.C").contains("command=[\"[true, false]\"]}"));
