@@ -64,14 +64,25 @@ impl Store {
             }
             make(&folder, 0o755)?;
         }
+        self.make_work(name)
+    }
+
+    /// Makes a component's work folder if it is gone, and sets its mode back, as the nucleus does whenever it names the
+    /// folder (`NucleusPaths.workPath`). Its owner isn't touched, so a folder made here is the core's own.
+    ///
+    /// # Errors
+    /// If it can't be made, or not be changed.
+    pub(crate) fn make_work(&self, name: &str) -> io::Result<()> {
         make(&self.work(name), 0o700)
     }
 
-    /// Gives a component's artifacts and its work folder to the user that runs it.
+    /// Gives a component's artifacts and its work folder to the user that runs it; what is missing is made first
+    /// (`RunWithPathOwnershipHandler.updateOwner`).
     ///
     /// # Errors
     /// If a file can't be given away.
     pub(crate) fn give(&self, name: &str, version: &Version, uid: u32, gid: u32) -> io::Result<()> {
+        self.make_folders(name, version)?;
         for folder in [self.artifacts(name, version), self.unarchived(name, version)] {
             for entry in fs::read_dir(folder).into_iter().flatten() {
                 chown_tree(&entry?.path(), uid, gid)?;

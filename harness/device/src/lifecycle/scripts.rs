@@ -10,6 +10,7 @@ use crate::{
     user::{Nobody, RunAs},
 };
 use std::{
+    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -221,6 +222,8 @@ impl Scripts {
         if script.text.is_empty() {
             return Ok(None);
         }
+        let folder = self.kernel.store.make_work(&self.service.name);
+        folder.map_err(|error| self.tell_unprepared(&script, &error, phase))?;
         Ok(Some(Step::new(&self.kernel, &self.service, script, &run_as)))
     }
 
@@ -258,6 +261,12 @@ impl Scripts {
         let text = "Could not determine user/group to run with. Ensure that runWithDefault is set for \
                     aws.greengrass.Nucleus";
         self.log(Line::error(LOGGER).message(text));
+    }
+
+    fn tell_unprepared(&self, script: &Script, error: &io::Error, phase: Option<Phase>) -> Option<Trouble> {
+        let text = format!("Error setting up to run {}", script.name);
+        self.log(Line::error(LOGGER).message(text).cause(Cause::io(error)));
+        phase.and_then(Phase::unprepared)
     }
 
     async fn foreground(&self, name: &str, phase: Option<Phase>) -> End {

@@ -75,6 +75,18 @@ impl Phase {
         );
         Some(Trouble { code, reason })
     }
+
+    /// The work folder can't be made ready; the other steps have no status for it.
+    pub(super) fn unprepared(self) -> Option<Trouble> {
+        let (code, when) = match self {
+            Self::Install => ("INSTALL_IO_ERROR", "during installation"),
+            Self::Startup => ("STARTUP_IO_ERROR", "starting the component"),
+            Self::Run => ("RUN_IO_ERROR", "running the component"),
+            Self::Shutdown => return None,
+        };
+        let reason = format!("There was an I/O error {when}. Check the component log for more information.");
+        Some(Trouble { code, reason })
+    }
 }
 
 /// The status of an error in `state` that brought none of its own.

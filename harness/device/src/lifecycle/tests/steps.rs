@@ -124,6 +124,36 @@ async fn a_script_that_is_too_long_cannot_be_started() {
 }
 
 #[tokio::test]
+async fn the_work_folder_is_made_ready_before_each_script() {
+    fidelity!("core-exec-10");
+    let mut world = World::new();
+    let ready = "echo \"$(stat -c %a .) $(ls)\"";
+    world.add("a.Gone", json!({"install": "rm -r \"$PWD\"", "run": ready}), &[]);
+    world.states("a.Gone", Finished).await;
+    assert_eq!(world.lines("a.Gone", "stdout. 700. ").len(), 1, "{}", world.log("a.Gone"));
+    world.add("a.Open", json!({"install": "touch kept && chmod 777 .", "run": ready}), &[]);
+    world.states("a.Open", Finished).await;
+    assert_eq!(world.lines("a.Open", "stdout. 700 kept. ").len(), 1, "{}", world.log("a.Open"));
+    // The mode is set before a script, and not after it.
+    world.add("a.Last", json!({"run": "chmod 755 ."}), &[]);
+    world.states("a.Last", Finished).await;
+    assert_eq!(fs::metadata(world.folder.path().join("work/a.Last")).unwrap().mode() & 0o777, 0o755);
+}
+
+#[tokio::test]
+async fn a_work_folder_that_cannot_be_made_is_an_io_error() {
+    fidelity!("core-exec-10");
+    let mut world = World::new();
+    // The second try finds a link that leads nowhere in its place.
+    let broken = "cd .. && rm -r a.B && ln -s nowhere/deep a.B && exit 1";
+    world.add("a.B", json!({"install": broken}), &[]);
+    world.states("a.B", Broken).await;
+    assert_eq!(world.service("a.B").trouble().code, "INSTALL_IO_ERROR");
+    let line = "[ERROR] Error setting up to run services.a.B.lifecycle.install. {serviceName=a.B, currentState=NEW}";
+    assert_eq!(world.lines("greengrass", "Error setting up to run"), [line; 2]);
+}
+
+#[tokio::test]
 async fn bootstrap_runs_in_the_foreground() {
     fidelity!("core-lifecycle-25");
     let world = World::with_speed(50.0);
