@@ -4,7 +4,7 @@
 
 mod connecting;
 
-use crate::{config::Config, tree};
+use crate::{config::Config, step::coerce, tree};
 use connecting::{Names, Within};
 use reqwest::Client;
 use rustls::{
@@ -43,6 +43,9 @@ impl Timeouts {
 
 /// What of the configuration isn't emulated here, if anything is.
 pub(crate) fn unsupported(nucleus: &Value) -> Option<&'static str> {
+    if tree::get(nucleus, "fipsMode").is_some_and(coerce::truth) {
+        return Some("the endpoints of fipsMode are not emulated");
+    }
     let proxy = tree::get(nucleus, "networkProxy").and_then(|section| tree::get(section, "proxy"));
     let url = proxy.and_then(|proxy| tree::text(proxy, "url"));
     url.is_some_and(|url| !url.is_empty()).then_some("network proxies are not emulated")
@@ -147,5 +150,16 @@ mod tests {
         assert_eq!(with("http://proxy:8080"), Some("network proxies are not emulated"));
         assert_eq!(with(""), None);
         assert_eq!(unsupported(&json!({"networkProxy": {"noProxyAddresses": "x"}})), None);
+    }
+
+    #[test]
+    fn fips_endpoints_are_unsupported() {
+        fidelity::fidelity!("core-unsupported-1", "core-exec-11");
+        for on in [json!(true), json!("true")] {
+            assert!(unsupported(&json!({"fipsMode": on})).is_some());
+        }
+        for off in [json!(false), json!("false"), json!("")] {
+            assert_eq!(unsupported(&json!({"fipsMode": off})), None);
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     local::Local,
     log::{Cause, Line, Logs},
     service::{Effect, Request, Service, Spec, State},
+    step::coerce,
     store::Store,
     tes::{self, Tokens},
     tree,
@@ -66,6 +67,7 @@ impl Kernel {
         let path = search_path(inherited.get("PATH").map(String::as_str).unwrap_or_default());
         let home = inherited.get("HOME").map_or_else(|| "/root".into(), PathBuf::from);
         let (uid, gid) = std::fs::metadata("/proc/self").map_or((0, 0), |own| (own.uid(), own.gid()));
+        let fips = tree::get(&config.nucleus(), "fipsMode").is_some_and(coerce::truth).to_string();
         let socket = config.root.join("ipc.socket").to_string_lossy().into_owned();
         let variables = [
             ("PATH", path.clone()),
@@ -73,6 +75,9 @@ impl Kernel {
             ("GG_ROOT_CA_PATH", config.root_ca.to_string_lossy().into_owned()),
             ("AWS_REGION", config.region.clone()),
             ("AWS_DEFAULT_REGION", config.region.clone()),
+            // `DeviceConfiguration` sets both with the region, whatever the mode is; a change of the mode restarts the core.
+            ("AWS_USE_FIPS_ENDPOINT", fips.clone()),
+            ("AWS_GG_FIPS_MODE", fips),
             ("AWS_IOT_THING_NAME", config.thing.clone()),
             ("GGC_VERSION", VERSION.into()),
             ("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH", socket.clone()),

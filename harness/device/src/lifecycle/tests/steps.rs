@@ -154,6 +154,24 @@ async fn a_work_folder_that_cannot_be_made_is_an_io_error() {
 }
 
 #[tokio::test]
+async fn every_script_is_told_the_fips_mode() {
+    fidelity!("core-exec-11");
+    let world = World::new();
+    let told = |kernel: &Kernel| {
+        ["AWS_USE_FIPS_ENDPOINT", "AWS_GG_FIPS_MODE"].map(|name| kernel.environment().remove(name).unwrap_or_default())
+    };
+    assert_eq!(told(&world.kernel), ["false", "false"]);
+    let Kernel { config, store, logs, provider, .. } = &*world.kernel;
+    let path = ["services", crate::config::NUCLEUS, "configuration", "fipsMode"];
+    config.configuration.change(|tree| tree.merge(&path, &"true".into(), 1));
+    // It is read at the start.
+    assert_eq!(told(&world.kernel), ["false", "false"]);
+    let events = mpsc::unbounded_channel().0;
+    let again = Kernel::new(config.clone(), store.clone(), logs.clone(), provider.clone(), events);
+    assert_eq!(told(&again), ["true", "true"]);
+}
+
+#[tokio::test]
 async fn bootstrap_runs_in_the_foreground() {
     fidelity!("core-lifecycle-25");
     let world = World::with_speed(50.0);
