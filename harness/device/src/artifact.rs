@@ -43,8 +43,6 @@ pub(crate) struct Artifacts {
     pub(crate) store: Store,
     pub(crate) logs: Arc<Logs>,
     pub(crate) clock: Clock,
-    /// The nucleus's own configuration.
-    pub(crate) nucleus: Value,
 }
 
 impl Artifacts {
@@ -57,13 +55,15 @@ impl Artifacts {
         selected.artifacts.iter().try_for_each(|artifact| uri::check(recipe, &artifact.uri, &has))
     }
 
-    /// Puts the artifacts of one component version in place.
+    /// Puts the artifacts of one component version in place. `nucleus` is the nucleus's own configuration as it is now:
+    /// the limit of the store and the endpoints of S3 may change while the core runs.
     ///
     /// # Errors
     /// As the deployment fails with it.
     pub(crate) async fn prepare(
         &self,
         data_plane: &DataPlane,
+        nucleus: &Value,
         recipe: &Recipe,
         selected: &Selected,
         cancelled: &watch::Receiver<bool>,
@@ -85,7 +85,7 @@ impl Artifacts {
         }
         for artifact in &selected.artifacts {
             let mut job = self.job(recipe, artifact, cancelled);
-            if let Err(failure) = self.place(&mut job, data_plane).await {
+            if let Err(failure) = self.place(&mut job, data_plane, nucleus).await {
                 let line =
                     Line::error(LOGGER).thread(&thread).message(format!("Failed to prepare package {identifier}"));
                 self.logs.nucleus(&line.cause(failure.to_string()));
@@ -99,12 +99,12 @@ impl Artifacts {
         Job { recipe, artifact, clock: self.clock, logs: &self.logs, cancelled, logger: s3::LOGGER }
     }
 
-    async fn place(&self, job: &mut Job<'_>, data_plane: &DataPlane) -> Result<(), Failure> {
+    async fn place(&self, job: &mut Job<'_>, data_plane: &DataPlane, nucleus: &Value) -> Result<(), Failure> {
         let uri = job.artifact.uri.as_str();
         let (source, name) = if uri::scheme(uri).is_some_and(|scheme| scheme.eq_ignore_ascii_case("greengrass")) {
             job.logger = repository::LOGGER;
             let arn = self.store.arn(&job.recipe.name, &job.recipe.version);
-            let endpoint = tree::text(&self.nucleus, "s3EndpointType").unwrap_or_else(|| "GLOBAL".into());
+            let endpoint = tree::text(nucleus, "s3EndpointType").unwrap_or_else(|| "GLOBAL".into());
             let source = Repository { data_plane, client: &self.s3.client, arn, endpoint };
             let name = uri.rsplit([':', '/']).next().unwrap_or(uri);
             (Source::Repository(source, OnceLock::new()), name.to_owned())
@@ -118,7 +118,7 @@ impl Artifacts {
             let packages = self.store.root().join("packages");
             space::check_disk(job, &packages)?;
             let size = source.size(job).await?;
-            space::check_store(job, &packages, size, space::maximum(&self.nucleus))?;
+            space::check_store(job, &packages, size, space::maximum(nucleus))?;
             download::download(job, &source, &file).await?;
         }
         self.finish(job, &file, &name).await

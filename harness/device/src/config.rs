@@ -32,7 +32,6 @@ pub(crate) struct Config {
     pub(crate) default_user: Option<String>,
     /// `runWithDefault.posixShell`.
     pub(crate) shell: String,
-    pub(crate) platform: platform::Attributes,
     /// All of the configuration, with what changes while the core runs.
     pub(crate) configuration: Arc<Configuration>,
 }
@@ -73,6 +72,12 @@ impl Config {
         self.configuration.read(|tree| tree.get(&["services", NUCLEUS, "configuration"])).unwrap_or_default()
     }
 
+    /// The platform's attributes as they are now: the nucleus reads `platformOverride` each time it asks for them
+    /// (`PlatformResolver.getCurrentPlatform`).
+    pub(crate) fn platform(&self) -> platform::Attributes {
+        platform::attributes(tree::get(&self.nucleus(), "platformOverride"))
+    }
+
     fn new(configuration: Configuration, root: &Path) -> Result<Self, Error> {
         let at = |path: &[&str]| configuration.read(|tree| tree.get(path)).unwrap_or_else(|| json!({}));
         let system = at(&["system"]);
@@ -95,7 +100,6 @@ impl Config {
             mqtt_port: port.and_then(|port| port.parse().ok()).unwrap_or(8883),
             default_user: tree::text(run_with, "posixUser").filter(|user| !user.is_empty()),
             shell: tree::text(run_with, "posixShell").unwrap_or_else(|| "sh".into()),
-            platform: platform::attributes(tree::get(&nucleus, "platformOverride")),
             region,
             data_endpoint,
             configuration: Arc::new(configuration),
@@ -117,7 +121,21 @@ fn data_plane(nucleus: &Value, region: &str, data_endpoint: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rig::Rig;
     use serde_json::json;
+
+    #[test]
+    fn the_platform_is_what_the_configuration_says_by_now() {
+        fidelity::fidelity!("core-config-4");
+        let config = &Rig::new().kernel.config;
+        let detected = config.platform();
+        assert_eq!((detected["os"].as_str(), detected.get("board")), ("linux", None));
+        let path = ["services", NUCLEUS, "configuration", "platformOverride"];
+        config.configuration.change(|tree| tree.merge(&path, &json!({"board": "x", "os": "y", "no": ["text"]}), 1));
+        let mut expected = detected;
+        expected.extend([("board", "x"), ("os", "y")].map(|(key, value)| (key.to_owned(), value.to_owned())));
+        assert_eq!(config.platform(), expected);
+    }
 
     #[test]
     fn data_plane_hosts() {

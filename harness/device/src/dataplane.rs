@@ -12,7 +12,6 @@ pub(crate) struct DataPlane {
     client: Client,
     base: String,
     thing: String,
-    platform: Attributes,
 }
 
 /// The component version that the cloud chose.
@@ -39,16 +38,16 @@ pub(crate) enum Error {
 
 impl DataPlane {
     pub(crate) fn new(config: &Config, client: Client) -> Self {
-        Self { client, base: config.data_plane.clone(), thing: config.thing.clone(), platform: config.platform.clone() }
+        Self { client, base: config.data_plane.clone(), thing: config.thing.clone() }
     }
 
     /// One that talks to a plain HTTP server.
     #[cfg(test)]
     pub(crate) fn plain(base: &str, client: Client) -> Self {
-        Self { client, base: base.into(), thing: "T".into(), platform: Attributes::new() }
+        Self { client, base: base.into(), thing: "T".into() }
     }
 
-    /// `ResolveComponentCandidates` for one component.
+    /// `ResolveComponentCandidates` for one component on a device with these platform attributes.
     ///
     /// # Errors
     /// As the kinds of [`Error`].
@@ -57,12 +56,13 @@ impl DataPlane {
         name: &str,
         requirements: &BTreeMap<String, String>,
         candidate: Option<&str>,
+        platform: &Attributes,
     ) -> Result<Resolved, Error> {
         let mut component = json!({"componentName": name, "versionRequirements": requirements});
         if let Some(version) = candidate {
             component["componentVersion"] = version.into();
         }
-        let body = json!({"platform": {"attributes": self.platform}, "componentCandidates": [component]});
+        let body = json!({"platform": {"attributes": platform}, "componentCandidates": [component]});
         let url = format!("{}/greengrass/v2/resolveComponentCandidates", self.base);
         let answer = call(self.client.post(url).json(&body)).await?;
         let Some([resolved]) = answer["resolvedComponentVersions"].as_array().map(Vec::as_slice) else {

@@ -9,6 +9,7 @@ mod groups;
 mod interpolation;
 pub(crate) mod launch;
 mod membership;
+mod negotiation;
 mod render;
 mod resolve;
 mod restart;
@@ -32,6 +33,7 @@ use directory::{Directory, Metadata};
 use document::Document;
 use launch::Launch;
 use render::Sections;
+use resolve::Component;
 use semver::Version;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -304,7 +306,8 @@ impl Deployer {
             Artifacts::check(&component.recipe, &component.selected, |name| resolved.contains_key(name))?;
         }
         for component in &in_order {
-            self.artifacts.prepare(&self.data_plane, &component.recipe, &component.selected, cancelled).await?;
+            let (nucleus, Component { recipe, selected }) = (self.kernel.config.nucleus(), component);
+            self.artifacts.prepare(&self.data_plane, &nucleus, recipe, selected, cancelled).await?;
         }
         self.render(document, &roots, &resolved)
     }

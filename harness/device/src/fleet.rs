@@ -8,6 +8,7 @@ use crate::{
     kernel::Kernel,
     log::Line,
     mqtt::Mqtt,
+    platform::Attributes,
     queue::Kind,
     service::{Service, State, Trouble},
     status::Report,
@@ -58,6 +59,8 @@ pub(crate) enum Event {
 pub(crate) struct Fleet {
     kernel: Arc<Kernel>,
     mqtt: Mqtt,
+    /// The platform as it was at the start (`FleetStatusService` asks for it once).
+    platform: Attributes,
     launched: bool,
     connected: bool,
     deploying: bool,
@@ -78,6 +81,7 @@ impl Fleet {
     pub(crate) fn new(kernel: Arc<Kernel>, mqtt: Mqtt) -> Self {
         let sequence = kernel.config.configuration.read(|tree| tree.get(&SEQUENCE));
         Self {
+            platform: kernel.config.platform(),
             kernel,
             mqtt,
             launched: false,
@@ -274,8 +278,8 @@ impl Fleet {
         let now = OffsetDateTime::now_utc();
         let mut common = json!({
             "ggcVersion": VERSION,
-            "platform": config.platform.get("os"),
-            "architecture": config.platform.get("architecture"),
+            "platform": self.platform.get("os"),
+            "architecture": self.platform.get("architecture"),
             "thing": config.thing,
             "overallDeviceStatus": if broken { "UNHEALTHY" } else { "HEALTHY" },
             "sequenceNumber": self.sequence,

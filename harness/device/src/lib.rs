@@ -188,7 +188,7 @@ fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
     let (mqtt, incoming) = mqtt::connect(&config, tls, logs.clone());
     let (events, fleet_events) = mpsc::unbounded_channel();
     let data_plane = DataPlane::new(&config, iot);
-    let (clock, nucleus) = (config.clock, config.nucleus());
+    let clock = config.clock;
     let kernel = Kernel::new(config, store.clone(), logs.clone(), provider, events);
     kernel.configure(&kernel.config.nucleus());
     logs.nucleus(&lifecycle_line().event("system-start").with("main", "main"));
@@ -205,7 +205,7 @@ fn start(options: &Options) -> Result<(Arc<Kernel>, mqtt::Mqtt), Error> {
     let keeper = status::Keeper::new(kernel.clone(), jobs.clone(), shadow.clone());
     kernel.offer_locally(local::Local::new(queue.clone()));
     let channel = channel::Channel { kernel: kernel.clone(), mqtt: mqtt.clone(), jobs, shadow, keeper: keeper.clone() };
-    let artifacts = Artifacts { s3, store, logs, clock, nucleus };
+    let artifacts = Artifacts { s3, store, logs, clock };
     let deployer = Deployer::new(kernel.clone(), keeper, data_plane, artifacts);
     kernel.report(fleet::Event::Launch);
     let work = Work { kernel: kernel.clone(), deployer, queue, resumed };

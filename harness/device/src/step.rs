@@ -145,7 +145,7 @@ pub(crate) fn timeout(service: &Service, step: &str) -> Option<Duration> {
 
 /// A period of a recipe; a negative one is over at once.
 pub(crate) fn seconds(value: &Value) -> Duration {
-    Duration::from_secs(coerce::seconds(value).try_into().unwrap_or_default())
+    Duration::from_secs(coerce::integer(value).try_into().unwrap_or_default())
 }
 
 /// Gives the component's files to the user that runs it.

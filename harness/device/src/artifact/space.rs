@@ -1,7 +1,7 @@
 //! Whether there is room for another artifact.
 
 use super::job::Job;
-use crate::{failure::Failure, tree};
+use crate::{failure::Failure, step::coerce, tree};
 use nix::sys::statvfs::statvfs;
 use serde_json::Value;
 use std::{fs, io, path::Path};
@@ -11,9 +11,15 @@ pub(super) const LEAST: u64 = 20 * 1024 * 1024;
 /// `componentStoreMaxSizeBytes` where the nucleus's configuration has none.
 const DEFAULT_MAXIMUM: u64 = 10_000_000_000;
 
-/// How large the component store may become.
+/// How large the component store may become: a fraction is cut off, and what is no number means nothing at all
+/// (`Coerce.toLong`).
 pub(super) fn maximum(nucleus: &Value) -> u64 {
-    tree::text(nucleus, "componentStoreMaxSizeBytes").and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_MAXIMUM)
+    let bytes = match tree::get(nucleus, "componentStoreMaxSizeBytes") {
+        None | Some(Value::Null) => return DEFAULT_MAXIMUM,
+        Some(Value::String(text)) => text.parse().unwrap_or_default(),
+        Some(other) => coerce::integer(other),
+    };
+    bytes.try_into().unwrap_or_default()
 }
 
 /// # Errors
@@ -100,7 +106,23 @@ mod tests {
         let text =
             "Component store size limit reached: 5 bytes existing, 6 bytes needed, 10 bytes maximum allowed total";
         assert_eq!(store_trouble(5, 6, 10).as_deref(), Some(text));
-        assert_eq!(maximum(&json!({"componentStoreMaxSizeBytes": 5})), 5);
+    }
+
+    #[test]
+    fn the_limit_of_the_store_is_a_whole_number() {
+        fidelity::fidelity!("core-artifact-6", "core-config-4");
+        for (configured, expected) in [
+            (json!(5), 5),
+            (json!(5.9), 5),
+            (json!("5"), 5),
+            (json!(10_000_000_000.0), 10_000_000_000),
+            (json!("5.9"), 0),
+            (json!("much"), 0),
+            (json!(-1), 0),
+            (json!(null), 10_000_000_000),
+        ] {
+            assert_eq!(maximum(&json!({"componentStoreMaxSizeBytes": configured})), expected, "{configured}");
+        }
         assert_eq!(maximum(&json!({})), 10_000_000_000);
     }
 

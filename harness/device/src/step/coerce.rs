@@ -20,12 +20,12 @@ fn joined(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// A number of seconds; whatever doesn't begin with a whole number is 0.
-pub(crate) fn seconds(value: &Value) -> i64 {
+/// A whole number; whatever doesn't begin with one is 0.
+pub(crate) fn integer(value: &Value) -> i64 {
     match value {
         Value::Bool(yes) => i64::from(*yes),
-        #[expect(clippy::cast_possible_truncation, reason = "a fraction of a second is cut off")]
-        Value::Number(number) => number.as_i64().or(number.as_f64().map(|seconds| seconds as i64)).unwrap_or_default(),
+        #[expect(clippy::cast_possible_truncation, reason = "a fraction is cut off")]
+        Value::Number(number) => number.as_i64().or(number.as_f64().map(|number| number as i64)).unwrap_or_default(),
         other => whole(&text(other)),
     }
 }
@@ -34,7 +34,7 @@ pub(crate) fn seconds(value: &Value) -> i64 {
 pub(crate) fn truth(value: &Value) -> bool {
     match value {
         Value::Bool(yes) => *yes,
-        Value::Number(_) => seconds(value) != 0,
+        Value::Number(_) => integer(value) != 0,
         other => ["true", "yes", "on", "t", "y", "Y"].contains(&text(other).as_str()),
     }
 }
@@ -77,7 +77,7 @@ mod tests {
             (json!("0x1F"), 31),
             (json!(true), 1),
         ] {
-            assert_eq!(seconds(&value), expected, "{value}");
+            assert_eq!(integer(&value), expected, "{value}");
         }
     }
 
@@ -85,7 +85,7 @@ mod tests {
     fn what_is_no_period_is_no_time() {
         fidelity!("core-lifecycle-12");
         for value in [json!("soon"), json!("0.5"), json!(""), json!([1]), json!(null), json!("é")] {
-            assert_eq!(seconds(&value), 0, "{value}");
+            assert_eq!(integer(&value), 0, "{value}");
         }
     }
 

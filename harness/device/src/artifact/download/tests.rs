@@ -39,7 +39,7 @@ impl World {
         let s3 = S3 { client, provider, region: "eu-west-1".into(), base: Some(server.uri()) };
         let store = Store::open(folder.path()).unwrap();
         let clock = Clock::new(Speed::try_from(100_000.0).unwrap());
-        let artifacts = Artifacts { s3, store, logs, clock, nucleus: json!({}) };
+        let artifacts = Artifacts { s3, store, logs, clock };
         let artifact = json!({"Uri": uri, "Digest": STANDARD.encode(Sha256::digest(content)), "Algorithm": "SHA-256"});
         let recipe = json!({
             "RecipeFormatVersion": "2020-01-25", "ComponentName": "a.B", "ComponentVersion": "1.0.0",
@@ -75,11 +75,16 @@ impl World {
     }
 
     async fn prepare(&self) -> Result<(), Failure> {
+        self.prepare_with(json!({})).await
+    }
+
+    /// As a nucleus does that is configured so by now.
+    async fn prepare_with(&self, nucleus: Value) -> Result<(), Failure> {
         let recipe = Recipe::read(&self.recipe).unwrap();
         let selected = recipe.select(&Attributes::new()).unwrap();
         let data_plane = DataPlane::plain(&self.server.uri(), Provider::plain_client());
         Artifacts::check(&recipe, &selected, |_| false)?;
-        self.artifacts.prepare(&data_plane, &recipe, &selected, &self.cancel.subscribe()).await
+        self.artifacts.prepare(&data_plane, &nucleus, &recipe, &selected, &self.cancel.subscribe()).await
     }
 
     /// The calls that were made, without those for credentials.
@@ -256,16 +261,18 @@ async fn passing_trouble_is_retried_until_the_deployment_is_cancelled() {
 }
 
 #[tokio::test]
-async fn a_full_store_ends_it() {
-    fidelity::fidelity!("core-artifact-6");
-    let mut world = World::new("s3://b/k", "abc").await;
+async fn a_full_store_ends_it_by_the_limit_of_now() {
+    fidelity::fidelity!("core-artifact-6", "core-config-4");
+    let world = World::new("s3://b/k", "abc").await;
     world.object("abc", "bytes=0-2", "abc").await;
-    world.artifacts.nucleus = json!({"componentStoreMaxSizeBytes": 2});
-    let failure = world.prepare().await.unwrap_err();
+    // Numbers of IoT jobs are doubles.
+    let failure = world.prepare_with(json!({"componentStoreMaxSizeBytes": 2.0})).await.unwrap_err();
     let text = "Component store size limit reached: 0 bytes existing, 3 bytes needed, 2 bytes maximum allowed total";
     assert_eq!(failure.cause(), text);
     assert_eq!((failure.stack()[2], failure.kinds()), ("DISK_SPACE_CRITICAL", vec!["DEVICE_ERROR"]));
     assert!(!world.file("k").exists());
+    world.prepare().await.unwrap();
+    assert_eq!(fs::read_to_string(world.file("k")).unwrap(), "abc");
 }
 
 #[tokio::test]
@@ -309,9 +316,13 @@ mod greengrass {
     }
 
     async fn signs(world: &World) {
+        signs_for(world, "GLOBAL").await;
+    }
+
+    async fn signs_for(world: &World, endpoint: &str) {
         let url = json!({"preSignedUrl": format!("{}/signed?x=1", world.server.uri())});
         let place = "/greengrass/v2/components/arn%3Aaws%3Agreengrass%3Ar%3Aa%3Acomponents%3Aa.B%3Aversions%3A1.0.0/artifacts/lib/a.zip";
-        let mock = Mock::given(path(place)).and(query_param("s3EndpointType", "GLOBAL"));
+        let mock = Mock::given(path(place)).and(query_param("s3EndpointType", endpoint));
         world.on(mock, answer(200).set_body_json(url)).await;
     }
 
@@ -330,6 +341,17 @@ mod greengrass {
         assert!(calls[3].ends_with("bytes=0-5"));
         let signed = world.server.received_requests().await.unwrap();
         assert!(signed.iter().all(|request| !request.headers.contains_key("authorization")));
+    }
+
+    #[tokio::test]
+    async fn the_endpoint_type_is_that_of_now() {
+        fidelity::fidelity!("core-config-4");
+        let world = world("abcdef").await;
+        signs_for(&world, "REGIONAL").await;
+        world.on(Mock::given(path("/signed")), answer(200).set_body_string("abcdef")).await;
+        assert!(world.prepare().await.is_err(), "nobody signs for GLOBAL");
+        world.prepare_with(json!({"s3EndpointType": "REGIONAL"})).await.unwrap();
+        assert_eq!(fs::read_to_string(world.file("a.zip")).unwrap(), "abcdef");
     }
 
     #[tokio::test]
