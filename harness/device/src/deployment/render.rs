@@ -2,7 +2,7 @@
 
 use super::{Deployer, document::Document, groups::Roots, resolve::Component};
 use crate::{
-    config::NUCLEUS,
+    config::{NUCLEUS, VERSION},
     configuration::{Node, is_built_in, now},
     failure::Failure,
     interpolate::{BadPointer, Subject},
@@ -35,13 +35,13 @@ impl Deployer {
             let version = component.recipe.version.to_string();
             Ok((name.clone(), Subject { name: name.clone(), version, configuration }))
         };
-        let subjects: BTreeMap<String, Subject> = components.iter().map(subject).collect::<Result<_, Failure>>()?;
+        let mut subjects: BTreeMap<String, Subject> = components.iter().map(subject).collect::<Result<_, Failure>>()?;
         let mut of = BTreeMap::new();
-        let mut nucleus = self.kernel.config.nucleus();
+        let nucleus = self.configuration(document, NUCLEUS, &json!({}), time)?;
         if document.roots.contains_key(NUCLEUS) {
-            nucleus = self.configuration(document, NUCLEUS, &json!({}), time)?;
             of.insert(NUCLEUS.into(), json!({"configuration": nucleus}));
         }
+        subjects.insert(NUCLEUS.into(), nucleus_subject(&nucleus));
         let configurations = tree::text(&nucleus, "interpolateComponentConfiguration");
         let configurations = configurations.is_some_and(|flag| flag.eq_ignore_ascii_case("true"));
         for (name, interpolated) in self.interpolated(subjects, components, configurations)? {
@@ -123,6 +123,23 @@ impl Deployer {
     }
 }
 
+/// The nucleus as components see it that depend on it: its configuration with the defaults of its own recipe
+/// (`conf/recipe.yaml`).
+fn nucleus_subject(configuration: &Value) -> Subject {
+    let mut tree = Node::empty();
+    tree.merge(&[], configuration, now());
+    tree.fill(
+        &[],
+        &json!({
+            "awsRegion": "", "iotRoleAlias": "", "iotDataEndpoint": "", "iotCredEndpoint": "",
+            "greengrassDataPlanePort": 8443, "deploymentPollingFrequencySeconds": 15,
+            "componentStoreMaxSizeBytes": 10_000_000_000_u64,
+            "mqtt": {}, "networkProxy": {}, "platformOverride": {}, "runWithDefault": {},
+        }),
+    );
+    Subject { name: NUCLEUS.into(), version: VERSION.into(), configuration: tree.plain() }
+}
+
 /// A user that isn't mentioned is the default one again, and resource limits that aren't are lifted.
 fn change_run_with(run_with: &mut Map<String, Value>, asked: &Map<String, Value>) {
     run_with.shift_remove("posixUser");
@@ -162,6 +179,61 @@ impl Sections {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        artifact::{Artifacts, s3::S3},
+        credentials::Provider,
+        dataplane::DataPlane,
+        jobs::Jobs,
+        platform::Attributes,
+        queue::{Kind, Queue},
+        recipe::Recipe,
+        rig::Rig,
+        shadow::Shadow,
+        status::Keeper,
+    };
+
+    fn deployer(rig: &Rig) -> Deployer {
+        let kernel = &rig.kernel;
+        let (store, logs, clock) = (kernel.store.clone(), kernel.logs.clone(), kernel.config.clock);
+        let queue = Queue::new(logs.clone());
+        let jobs = Jobs::new(kernel.clone(), rig.mqtt.clone(), queue.clone());
+        let shadow = Shadow::new(kernel.clone(), rig.mqtt.clone(), queue);
+        let client = Provider::plain_client();
+        let data_plane = DataPlane::plain("http://nowhere", client.clone());
+        let s3 = S3 { client, provider: kernel.provider.clone(), region: kernel.config.region.clone(), base: None };
+        let keeper = Keeper::new(kernel.clone(), jobs, shadow);
+        Deployer::new(kernel.clone(), keeper, data_plane, Artifacts { s3, store, logs, clock })
+    }
+
+    fn component(name: &str, on: &Value, run: &str) -> (String, Component) {
+        let recipe = json!({"RecipeFormatVersion": "2020-01-25", "ComponentName": name, "ComponentVersion": "1.0.0",
+            "ComponentDependencies": on, "Manifests": [{"Lifecycle": {"Run": run}}]});
+        let recipe = Recipe::read(&recipe).unwrap();
+        let selected = recipe.select(&Attributes::new()).unwrap();
+        (name.into(), Component { recipe, selected })
+    }
+
+    #[tokio::test]
+    async fn the_nucleus_is_a_dependency_as_any_other() {
+        fidelity::fidelity!("core-interpolation-7");
+        let rig = Rig::new();
+        let deployer = deployer(&rig);
+        let run = ["configuration:/awsRegion", "configuration:/greengrassDataPlanePort", "configuration:/mqtt"];
+        let run = run.map(|rest| format!("{{{NUCLEUS}:{rest}}}")).join(" ");
+        let on = json!({(NUCLEUS): {"VersionRequirement": "^2.0.0"}});
+        let components = [component("a.Needs", &on, &run), component("a.Stranger", &json!({}), &run)].into();
+        let rendered = |request: Value| {
+            let document = Document::read(Kind::Local, &request, &Node::empty()).unwrap();
+            let mut of = deployer.render(&document, &Roots::new(), &components).unwrap().of;
+            ["a.Needs", "a.Stranger"].map(|name| of.remove(name).unwrap()["lifecycle"]["Run"].clone())
+        };
+        assert_eq!(rendered(json!({"requestId": "r"})), ["eu-west-1 8443 {}", run.as_str()]);
+        // What the deployment itself makes of it counts.
+        let update = json!({(NUCLEUS): {"MERGE": {"mqtt": {"port": 443}}}});
+        let request =
+            json!({"requestId": "r", "componentsToMerge": {(NUCLEUS): VERSION}, "configurationUpdate": update});
+        assert_eq!(rendered(request), ["eu-west-1 8443 {\"port\":443}", run.as_str()]);
+    }
 
     #[test]
     fn run_with_is_what_was_asked_last() {
