@@ -12,7 +12,7 @@ mod context;
 mod line;
 mod settings;
 
-pub(crate) use context::java_order;
+pub(crate) use context::{hash_order, java_order};
 pub(crate) use line::{Cause, Line, command, instant};
 
 use crate::{clock::Clock, tree};

@@ -1,5 +1,6 @@
 //! Operations on configuration trees, whose keys compare without regard to case and keep their spelling.
 
+use crate::log;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -39,6 +40,20 @@ pub(crate) fn by_key(value: &Value) -> Value {
         Value::Object(map) => {
             let entries: BTreeMap<&String, Value> = map.iter().map(|(key, value)| (key, by_key(value))).collect();
             Value::Object(entries.into_iter().map(|(key, value)| (key.clone(), value)).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// The value with the entries of all maps in the order of Java's `HashMap`.
+pub(crate) fn hashed(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(hashed).collect(),
+        Value::Object(map) => {
+            let mut entries: Vec<(String, Value)> =
+                map.iter().map(|(key, value)| (key.clone(), hashed(value))).collect();
+            log::hash_order(&mut entries);
+            Value::Object(entries.into_iter().collect())
         }
         other => other.clone(),
     }

@@ -22,6 +22,9 @@ pub(super) struct Interpolated {
 impl Deployer {
     /// Replaces the variables of all components, one after the other in the nucleus's order: where configurations are
     /// interpolated too, one that comes later is still as it was when an earlier component refers to it.
+    ///
+    /// What is interpolated has become hash maps (`KernelConfigResolver.interpolate`), in whose order it is taken into the
+    /// configuration: of two spellings of one key the first one names the node, and the last one gives the value.
     pub(super) fn interpolated(
         &self,
         mut subjects: BTreeMap<String, Subject>,
@@ -41,6 +44,7 @@ impl Deployer {
                 subjects.insert(name.into(), own.clone());
             }
             let lifecycle = self.replaced(&own, component, &subjects, &component.selected.lifecycle, true)?;
+            let lifecycle = tree::hashed(&lifecycle);
             done.insert(name.into(), Interpolated { configuration: own.configuration, lifecycle });
         }
         Ok(done)

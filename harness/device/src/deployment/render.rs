@@ -235,6 +235,30 @@ mod tests {
         assert_eq!(rendered(request), ["eu-west-1 8443 {\"port\":443}", run.as_str()]);
     }
 
+    #[tokio::test]
+    async fn two_spellings_of_a_key_are_one_node_in_hash_order() {
+        fidelity::fidelity!("core-config-5");
+        let rig = Rig::new();
+        let deployer = deployer(&rig);
+        let setenv = |setenv: Value| {
+            let recipe = json!({"RecipeFormatVersion": "2020-01-25", "ComponentName": "a.B", "ComponentVersion": "1.0.0",
+                "Manifests": [{"Lifecycle": {"Setenv": setenv}}]});
+            let recipe = Recipe::read(&recipe).unwrap();
+            let selected = recipe.select(&Attributes::new()).unwrap();
+            let components = [("a.B".to_owned(), Component { recipe, selected })].into();
+            let document = Document::read(Kind::Local, &json!({"requestId": "r"}), &Node::empty()).unwrap();
+            let mut tree = Node::empty();
+            deployer.render(&document, &Roots::new(), &components).unwrap().apply(&mut tree);
+            tree.get(&["services", "a.B", "lifecycle", "Setenv"]).unwrap()
+        };
+        // `http_proxy` is in bucket 1 and `HTTP_PROXY` in bucket 12, however the recipe has them.
+        assert_eq!(setenv(json!({"HTTP_PROXY": "upper", "http_proxy": "lower"})), json!({"http_proxy": "upper"}));
+        assert_eq!(setenv(json!({"http_proxy": "lower", "HTTP_PROXY": "upper"})), json!({"http_proxy": "upper"}));
+        // `Path` and `PATH` are in one bucket, so that the recipe's order counts.
+        assert_eq!(setenv(json!({"Path": 1, "PATH": 2})), json!({"Path": 2}));
+        assert_eq!(setenv(json!({"PATH": 2, "Path": 1})), json!({"PATH": 1}));
+    }
+
     #[test]
     fn run_with_is_what_was_asked_last() {
         fidelity::fidelity!("core-deploy-9");

@@ -12,13 +12,18 @@ pub(crate) fn java_order(entries: &[(String, String)]) -> Vec<(&str, &str)> {
             None => unique.push((key, value)),
         }
     }
+    hash_order(&mut unique);
+    unique
+}
+
+/// Brings entries with different keys into the iteration order of a Java `HashMap` that they were put into in this order.
+pub(crate) fn hash_order<K: AsRef<str>, V>(entries: &mut [(K, V)]) {
     let mut capacity = 16;
-    while unique.len() * 4 > capacity * 3 {
+    while entries.len() * 4 > capacity * 3 {
         capacity *= 2;
     }
     // Stable: entries of one bucket keep their insertion order, also through a resize.
-    unique.sort_by_key(|(key, _)| bucket(key, capacity));
-    unique
+    entries.sort_by_key(|(key, _)| bucket(key.as_ref(), capacity));
 }
 
 const DEFAULTS: [&str; 2] = ["serviceName", "currentState"];
