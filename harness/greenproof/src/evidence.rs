@@ -234,9 +234,6 @@ pub fn reported_present(events: &[Event]) -> Vec<String> {
 /// Events without secrets.
 #[must_use]
 pub fn redacted(redactor: &Redactor, events: &[Event]) -> Vec<Event> {
-    events
-        .iter()
-        .filter_map(|event| serde_json::to_string(event).ok())
-        .filter_map(|text| serde_json::from_str(&redactor.apply(&text)).ok())
-        .collect()
+    let clean = |event: &Event| serde_json::from_value(redactor.json(serde_json::to_value(event).ok()?)).ok();
+    events.iter().filter_map(clean).collect()
 }

@@ -1,6 +1,7 @@
 //! Keeps secrets out of everything that is stored or shown.
 //!
-//! A [`Redactor`] knows the run's secrets and replaces each, in every form that tools print it in, by `***`. For what
+//! A [`Redactor`] knows the run's secrets and replaces each, in every form that tools print it in, by `***`: the usual forms
+//! of all secrets are looked for in one pass, rarer ones, and those that a log has in pieces, as [`leak`] finds them. For what
 //! leaves the machine, a [`Scrubber`] takes pieces of them away, too.
 //! [`masked`] knows none, and goes by their shape.
 
@@ -10,41 +11,62 @@ mod shape;
 pub use shape::masked;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use leak::{Canary, Finder, Kind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use regex::Regex;
 use search::Search;
 use serde_json::Value;
-use std::{collections::HashSet, sync::OnceLock};
+use std::{
+    collections::HashSet,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 /// What stands in place of a secret.
 pub const MASK: &str = "***";
 
 /// How many characters of a secret are a piece of it.
 const PIECE: usize = 5;
-/// How long a secret is at least whose base64 is looked for within other base64, such as that of `USER:SECRET`.
+/// How long a secret is at least whose base64 is looked for within other base64, such as that of `USER:SECRET`, and which is
+/// a leak where it stands.
 const TELLING: usize = 8;
+/// How long a secret is at least to be masked: fewer characters stand anywhere, in times, states and numbers.
+const SHORTEST: usize = 6;
 
 /// The secrets of one run.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    secrets: Vec<(String, Vec<String>)>,
+    /// Each with its usual forms.
+    secrets: Vec<(Canary, Vec<String>)>,
     /// What single secrets are made of, such as the texts of a JSON document.
     parts: Vec<String>,
     /// All forms at once, made when they are first looked for.
-    search: OnceLock<Search>,
+    search: Arc<OnceLock<Search>>,
+    /// What finds rarer forms, made when it is first needed.
+    finder: Arc<OnceLock<Finder>>,
+}
+
+/// A secret that stands in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// What it was added as.
+    pub secret: String,
+    /// In what form.
+    pub encoding: String,
+    /// In which line it begins, from 1.
+    pub line: usize,
+    /// That line without secrets.
+    pub text: String,
 }
 
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.secrets.iter().map(|(what, _)| what)).finish()
+        f.debug_list().entries(self.secrets.iter().map(|(secret, _)| &secret.name)).finish()
     }
 }
 
 impl Redactor {
-    /// Adds a secret; `what` names it in reports, such as ``token `mypat` ``. An empty one is ignored.
-    ///
-    /// # Panics
-    /// Never: a text is always JSON.
+    /// Adds a secret; `what` names it in reports, such as ``token `mypat` ``. One of fewer than six characters is ignored.
     #[must_use]
     pub fn with(self, what: impl Into<String>, secret: &str) -> Self {
         let mut with = self.with_whole(what, secret);
@@ -55,49 +77,70 @@ impl Redactor {
     }
 
     /// Adds a secret of which pieces tell nothing.
-    ///
-    /// # Panics
-    /// Never: a text is always JSON.
     #[must_use]
     pub fn with_whole(mut self, what: impl Into<String>, secret: &str) -> Self {
-        self.search = OnceLock::new();
-        if !secret.trim().is_empty() {
-            let quoted = serde_json::to_string(secret).expect("a text is always JSON");
-            let mut forms = vec![secret.to_owned(), STANDARD.encode(secret), quoted.trim_matches('"').to_owned()];
-            forms.push(in_url(secret));
-            if secret.len() >= TELLING {
-                forms.extend(within_base64(secret));
-            }
-            // The longest form first, so that a form within another can't leave a tail behind.
-            forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
-            forms.dedup();
-            self.secrets.push((what.into(), forms));
+        if secret.trim().len() >= SHORTEST {
+            (self.search, self.finder) = (Arc::default(), Arc::default());
+            self.secrets.push((Canary::new(what, secret, Kind::Lasting), forms(secret)));
             self.secrets.sort_by_key(|(_, forms)| std::cmp::Reverse(forms[0].len()));
         }
         self
     }
 
-    /// The text without secrets.
+    /// The text without secrets. What a log has in pieces becomes one line.
     #[must_use]
     pub fn apply(&self, text: &str) -> String {
-        let mut clean = String::with_capacity(text.len());
-        let mut end = 0;
-        for masked in self.search().spans(text) {
-            clean.push_str(&text[end..masked.start]);
-            clean.push_str(MASK);
-            end = masked.end;
+        let clean = without_spans(text, self.search().spans(text));
+        let hits = self.finder().hits(clean.as_bytes());
+        let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX);
+        let mut spans: Vec<_> = hits.iter().map(|hit| at(hit.offset)..at(hit.end)).collect();
+        spans.sort_by_key(|span| (span.start, span.end));
+        without_spans(&clean, spans)
+    }
+
+    /// A JSON value without secrets: its texts and names; numbers and the like stay, so that it is as it was for who reads it.
+    #[must_use]
+    pub fn json(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.apply(&text)),
+            Value::Array(items) => items.into_iter().map(|item| self.json(item)).collect(),
+            Value::Object(fields) => {
+                fields.into_iter().map(|(name, value)| (self.apply(&name), self.json(value))).collect()
+            }
+            other => other,
         }
-        clean + &text[end..]
     }
 
     fn search(&self) -> &Search {
         self.search.get_or_init(|| Search::of(self.secrets.iter().map(|(_, forms)| forms.as_slice())))
     }
 
-    /// The secrets that a text holds, by the name that they were added with.
+    fn finder(&self) -> &Finder {
+        self.finder.get_or_init(|| Finder::new(self.secrets.iter().map(|(secret, _)| secret.clone()).collect()))
+    }
+
+    /// The secrets of eight characters or more that stand in a text, in the order of its lines.
     #[must_use]
-    pub fn leaks(&self, text: &str) -> Vec<&str> {
-        self.search().found(text).into_iter().map(|index| self.secrets[index].0.as_str()).collect()
+    pub fn leaks(&self, text: &str) -> Vec<Sighting> {
+        let mut found: Vec<Sighting> = Vec::new();
+        for (line, text) in (1..).zip(text.lines()) {
+            let secrets = self.search().found(text).into_iter().map(|index| &self.secrets[index].0);
+            for secret in secrets.filter(|secret| secret.text.len() >= TELLING) {
+                let (secret, encoding) = (secret.name.clone(), "raw".to_owned());
+                found.push(Sighting { secret, encoding, line, text: self.apply(text) });
+            }
+        }
+        for hit in self.finder().hits(text.as_bytes()).into_iter().filter(|hit| hit.whole) {
+            let (secret, line) = (&self.secrets[hit.canary].0.name, usize::try_from(hit.line).unwrap_or_default());
+            if found.iter().any(|other| other.secret == *secret && other.line == line) {
+                continue;
+            }
+            let split = if hit.split { ", split over lines" } else { "" };
+            let encoding = format!("{}{split}", hit.encoding);
+            found.push(Sighting { secret: secret.clone(), encoding, line, text: hit.excerpt });
+        }
+        found.sort_by_key(|sighting| sighting.line);
+        found
     }
 
     /// What also takes pieces of secrets away.
@@ -138,6 +181,34 @@ impl Scrubber<'_> {
             other => other.clone(),
         }
     }
+}
+
+/// The forms that tools usually give a secret.
+fn forms(secret: &str) -> Vec<String> {
+    let quoted = serde_json::to_string(secret).unwrap_or_default();
+    let mut forms =
+        vec![secret.to_owned(), STANDARD.encode(secret), quoted.trim_matches('"').to_owned(), in_url(secret)];
+    if secret.len() >= TELLING {
+        forms.extend(within_base64(secret));
+    }
+    // The longest form first, so that a form within another can't leave a tail behind.
+    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    forms.dedup();
+    forms
+}
+
+/// A text in which each of these spans, in order, is masked.
+fn without_spans(text: &str, spans: impl IntoIterator<Item = Range<usize>>) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut end = 0;
+    for masked in spans {
+        // What overlaps is one, and a mask that was there stays whole.
+        let Some(before) = text.get(end..masked.start) else { continue };
+        clean.push_str(before);
+        clean.push_str(MASK);
+        end = masked.end;
+    }
+    clean + text.get(end..).unwrap_or_default()
 }
 
 /// A text as it stands in a URL.
@@ -227,12 +298,62 @@ mod tests {
 
     const TOKEN: &str = "ghp_0123456789abcdefghijABCDEFGHIJ456789";
 
+    fn names(redactor: &Redactor, text: &str) -> Vec<String> {
+        redactor.leaks(text).into_iter().map(|sighting| sighting.secret).collect()
+    }
+
+    /// What a component's log has of what a script prints.
+    fn logged(printed: &str) -> String {
+        let frame = |line: &str| {
+            format!(
+                "2026-01-01T00:00:00.000Z [INFO] (Copier) com.example.A: stdout. {line}. \
+                 {{scriptName=services.com.example.A.lifecycle.Run, serviceName=com.example.A, currentState=RUNNING}}\n"
+            )
+        };
+        printed.lines().map(frame).collect()
+    }
+
+    #[test]
+    fn masks_rare_forms_and_what_a_log_has_in_pieces() {
+        fidelity::fidelity!("verdict-3");
+        let session = format!("ghs_12345_{}", "0aB1cD2eF3gH4iJ5".repeat(30));
+        let key = "wJalr/XUtnFEMI+K7MDENG/bPxRfiCYzEXAMPLEQ";
+        let redactor = Redactor::default().with("token", TOKEN).with_whole("session", &session).with("key", key);
+        let header = STANDARD.encode(format!("x-access-token:{session}"));
+        let wrapped: Vec<_> = header.as_bytes().chunks(76).map(|line| String::from_utf8_lossy(line)).collect();
+        for (name, text) in [
+            ("token", hex::encode(TOKEN)),
+            ("token", TOKEN.chars().rev().collect()),
+            ("key", in_url(key).replace("%2F", "/")),
+            ("key", in_url(key).replace("%2B", "%2b").replace("%2F", "%2f")),
+            ("session", wrapped.join("\n")),
+        ] {
+            let log = logged(&text);
+            assert_eq!(names(&redactor, &log), [name], "{log}");
+            let clean = redactor.apply(&log);
+            assert!(clean.contains(MASK) && names(&redactor, &clean).is_empty(), "{clean}");
+            assert!(clean.lines().all(|line| line.ends_with("currentState=RUNNING}")), "{clean}");
+        }
+    }
+
+    #[test]
+    fn a_short_secret_masks_no_times_and_is_no_leak() {
+        fidelity::fidelity!("verdict-3");
+        let redactor = ["443", "true", "hunter7"].iter().fold(Redactor::default(), |all, it| all.with(*it, it));
+        let text = "2026-01-01T00:00:00.443Z executor-terminated=true hunter7";
+        assert_eq!(redactor.apply(text), text.replace("hunter7", MASK));
+        assert!(redactor.leaks(text).is_empty());
+        let event = serde_json::json!({ "letThrough": true, "status": 443, "text": ["hunter7"] });
+        let clean = serde_json::json!({ "letThrough": true, "status": 443, "text": ["***"] });
+        assert_eq!(redactor.json(event), clean);
+    }
+
     #[test]
     fn masks_every_form_and_names_the_secret() {
         let redactor = Redactor::default().with("token `mypat`", "ghp_abc\"1");
         let text = "raw ghp_abc\"1, json ghp_abc\\\"1, base64 Z2hwX2FiYyIx, url ghp_abc%221";
         assert_eq!(redactor.apply(text), "raw ***, json ***, base64 ***, url ***");
-        assert_eq!(redactor.leaks("x ghp_abc\"1 y"), ["token `mypat`"]);
+        assert_eq!(names(&redactor, "x ghp_abc\"1 y"), ["token `mypat`"]);
         assert!(redactor.leaks("ghp_abc").is_empty());
     }
 
@@ -241,7 +362,7 @@ mod tests {
         let redactor = Redactor::default().with("token", TOKEN);
         for user in ["", "x", "ab", "x-access-token"] {
             let header = STANDARD.encode(format!("{user}:{TOKEN}\n"));
-            assert_eq!(redactor.leaks(&header), ["token"], "{user}");
+            assert_eq!(names(&redactor, &header), ["token"], "{user}");
             let rest = redactor.apply(&header);
             assert!(rest.contains(MASK) && rest.len() < MASK.len() + STANDARD.encode(user).len() + 8, "{rest}");
         }

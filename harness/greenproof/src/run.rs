@@ -24,7 +24,7 @@ use crate::{
     },
     scenario::Scenario,
     stage::{Error, Stage},
-    verdict::{Verdict, judge},
+    verdict::{Verdict, judge, unproven},
 };
 use cloud::event::{Decision, What};
 use std::{
@@ -192,6 +192,12 @@ pub(crate) async fn followed(environment: &Environment, patience: Duration, read
         never = narrate(environment, reader) => match never {},
     };
     tell_restarts(&seen, reader);
+    for name in unproven(&environment.plan.scenario, &seen) {
+        let next = "await a line that it prints once it works, by `[[expect.line]]`";
+        reader.tell(Told::note(format!(
+            "  `{name}` was RUNNING when it was judged; that it stays so is not proven: {next}"
+        )));
+    }
     seen
 }
 

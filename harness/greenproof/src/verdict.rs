@@ -5,14 +5,17 @@
 pub mod fleet;
 mod index;
 pub mod leak;
+mod rest;
 mod soft;
 mod step;
 
+pub use rest::unproven;
 pub(crate) use step::step;
 
 use crate::{
+    core::Core,
     evidence::{
-        Ending, Evidence, Progress, StepSeen,
+        Ending, Evidence, Progress, Restart, StepSeen,
         log::{self, Span},
     },
     scenario::{Call, MustFail, Package, Scenario, Step},
@@ -170,7 +173,11 @@ pub fn judge(scenario: &Scenario, evidence: &Evidence) -> Verdict {
     if let Some(what) = evidence.unsupported() {
         return Verdict::Unsupported { what };
     }
+    if let Some(what) = own_fault(evidence) {
+        return Verdict::Broken { what };
+    }
     let mut findings = steps(scenario, evidence);
+    findings.extend(rest::failed(scenario, evidence));
     let expect = &scenario.expect;
     findings.extend(expect.calls.iter().filter_map(|call| called(call, &scenario.aws.role.name, evidence)));
     findings.extend(expect.packages.iter().flat_map(|package| installed(package, evidence)));
@@ -181,6 +188,15 @@ pub fn judge(scenario: &Scenario, evidence: &Evidence) -> Verdict {
     }
     findings.extend(leak::findings(scenario, evidence));
     if findings.is_empty() { Verdict::Passed } else { Verdict::Failed { findings } }
+}
+
+/// What a core of ours ended of by itself: it starts anew in the same process when it is asked to.
+fn own_fault(evidence: &Evidence) -> Option<String> {
+    const KILLED_BY_A_SIGNAL: i64 = 128;
+    let ended = |restart: &Restart| !restart.killed && restart.code.is_some_and(|code| code < KILLED_BY_A_SIGNAL);
+    let code = evidence.restarts.iter().find(|restart| ended(restart))?.code?;
+    (evidence.core == Core::Emulated)
+        .then(|| format!("the emulated core ended with exit code {code} and was started again"))
 }
 
 /// The findings of all steps; each says which step it is of, if there are several.
@@ -250,7 +266,7 @@ pub(crate) fn known(
 
 fn called(call: &Call, role: &str, evidence: &Evidence) -> Option<Finding> {
     let session = format!("arn:aws:sts::{}:assumed-role/{role}/{}", evidence.account, evidence.certificate);
-    let of_action = || evidence.calls().filter(|seen| seen.decision.action == call.action);
+    let of_action = || evidence.calls().filter(|seen| seen.decision.action.eq_ignore_ascii_case(&call.action));
     let allowed = of_action()
         .filter(|seen| seen.decision.outcome == Outcome::Allowed)
         .filter(|seen| seen.user_identity["arn"].as_str().is_some_and(|arn| arn == session))

@@ -130,7 +130,7 @@ fn in_file(core: Core, leak: Leak) -> Leak {
         Core::Emulated | Core::Classic => format!("file {}/logs/{log}, line {line}", core.root()),
     };
     let close = Place::File { path: log.to_owned(), inside: Vec::new(), line: 1 }.close();
-    Leak { encoding: "raw".into(), readers: "root".into(), place, close, ..leak }
+    Leak { readers: "root".into(), place, close, ..leak }
 }
 
 /// A place without its line.

@@ -1,6 +1,6 @@
 //! Secrets found where they must not be, and how the search for them went.
 
-use crate::redact::Redactor;
+use crate::redact::{Redactor, Sighting};
 use serde::{Deserialize, Serialize};
 
 /// A secret in a place where somebody else can read it.
@@ -88,20 +88,17 @@ pub enum Processes {
     Sampled,
 }
 
-/// The secrets in a log, a line each.
+/// The secrets in a log, each once in a line.
 #[must_use]
 pub fn leaks(redactor: &Redactor, place: &str, text: &str) -> Vec<Leak> {
-    text.lines()
-        .enumerate()
-        .flat_map(|(index, line)| {
-            redactor.leaks(line).into_iter().map(move |secret| Leak {
-                secret: secret.to_owned(),
-                whole: true,
-                stays: true,
-                place: format!("{place}:{}", index + 1),
-                line: redactor.apply(line),
-                ..Leak::default()
-            })
-        })
-        .collect()
+    let leak = |sighting: Sighting| Leak {
+        secret: sighting.secret,
+        encoding: sighting.encoding,
+        whole: true,
+        stays: true,
+        place: format!("{place}:{}", sighting.line),
+        line: sighting.text,
+        ..Leak::default()
+    };
+    redactor.leaks(text).into_iter().map(leak).collect()
 }

@@ -5,7 +5,10 @@
 
 use super::{Plan, account};
 use crate::redact::Redactor;
-use cloud::minted::{AHEAD, Seed, TokenForm};
+use cloud::{
+    minted::{AHEAD, Seed, TokenForm},
+    world::Secret,
+};
 use leak::{Canary, Kind};
 
 /// A text that is shorter stands in too much that tells nothing.
@@ -47,7 +50,7 @@ impl Plan {
             all.push(lasting("the operator's secret key".to_owned(), &operator.secret_access_key.0));
         }
         let secrets = account::secrets(&self.scenario.aws, &self.credentials);
-        all.extend(secrets.iter().map(|secret| lasting(format!("secret `{}`", secret.name), &secret.value.0)));
+        all.extend(secrets.iter().flat_map(of_secret));
         all
     }
 
@@ -98,6 +101,20 @@ impl Plan {
     }
 }
 
+/// What is hidden of a secret: its value, and of a document the texts whose names say that they are secret. A host, a port or
+/// a user's name beside them may be printed.
+pub(super) fn of_secret(secret: &Secret) -> Vec<Canary> {
+    const SECRET: [&str; 8] = ["password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "private"];
+    const ENDS: [&str; 2] = ["key", "pat"];
+    let (name, value) = (format!("secret `{}`", secret.name), &secret.value.0);
+    let is_secret = |text: &Canary| {
+        let path = text.name[name.len()..].to_lowercase();
+        SECRET.iter().any(|word| path.contains(word)) || ENDS.iter().any(|end| path.ends_with(end))
+    };
+    let texts = Canary::of_value(&name, value, Kind::Lasting).into_iter().filter(is_secret);
+    std::iter::once(Canary::new(&*name, value, Kind::Lasting)).chain(texts).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,5 +145,15 @@ mod tests {
         assert_eq!((of(Kind::Session), known.iter().filter(|secret| secret.text == last.token.0).count()), (129, 1));
         assert!(of(Kind::Lasting) >= 4, "{known:?}");
         assert!(!format!("{known:?}").contains(&last.token.0));
+    }
+
+    #[test]
+    fn of_a_document_what_its_names_call_secret_is_hidden() {
+        fidelity::fidelity!("verdict-3");
+        let value =
+            r#"{"username": "app-user-name", "password": "p4ssw0rd-p4ssw0rd", "mypat": "ghp_x", "path": "/a/b"}"#;
+        let secret = serde_json::from_value(serde_json::json!({ "name": "db", "value": value })).unwrap();
+        let hidden: Vec<_> = of_secret(&secret).into_iter().map(|hidden| hidden.name).collect();
+        assert_eq!(hidden, ["secret `db`", "secret `db`, password", "secret `db`, mypat"]);
     }
 }

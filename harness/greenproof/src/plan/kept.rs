@@ -3,7 +3,10 @@
 //! What the environment was raised with stands in its containers, secrets too; [`Record`] is the part of it that no
 //! cloud is told of.
 
-use super::{Error, Issuer, Plan, authority::Identity, credentials::Credentials, deployments, repository::Bare};
+use super::{
+    Error, Issuer, Plan, authority::Identity, credentials::Credentials, deployments, hidden::of_secret,
+    repository::Bare,
+};
 use crate::{
     core::Core,
     docker::Published,
@@ -118,9 +121,8 @@ impl Plan {
             waiting: false,
             scenario,
         };
-        let redactor = world.secrets.iter().fold(plan.secrets(), |redactor, secret| {
-            redactor.with(format!("secret `{}`", secret.name), &secret.value.0)
-        });
+        let hidden = world.secrets.iter().flat_map(of_secret);
+        let redactor = hidden.fold(plan.secrets(), |redactor, secret| redactor.with(secret.name, &secret.text));
         plan.redactor = Arc::new(redactor);
         Ok(plan)
     }

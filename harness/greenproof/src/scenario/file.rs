@@ -6,6 +6,7 @@
 mod account;
 mod fleet;
 mod github;
+mod names;
 mod own;
 mod step;
 mod table;
@@ -309,6 +310,7 @@ impl Layer<'_> {
                 return Err(self.error(self.find(name), message, "add its recipe, or correct the name or version"));
             }
         }
+        self.check_names(scenario)?;
         self.check_github(scenario)?;
         self.check_account(scenario)
     }

@@ -2,7 +2,10 @@
 
 use super::{Finding, Kind};
 use crate::{
-    evidence::{Output, Progress, StepSeen, log},
+    evidence::{
+        Output, Progress, StepSeen,
+        log::{self, Span},
+    },
     scenario::{
         Line, Step, Stream,
         step::{ABSENT, Expect, LogLine},
@@ -54,13 +57,13 @@ fn component(name: &str, expected: &str, seen: &StepSeen, logs: Logs<'_>) -> Opt
         return present.then(|| finding(Kind::Component, expected, state));
     }
     (state != expected).then(|| {
-        finding(Kind::Component, format!("`{name}` ends {expected}"), with_last_output(&logs(name), seen, state))
+        finding(Kind::Component, format!("`{name}` ends {expected}"), with_last_output(&logs(name), seen.span(), state))
     })
 }
 
 /// A state with the last line of error output, which usually tells why.
-fn with_last_output(log: &str, seen: &StepSeen, state: &str) -> String {
-    let errors = log::printed(log, seen.span()).filter(|line| line.stream != Some(Stream::Stdout));
+pub(super) fn with_last_output(log: &str, span: Span, state: &str) -> String {
+    let errors = log::printed(log, span).filter(|line| line.stream != Some(Stream::Stdout));
     match errors.last() {
         Some(line) if line.stream.is_none() => format!("{state}; the last line of its {}: `{}`", line.step, line.text),
         Some(line) => format!("{state}; the last line of its {} on stderr: `{}`", line.step, line.text),

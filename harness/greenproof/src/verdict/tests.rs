@@ -128,3 +128,36 @@ fn what_is_not_emulated_is_never_green() {
     evidence.ending = Ending::Died { what: "aws".into() };
     assert!(matches!(judge(&scenario(), &evidence), Verdict::Broken { .. }));
 }
+
+#[test]
+fn the_letter_case_of_an_action_hides_no_call() {
+    fidelity::fidelity!("verdict-2");
+    let mut scenario = scenario();
+    let [call] = &mut scenario.expect.calls[..] else { panic!("{:?}", scenario.expect.calls) };
+    (call.action, call.allowed) = ("SecretsManager:getSecretValue".into(), 0);
+    let verdict = judge(&scenario, &recorded());
+    let [finding] = verdict.findings() else { panic!("{verdict:?}") };
+    assert_eq!((finding.kind, &finding.seen[..9]), (Kind::Call, "1 allowed"));
+}
+
+#[test]
+fn a_core_of_ours_that_ended_is_our_own_fault() {
+    fidelity::fidelity!("verdict-4");
+    let verdict = |core, code, killed| {
+        let restart = Restart { time: String::new(), code, killed };
+        judge(&scenario(), &Evidence { core, restarts: vec![restart], ..recorded() })
+    };
+    for code in [1, 101] {
+        let Verdict::Broken { what } = verdict(Core::Emulated, Some(code), false) else { panic!("{code}") };
+        assert_eq!(what, format!("the emulated core ended with exit code {code} and was started again"));
+    }
+    // The device may lack memory, a step may kill it, and a nucleus asks to be started again.
+    for (core, code, killed) in [
+        (Core::Emulated, Some(137), false),
+        (Core::Emulated, Some(1), true),
+        (Core::Emulated, None, true),
+        (Core::Lite, Some(100), false),
+    ] {
+        assert!(matches!(verdict(core, code, killed), Verdict::Passed), "{core:?} {code:?}");
+    }
+}

@@ -139,10 +139,10 @@ fn no_event_holds_a_secret() {
 /// A secret may be any word: those of the stream itself stay, or nobody could read it.
 #[test]
 fn the_words_of_the_stream_stay() {
-    let words = ["judged", "failed", "line", "step-ended", "call", "2026"];
+    let words = ["judged", "failed", "step-ended", "2026-01"];
     let redactor = words.iter().fold(Redactor::default(), |redactor, word| redactor.with(*word, word));
     for told in all("it is judged") {
-        let event = Event { time: "2026-01-01T00:00:00.000Z".to_owned(), scenario: Some("call".to_owned()), told };
+        let event = Event { time: "2026-01-01T00:00:00.000Z".to_owned(), scenario: Some("failed".to_owned()), told };
         let clean = event.redacted(&redactor);
         assert_eq!((&clean.time, clean.scenario.as_deref()), (&event.time, Some("***")));
         assert_eq!(std::mem::discriminant(&clean.told), std::mem::discriminant(&event.told));
