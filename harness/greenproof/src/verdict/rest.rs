@@ -103,10 +103,10 @@ mod tests {
         let mut evidence = recorded();
         let mut from = "NEW";
         for to in states {
-            evidence.core_log += &format!(
-                "2999-01-01T00:00:00.000Z [INFO] (pool-2-thread-1) {name}: service-set-state. {{serviceName={name}, \
-                 currentState={from}, newState={to}}}\n"
-            );
+            let context = format!("{{serviceName={name}, currentState={from}, newState={to}}}");
+            let line =
+                ["2999-01-01T00:00:00.000Z [INFO] (pool-2-thread-1) ", name, ": service-set-state. ", &context, "\n"];
+            evidence.core_log.extend(line);
             from = to;
         }
         evidence
