@@ -241,12 +241,12 @@ async fn the_parts_of_an_upload_need_the_key_that_it_was_begun_with() {
         [("kms:GenerateDataKey", true, false), ("kms:Decrypt", false, true), ("kms:*", true, true)]
     {
         let here = encrypted(&all_of_s3_and(action, "large"), &account(), true).await;
-        let begun = ResponseTemplate::new(200)
+        let answered = ResponseTemplate::new(200)
             .insert_header("x-amz-server-side-encryption", "aws:kms")
             .insert_header("x-amz-server-side-encryption-aws-kms-key-id", KEY)
             .set_body_string("<InitiateMultipartUploadResult><UploadId>u+1</UploadId></InitiateMultipartUploadResult>");
         let large = || Mock::given(matchers::path("/artifacts/large"));
-        large().and(matchers::query_param("uploads", "")).respond_with(begun).mount(&here.localstack).await;
+        large().and(matchers::query_param("uploads", "")).respond_with(answered).mount(&here.localstack).await;
         large().respond_with(ResponseTemplate::new(200)).mount(&here.localstack).await;
         // A bucket's own setting encrypts, too: the call need not name the key.
         let begin = s3("POST", "/large?uploads=");
