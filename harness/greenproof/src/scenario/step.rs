@@ -159,6 +159,23 @@ impl Action {
     pub const fn fault(&self) -> Option<&Fault> {
         if let Self::Fault(fault) = self { Some(fault) } else { None }
     }
+
+    /// What ends the step, if it waits for something to be seen.
+    #[must_use]
+    pub const fn awaited(&self) -> Option<&Condition> {
+        match self {
+            Self::Deploy(Deploy { until: Some(condition), .. }) | Self::Await(condition) => Some(condition),
+            _ => None,
+        }
+    }
+
+    /// The state of a component that ends the step.
+    pub(crate) fn awaited_state(&self, name: &str) -> Option<&String> {
+        match self.awaited()? {
+            Condition::State { component, state } if component == name => Some(state),
+            _ => None,
+        }
+    }
 }
 
 impl Step {
@@ -170,11 +187,7 @@ impl Step {
 
     /// Every component that the step names, once or more.
     pub(super) fn named_components(&self) -> Vec<String> {
-        let conditions = match &self.action {
-            Action::Deploy(Deploy { until: Some(condition), .. }) | Action::Await(condition) => Some(condition),
-            _ => None,
-        };
-        let awaited = conditions.into_iter().filter_map(|condition| match condition {
+        let awaited = self.action.awaited().into_iter().filter_map(|condition| match condition {
             Condition::State { component, .. } | Condition::Line(Line { component, .. }) => Some(component),
             Condition::Log(_) => None,
         });

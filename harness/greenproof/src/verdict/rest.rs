@@ -62,11 +62,12 @@ fn is_told(step: &Step, seen: &StepSeen, name: &str) -> bool {
     step.expect.components.get(name).is_some_and(|expected| seen.states.get(name) != Some(expected))
 }
 
-/// Whether the last step that expects anything of the component's states expects that it fails.
+/// Whether the last step that awaits or expects anything of the component's states has it fail.
 fn fails_as_expected(scenario: &Scenario, name: &str) -> bool {
     let of = |step: &Step| {
         let taken = step.expect.states.get(name).into_iter().flatten();
-        taken.chain(step.expect.components.get(name)).cloned().collect::<Vec<_>>()
+        let awaited = step.action.awaited_state(name);
+        awaited.into_iter().chain(taken).chain(step.expect.components.get(name)).cloned().collect::<Vec<_>>()
     };
     let last = scenario.steps.iter().rev().map(of).find(|states| !states.is_empty()).unwrap_or_default();
     last.iter().any(|state| FAILED.contains(&state.as_str()))
@@ -92,7 +93,10 @@ pub fn unproven<'s>(scenario: &'s Scenario, evidence: &Evidence) -> Vec<&'s str>
 mod tests {
     use super::*;
     use crate::{
-        scenario::{Action, step::Expect},
+        scenario::{
+            Action,
+            step::{Condition, Expect},
+        },
         verdict::tests::{recorded, scenario},
     };
 
@@ -139,6 +143,10 @@ mod tests {
         };
         expecting.steps.push(healed);
         assert_eq!(failed(&expecting, &broken).len(), 1, "a later step expects that it has recovered");
+        let awaiting = Condition::State { component: NAME.into(), state: "BROKEN".into() };
+        let awaiting = Step { action: Action::Await(awaiting), expect: Expect::default() };
+        expecting.steps.push(awaiting);
+        assert!(failed(&expecting, &broken).is_empty(), "that it fails is awaited");
         let mut told = broken.clone();
         told.steps[0].deployment.as_mut().unwrap().status = "FAILED".into();
         assert!(failed(&scenario(), &told).is_empty());
