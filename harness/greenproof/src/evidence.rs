@@ -196,6 +196,12 @@ impl Evidence {
         })
     }
 
+    /// How far the deployment came that the last step was about which had one.
+    #[must_use]
+    pub fn last_deployment(&self) -> Option<&Progress> {
+        self.steps.iter().rev().find_map(|step| step.deployment.as_ref())
+    }
+
     /// What was first asked of the clouds that they do not emulate.
     #[must_use]
     pub fn unsupported(&self) -> Option<String> {

@@ -29,7 +29,7 @@ pub const MASK: &str = "***";
 const PIECE: usize = 5;
 /// How long a secret is at least whose base64 is looked for within other base64, such as that of `USER:SECRET`, and which is
 /// a leak where it stands.
-const TELLING: usize = 8;
+pub(crate) const TELLING: usize = 8;
 /// How long a secret is at least to be masked: fewer characters stand anywhere, in times, states and numbers.
 const SHORTEST: usize = 6;
 
@@ -107,14 +107,7 @@ impl Redactor {
     /// A JSON value without secrets: its texts and names; numbers and the like stay, so that it is as it was for who reads it.
     #[must_use]
     pub fn json(&self, value: Value) -> Value {
-        match value {
-            Value::String(text) => Value::String(self.apply(&text)),
-            Value::Array(items) => items.into_iter().map(|item| self.json(item)).collect(),
-            Value::Object(fields) => {
-                fields.into_iter().map(|(name, value)| (self.apply(&name), self.json(value))).collect()
-            }
-            other => other,
-        }
+        each_text(value, &|text| self.apply(text))
     }
 
     fn search(&self) -> &Search {
@@ -180,12 +173,19 @@ impl Scrubber<'_> {
     /// A JSON value without secrets; it keeps its form.
     #[must_use]
     pub fn json(&self, value: &Value) -> Value {
-        match value {
-            Value::String(text) => Value::String(self.text(text)),
-            Value::Array(items) => items.iter().map(|item| self.json(item)).collect(),
-            Value::Object(fields) => fields.iter().map(|(name, value)| (self.text(name), self.json(value))).collect(),
-            other => other.clone(),
+        each_text(value.clone(), &|text| self.text(text))
+    }
+}
+
+/// A JSON value with its texts and names made clean; it keeps its form.
+fn each_text(value: Value, clean: &dyn Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(clean(&text)),
+        Value::Array(items) => items.into_iter().map(|item| each_text(item, clean)).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (clean(&name), each_text(value, clean))).collect()
         }
+        other => other,
     }
 }
 

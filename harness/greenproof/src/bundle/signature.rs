@@ -133,7 +133,7 @@ impl Signature {
             Ending::Stuck { waiting_for, .. } => Some(known.stable(waiting_for)),
             _ => None,
         };
-        let told = evidence.steps.iter().rev().find_map(|step| step.deployment.as_ref());
+        let told = evidence.last_deployment();
         Self {
             findings: Some(verdict.findings().iter().map(finding).collect()),
             failure: reproduce::explained(&evidence.core_log, &evidence.component_logs),

@@ -4,15 +4,12 @@
 //! too. The redactor masks these, and who searches for leaks searches for these.
 
 use super::{Plan, account};
-use crate::redact::Redactor;
+use crate::redact::{Redactor, TELLING};
 use cloud::{
     minted::{AHEAD, Seed, TokenForm},
     world::Secret,
 };
 use leak::{Canary, Kind};
-
-/// A text that is shorter stands in too much that tells nothing.
-const TELLING: usize = 8;
 
 /// What the device's own key is called.
 pub const DEVICE_KEY: &str = "the device's private key";

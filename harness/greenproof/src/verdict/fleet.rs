@@ -33,7 +33,7 @@ pub fn devices<'e>(scenario: &Scenario, evidence: &'e Evidence) -> Vec<Device<'e
 
 /// How the deployment ended on a device.
 fn status(evidence: &Evidence) -> &str {
-    let deployment = evidence.steps.iter().rev().find_map(|step| step.deployment.as_ref());
+    let deployment = evidence.last_deployment();
     deployment.map_or("", |progress| progress.status.as_str())
 }
 

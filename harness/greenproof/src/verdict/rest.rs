@@ -19,7 +19,7 @@ const FAILED: [&str; 2] = ["ERRORED", "BROKEN"];
 /// Components that have failed by the end although no step expects it.
 pub(super) fn failed(scenario: &Scenario, evidence: &Evidence) -> Vec<Finding> {
     let Some(last) = evidence.steps.last().filter(|_| evidence.ending == Ending::Settled) else { return Vec::new() };
-    if deployed(evidence).is_some_and(|status| status != "SUCCEEDED") {
+    if evidence.last_deployment().is_some_and(|progress| progress.status != "SUCCEEDED") {
         // That it failed says it already.
         return Vec::new();
     }
@@ -31,12 +31,6 @@ pub(super) fn failed(scenario: &Scenario, evidence: &Evidence) -> Vec<Finding> {
     let told = |name: &str| scenario.steps.last().is_some_and(|step| is_told(step, last, name));
     let unexpected = |name: &str| !told(name) && !fails_as_expected(scenario, name);
     at_the_end(evidence, last).into_iter().filter(|(name, _)| unexpected(name)).map(finding).collect()
-}
-
-/// How the last deployment ended.
-fn deployed(evidence: &Evidence) -> Option<&str> {
-    let deployment = evidence.steps.iter().rev().find_map(|step| step.deployment.as_ref());
-    deployment.map(|progress| progress.status.as_str())
 }
 
 /// The components that have failed: those that are so at the end, and those that took such a state after the last step.

@@ -58,7 +58,7 @@ impl Told {
     /// That a device of a fleet has been followed to its end.
     #[must_use]
     pub fn followed(evidence: &Evidence) -> Self {
-        let deployment = evidence.steps.iter().rev().find_map(|step| step.deployment.as_ref());
+        let deployment = evidence.last_deployment();
         let came = deployment.map_or_else(|| "never told".to_owned(), ToString::to_string);
         let text = format!("{}: {came}", evidence.thing);
         Self::Seen { kind: Sight::Deployment, text, detail: String::new(), refused: false }

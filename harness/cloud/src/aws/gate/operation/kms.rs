@@ -52,22 +52,9 @@ pub(in crate::aws::gate) const CRYPTOGRAPHIC: [&str; 6] = [
     "GenerateDataKeyWithoutPlaintext",
 ];
 
-/// Uses of a key that is named by an alias, for which AWS fills `kms:RequestAlias`; it does so for no operation on the
-/// alias itself.
-const BY_ALIAS: [&str; 12] = [
-    "Decrypt",
-    "DescribeKey",
-    "Encrypt",
-    "GenerateDataKey",
-    "GenerateDataKeyPair",
-    "GenerateDataKeyPairWithoutPlaintext",
-    "GenerateDataKeyWithoutPlaintext",
-    "GenerateMac",
-    "GetPublicKey",
-    "Sign",
-    "Verify",
-    "VerifyMac",
-];
+/// What else uses a key that may be named by an alias, for which AWS fills `kms:RequestAlias`; it does so for no operation on
+/// the alias itself.
+const BY_ALIAS: [&str; 6] = ["DescribeKey", "GenerateMac", "GetPublicKey", "Sign", "Verify", "VerifyMac"];
 
 /// Fields of the input that are condition keys, with the value that AWS takes where the caller gives none.
 const KEYS: [Parameter; 7] = [
@@ -136,13 +123,14 @@ impl Operation {
         if let Some(key) = &named {
             operation.parameters = json!({ "keyId": key });
         }
+        let is_cryptographic = CRYPTOGRAPHIC.contains(&name.as_str());
         if let Some(alias) = named.as_ref().and_then(|key| key.find("alias/").map(|at| &key[at..]))
-            && BY_ALIAS.contains(&name.as_str())
+            && (is_cryptographic || BY_ALIAS.contains(&name.as_str()))
         {
             operation.keys.insert("kms:RequestAlias".into(), alias.into());
         }
         operation.key_id = Some(named.or_else(|| maker(&input)).unwrap_or_default());
-        if CRYPTOGRAPHIC.contains(&name.as_str()) {
+        if is_cryptographic {
             operation.keys.extend(encryption(&input));
         }
         if name == "TagResource" {
