@@ -12,6 +12,9 @@ const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/fixtures.rs"
 /// The reference scenario's file.
 const REFERENCE: &str = "scenarios/private-package.toml";
 
+/// That and what it names.
+const OF_REFERENCE: [&str; 4] = [REFERENCE, "components/com.example.GithubCustomPack", "packages", "policies"];
+
 /// The embedded files below a folder of the fixtures: path and content, in order of path.
 pub(crate) fn files(folder: &str) -> impl Iterator<Item = (&'static str, &'static [u8])> {
     FILES.iter().copied().filter(move |(path, _)| Path::new(path).starts_with(folder))
@@ -37,7 +40,7 @@ impl Reference {
     /// When there is no room for it.
     pub fn new() -> io::Result<Self> {
         let folder = Scratch::new(FOLDER)?;
-        write(folder.path())?;
+        reference(folder.path())?;
         Ok(Self(folder))
     }
 
@@ -53,12 +56,7 @@ impl Reference {
 /// # Errors
 /// When a file can't be written.
 pub(crate) fn write(folder: &Path) -> io::Result<()> {
-    for (path, content) in FILES {
-        let path = folder.join(path);
-        std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
-        std::fs::write(path, content)?;
-    }
-    Ok(())
+    put(FILES.iter().copied(), folder)
 }
 
 /// Writes the reference scenario and what it names below `folder`; gives the scenario file's path.
@@ -66,6 +64,15 @@ pub(crate) fn write(folder: &Path) -> io::Result<()> {
 /// # Errors
 /// When a file can't be written.
 pub fn reference(folder: &Path) -> io::Result<PathBuf> {
-    write(folder)?;
+    put(OF_REFERENCE.into_iter().flat_map(files), folder)?;
     Ok(folder.join(REFERENCE))
+}
+
+fn put(files: impl Iterator<Item = (&'static str, &'static [u8])>, folder: &Path) -> io::Result<()> {
+    for (path, content) in files {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        std::fs::write(path, content)?;
+    }
+    Ok(())
 }

@@ -34,19 +34,17 @@ pub(crate) struct Choice {
     pub(super) names: Vec<String>,
     /// Whether it is the built-in scenario, which is nowhere else.
     pub(super) built_in: bool,
-    /// What a scenario names is there until this goes.
-    _reference: Reference,
+    /// What the built-in scenario names is there until this goes.
+    _reference: Option<Reference>,
 }
 
 impl Chosen {
     /// Reads the scenarios; none at all is an end of its own. `evidence` is no place for scenarios.
     pub(super) fn choice(&self, evidence: &Path) -> Result<Choice, Failure> {
         let wanted = Wanted { tags: self.tag.clone(), filters: self.filter.clone() };
-        let reference = reference()?;
         let built_in = self.places.is_empty();
-        let own = [reference.scenario()];
-        let places = if built_in { &own[..] } else { &self.places };
-        let suite = Suite::of(places, &wanted, evidence)?;
+        let (places, reference) = or_reference(&self.places)?;
+        let suite = Suite::of(&places, &wanted, evidence)?;
         if suite.scenarios.is_empty() {
             return Err(self.nothing(&suite, &wanted));
         }
@@ -74,19 +72,21 @@ impl Chosen {
     }
 }
 
-/// The built-in reference scenario.
-fn reference() -> Result<Reference, Failure> {
-    Reference::new().map_err(|error| {
+/// These files; without any, the built-in reference scenario's, in a folder that has to be kept until it has run.
+fn or_reference(files: &[PathBuf]) -> Result<(Vec<PathBuf>, Option<Reference>), Failure> {
+    if !files.is_empty() {
+        return Ok((files.to_vec(), None));
+    }
+    let reference = Reference::new().map_err(|error| {
         let message = format!("can't write the reference scenario: {error}");
         Failure::new(exit::ENVIRONMENT, message, "free some disk space")
-    })
+    })?;
+    Ok((vec![reference.scenario()], Some(reference)))
 }
 
 /// The scenarios of these files; without any, the built-in reference scenario. What it names is in a folder, which has
 /// to be kept until it has run.
-pub(crate) fn scenarios(files: &[PathBuf]) -> Result<(Vec<Scenario>, Reference), Failure> {
-    let reference = reference()?;
-    let own = [reference.scenario()];
-    let files = if files.is_empty() { &own[..] } else { files };
+pub(crate) fn scenarios(files: &[PathBuf]) -> Result<(Vec<Scenario>, Option<Reference>), Failure> {
+    let (files, reference) = or_reference(files)?;
     Ok((files.iter().map(|path| Scenario::load(path)).collect::<Result<_, _>>()?, reference))
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use similar::{ChangeTag, TextDiff};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -112,7 +112,7 @@ impl Green {
         let folder = file.parent().unwrap_or(file);
         std::fs::create_dir_all(folder)?;
         let mut new = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer(&mut new, self)?;
+        new.write_all(&serde_json::to_vec(self)?)?;
         new.persist(file)?;
         Ok(())
     }
