@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use greenproof::{bench::Times, embedded};
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -36,14 +37,33 @@ fn text(path: &Path) -> Result<&str> {
     path.to_str().context("the path is no text")
 }
 
-/// How long `greenproof deploy` takes with the environment kept, the first time left out.
-pub(crate) fn redeploys(runs: usize) -> Result<Times> {
-    let folder = tempfile::tempdir()?;
-    let scenario = embedded::reference(folder.path())?;
-    call(&["up", text(&scenario)?, "--name", NAME, "--deploy"])?;
-    let deployed = (0..=runs).map(|_| call(&["deploy", text(&scenario)?, "--name", NAME])).collect::<Result<Vec<_>>>();
-    call(&["down", "--name", NAME])?;
-    Ok(deployed?.into_iter().skip(1).collect())
+/// A kept environment of the reference scenario.
+pub(crate) struct Kept {
+    folder: tempfile::TempDir,
+    scenario: PathBuf,
+}
+
+impl Kept {
+    pub(crate) fn up() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let kept = Self { scenario: embedded::reference(folder.path())?, folder };
+        call(&["up", text(&kept.scenario)?, "--name", NAME, "--deploy", "--evidence", text(kept.folder.path())?])?;
+        Ok(kept)
+    }
+
+    /// How long `greenproof deploy` takes with it.
+    pub(crate) fn deploy(&self) -> Result<Duration> {
+        call(&["deploy", text(&self.scenario)?, "--name", NAME, "--evidence", text(self.folder.path())?])
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Err(error) = call(&["down", "--name", NAME]) {
+            // Nobody has to listen.
+            _ = writeln!(std::io::stderr(), "{error}");
+        }
+    }
 }
 
 /// What one of the scenarios has of the bare scripts' time over the processors, as a factor of all.

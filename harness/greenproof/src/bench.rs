@@ -89,11 +89,11 @@ fn reference(folder: &Path) -> Result<Scenario, Error> {
     Scenario::load(&path).map_err(|error| failed(&error))
 }
 
-/// Measures warm runs and bare scripts, `runs` times each and in turn.
+/// Measures warm runs and bare scripts, `runs` times each and in turn; `beside` is called after each, and once before they count.
 ///
 /// # Errors
 /// When an environment can't be raised, or either does not do its work: a time without the work means nothing.
-pub async fn warm(stage: &Stage, runs: usize, reader: &dyn Reader) -> Result<Warm, Error> {
+pub async fn warm(stage: &Stage, runs: usize, beside: &mut dyn FnMut(), reader: &dyn Reader) -> Result<Warm, Error> {
     let folder = Scratch::new("bench").map_err(|error| failed(&error))?;
     let scenario = reference(folder.path())?;
     let mut result = Warm::default();
@@ -113,6 +113,7 @@ pub async fn warm(stage: &Stage, runs: usize, reader: &dyn Reader) -> Result<War
             result.removal.push(removed);
             reader.tell(Told::note(format!("warm run {run}: {took:.2?}, bare script {first:.2?}")));
         }
+        beside();
     }
     Ok(result)
 }

@@ -53,7 +53,7 @@ pub async fn cost(stage: &Stage, runs: usize, reader: &dyn Reader) -> Result<Cos
     std::fs::write(&path, ten_components()).map_err(|error| failed(&error))?;
     let mut cost = Cost::default();
     for run in 1..=runs {
-        let (memory, overhead) = measured(stage, &path).await?;
+        let (memory, overhead) = Box::pin(measured(stage, &path)).await?;
         let note = format!("run {run}: {} KiB resident, {} ms in a deployment", memory.resident, overhead.as_millis());
         reader.tell(Told::note(note));
         cost.memory.push(memory);
