@@ -219,6 +219,76 @@ fn what_changed_is_installed_anew(name: &str, folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Beside a component that changes under its number, one with a new number is updated; one that needs the old version
+/// keeps it on the device, which is told and not taken for the new one.
+fn what_changed_is_never_judged_by_what_stays(name: &str, folder: &Path) -> Result<()> {
+    fidelity!("kept-10");
+    let file = folder.join("pair.toml").display().to_string();
+    let deploy = |prints: &str, version: &str, needs: &str| -> Result<(Option<i32>, String)> {
+        let text = PAIR.replace("BASE", &fixture("scenarios/inline.toml").display().to_string());
+        let text = text.replace("PRINTS", prints).replace("VERSION", version).replace("NEEDS", needs);
+        std::fs::write(&file, text)?;
+        let deployed = Checked::new(program()).args(["deploy", &file, "--name", name]).current_dir(folder).output()?;
+        Ok((deployed.status.code(), String::from_utf8_lossy(&deployed.stderr).into_owned()))
+    };
+    let needs = r#""ComponentDependencies": {"com.example.Loop": {"VersionRequirement": "1.0.0"}},"#;
+    for (prints, version, needs) in [("three", "1.0.0", ""), ("four", "1.0.1", ""), ("five", "1.0.2", needs)] {
+        let (code, said) = deploy(prints, version, needs)?;
+        assert_eq!(code, Some(0), "{said}");
+    }
+    assert!(answered(&["logs", "--name", name, "com.example.Other"])?.contains("stdout. other 1.0.2."));
+    let (code, said) = deploy("six", "1.0.3", needs)?;
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("`com.example.Loop` 1.0.0 stays, since a component that stays needs it"), "{said}");
+    assert!(said.contains("give `com.example.Loop` a new version"), "{said}");
+    Ok(())
+}
+
+/// What took orders in a cloud goes with who gave them.
+fn nobody_waits_for_orders(id: &str) -> Result<()> {
+    let aws = format!("{id}-aws");
+    let mut seen = String::new();
+    for _ in 0..100 {
+        seen = docker(&["top", &aws, "-eo", "pid,args"])?;
+        anyhow::ensure!(seen.contains("greenproof cloud aws"), "{seen}");
+        if !seen.contains("cloud control") {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("it is still there: {seen}")
+}
+
+/// A scenario of a component that changes, and one that may need it.
+const PAIR: &str = r#"
+base = "BASE"
+[[component]]
+recipe_text = """
+{"RecipeFormatVersion": "2020-01-25", "ComponentName": "com.example.Loop", "ComponentVersion": "1.0.0",
+ "Manifests": [{"Platform": {"os": "linux"}, "Lifecycle": {"Run": "echo PRINTS"}}]}
+"""
+[[component]]
+recipe_text = """
+{"RecipeFormatVersion": "2020-01-25", "ComponentName": "com.example.Other", "ComponentVersion": "VERSION", NEEDS
+ "Manifests": [{"Platform": {"os": "linux"}, "Lifecycle": {"Run": "echo other VERSION"}}]}
+"""
+[deployment]
+"com.example.Loop" = "1.0.0"
+"com.example.Other" = "VERSION"
+[expect]
+deployment = "SUCCEEDED"
+components = { "com.example.Loop" = "FINISHED", "com.example.Other" = "FINISHED" }
+call = []
+package = []
+[[expect.line]]
+component = "com.example.Loop"
+step = "Run"
+equals = "PRINTS"
+[[expect.line]]
+component = "com.example.Other"
+step = "Run"
+equals = "other VERSION"
+"#;
+
 /// A scenario for the inner loop.
 const LOOP: &str = r#"
 base = "BASE"
@@ -287,11 +357,13 @@ fn what_is_exported_fits_the_client_and_the_shell() -> Result<()> {
     let none = exports(name, &folder.path().join("none").display().to_string(), &[])?;
     assert!(!none.contains("aws()"), "{none}");
     what_changed_is_installed_anew(name, folder.path())?;
+    what_changed_is_never_judged_by_what_stays(name, folder.path())?;
     let json: serde_json::Value = serde_json::from_str(&answered(&["env", "--name", name, "--json"])?)?;
     assert_eq!(json["variables"]["AWS_REGION"], "ap-northeast-1");
     let device = id_of(name)?;
     let environment = device.trim_start_matches("greenproof-");
     assert_eq!(standing_of(environment)?.lines().count(), 3 + 2, "three containers and two networks");
+    nobody_waits_for_orders(&device)?;
     answered(&["down", "--name", name])?;
     assert_eq!(standing_of(environment)?, "");
     Ok(())

@@ -47,7 +47,7 @@ pub use about::{About, answers};
 pub use archive::{Entry, Upload};
 pub use attach::{Attached, Errand, Printed};
 pub use bootstrap::{Bootstrapping, bootstrapping};
-pub use container::{Container, ContainerSpec, ExecOutput, State};
+pub use container::{Begun, Container, ContainerSpec, ExecOutput, State};
 pub use edge::Published;
 pub use endpoint::Endpoint;
 pub use error::Error;

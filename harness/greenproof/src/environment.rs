@@ -6,8 +6,9 @@ mod containers;
 pub mod device_logs;
 pub(crate) mod faults;
 mod fleet;
-pub(crate) mod hand;
+mod hand;
 mod kept;
+mod orders;
 pub(crate) mod probe;
 mod raise;
 mod supervisor;
@@ -18,6 +19,7 @@ pub use fleet::Fleet;
 pub use kept::Standing;
 
 pub(crate) use containers::container;
+pub(crate) use orders::Orders;
 pub(crate) use watch::Watched;
 
 use raise::follow;
@@ -70,6 +72,7 @@ pub struct Environment {
     aws: Container,
     /// Absent where the device does not reach it.
     github: Option<Container>,
+    orders: Orders,
     readers: Vec<JoinHandle<()>>,
     /// Who watches the device, if it is watched.
     watching: Option<Box<Watching>>,

@@ -2,6 +2,7 @@
 
 use super::leaks;
 use crate::{
+    docker::Begun,
     environment::Environment,
     evidence::{self, Ending, Evidence, Installed, StepSeen, Timing, log},
 };
@@ -17,7 +18,9 @@ pub(super) async fn gather(
 ) -> Evidence {
     let plan = &environment.plan;
     let began = Instant::now();
-    let (packages, mut logs) = tokio::join!(packages(environment), environment.whole_logs());
+    // The engine starts nothing in a container while it reads files from it.
+    let asked = ask_for_packages(environment).await;
+    let (packages, mut logs) = tokio::join!(told(environment, asked), environment.whole_logs());
     timings.push(Timing::new("evidence", began.elapsed()));
     let began = Instant::now();
     for text in logs.values_mut() {
@@ -59,22 +62,52 @@ pub(super) async fn gather(
 }
 
 /// What `pip3 show` would report to the component's user for each package that the scenario expects: pip's own Python reads
-/// the same metadata, without pip, which takes a second to start.
-async fn packages(environment: &Environment) -> BTreeMap<String, Installed> {
+/// the same metadata, without pip, which takes a second to start, and without Python's own reader, which takes longer to load than all the
+/// rest; only what is no single `.dist-info` folder is left to that.
+async fn ask_for_packages(environment: &Environment) -> Vec<(String, Option<Begun>)> {
     const SHOW: &str = r#"pip=$(command -v pip3) && read -r first < "$pip" || exit 0
 case $first in '#!'*python*) ;; *) first='#!python3';; esac
 exec ${first#??} -c '
-import sys, importlib.metadata as metadata
-try: found = metadata.distribution(sys.argv[1])
-except metadata.PackageNotFoundError: sys.exit()
+import os, sys
+def plain(name): return "-".join(part for part in name.lower().replace("_", "-").replace(".", "-").split("-") if part)
+name, found = sys.argv[1], []
+for place in (place or "." for place in sys.path):
+    if found or not os.path.isdir(place): continue
+    found = [place + "/" + entry for entry in os.listdir(place) if entry.endswith(("-info", ".egg", ".egg-link"))
+             and plain(entry.split("-")[0].removesuffix(".egg")) == plain(name)]
+if len(found) == 1 and os.path.isfile(found[0] + "/METADATA"):
+    place, fields = os.path.dirname(found[0]), {}
+    for line in open(found[0] + "/METADATA", encoding="utf-8"):
+        if not line.strip(): break
+        key, colon, value = line.partition(":")
+        if line[0].isspace(): fields[last] += " " + line
+        else: last = key if key not in fields else ""; fields[last] = value
+    url = found[0] + "/direct_url.json"
+    url = open(url, encoding="utf-8").read() if os.path.isfile(url) else ""
+else:
+    import importlib.metadata
+    try: found = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError: sys.exit()
+    place, fields, url = found.locate_file(""), found.metadata, found.read_text("direct_url.json") or ""
 for name in "Name", "Version", "Summary", "Home-page", "Author", "Author-email", "License":
-    print(name + ": " + " ".join(found.metadata.get(name, "").split()))
-print("Location: " + str(found.locate_file("")))
-print("direct_url: " + " ".join((found.read_text("direct_url.json") or "").split()))
+    print(name + ": " + " ".join((fields.get(name) or "").split()))
+print("Location: " + str(place))
+print("direct_url: " + " ".join(url.split()))
 ' "$0""#;
-    let shown = environment.plan.scenario.expect.packages.iter().map(|package| async {
-        let shown = environment.by_hand(&["sh", "-c", SHOW, &package.name]).await;
-        (package.name.clone(), shown.map(|output| installed(&output.stdout)).unwrap_or_default())
+    let asked = environment.plan.scenario.expect.packages.iter().map(|package| async {
+        (package.name.clone(), environment.begin_by_hand(&["sh", "-c", SHOW, &package.name]).await.ok())
+    });
+    join_all(asked).await
+}
+
+/// What was answered of each package.
+async fn told(environment: &Environment, asked: Vec<(String, Option<Begun>)>) -> BTreeMap<String, Installed> {
+    let shown = asked.into_iter().map(|(name, begun)| async {
+        let shown = match begun {
+            Some(begun) => environment.engine.finish(begun).await.ok(),
+            None => None,
+        };
+        (name, shown.map(|output| installed(&output.stdout)).unwrap_or_default())
     });
     join_all(shown).await.into_iter().collect()
 }

@@ -80,31 +80,32 @@ impl Engine {
         Ok(Attached { id, input, output: output.boxed() })
     }
 
-    /// Runs a command in a container as its image's user, with a text as its standard input, where no other process can
-    /// read it as it could an argument; waits for its end.
+    /// Gives a line to a command that answers each by a line, and waits for the answer; of one that ends instead, its end. No
+    /// other process can read the line, as it could an argument.
     ///
     /// # Errors
-    /// [`Error::Engine`] if it can't be started, or the engine loses it.
-    pub async fn hand(&self, container: &Container, argv: &[&str], text: &str) -> Result<ExecOutput, Error> {
-        let argv = argv.iter().map(|&word| word.to_owned()).collect();
-        let mut attached = self.attach(container, Errand { argv, ..Errand::default() }).await?;
-        let handed = async {
-            attached.input.write_all(text.as_bytes()).await?;
-            attached.input.shutdown().await
+    /// [`Error::Engine`] if the engine loses the command.
+    pub async fn hand(&self, attached: &mut Attached, line: &str) -> Result<Result<String, ExecOutput>, Error> {
+        let asked = async {
+            attached.input.write_all(format!("{line}\n").as_bytes()).await?;
+            attached.input.flush().await
         };
-        if let Err(error) = handed.await {
-            // Its exit code and its words say why it did not read to the end.
-            tracing::debug!(%error, "handing a text to a command");
+        if let Err(error) = asked.await {
+            // Its exit code and its words say why it did not read the line.
+            tracing::debug!(%error, "giving a line to a command");
         }
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         while let Some(printed) = attached.output.try_next().await? {
             match printed {
                 Printed::Out(bytes) => stdout.extend(bytes),
                 Printed::Err(bytes) => stderr.extend(bytes),
             }
+            if stdout.ends_with(b"\n") {
+                return Ok(Ok(text(stdout)));
+            }
         }
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ok(ExecOutput { exit_code: self.ended(&attached).await?, stdout: text(stdout), stderr: text(stderr) })
+        Ok(Err(ExecOutput { exit_code: self.ended(attached).await?, stdout: text(stdout), stderr: text(stderr) }))
     }
 
     /// The exit code of a command whose output has ended.

@@ -34,6 +34,14 @@ const HOST: &str = "host";
 /// Folders that are empty after a boot.
 const VOLATILE: [&str; 2] = ["/run", "/tmp"];
 
+/// A command that runs in a container.
+#[derive(Debug)]
+pub struct Begun {
+    id: String,
+    started: StartExecResults,
+    doing: String,
+}
+
 /// A container to be.
 #[derive(Clone, Default)]
 pub struct ContainerSpec {
@@ -243,7 +251,22 @@ impl Engine {
         argv: &[&str],
         env: &[(&str, &str)],
     ) -> Result<ExecOutput, Error> {
-        let doing = || format!("running `{}` in container `{container}`", argv.first().copied().unwrap_or_default());
+        let begun = self.begin(container, user, argv, env).await?;
+        self.finish(begun).await
+    }
+
+    /// Begins to run a command in a container, as [`Engine::exec`] does.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if the command can't be started.
+    pub async fn begin(
+        &self,
+        container: &str,
+        user: &str,
+        argv: &[&str],
+        env: &[(&str, &str)],
+    ) -> Result<Begun, Error> {
+        let doing = format!("running `{}` in container `{container}`", argv.first().copied().unwrap_or_default());
         let options = CreateExecOptions {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
@@ -252,16 +275,24 @@ impl Engine {
             env: Some(env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
             ..CreateExecOptions::default()
         };
-        let id = self.docker.create_exec(container, options).await.map_err(Error::engine(doing()))?.id;
+        let id = self.docker.create_exec(container, options).await.map_err(Error::engine(doing.clone()))?.id;
+        let started = self.docker.start_exec(&id, None).await.map_err(Error::engine(doing.clone()))?;
+        Ok(Begun { id, started, doing })
+    }
+
+    /// Waits until a command has ended.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if the engine loses it; its own failure is an exit code.
+    pub async fn finish(&self, Begun { id, started, doing }: Begun) -> Result<ExecOutput, Error> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let started = self.docker.start_exec(&id, None).await.map_err(Error::engine(doing()))?;
         if let StartExecResults::Attached { mut output, .. } = started {
-            while let Some(part) = output.try_next().await.map_err(Error::engine(doing()))? {
+            while let Some(part) = output.try_next().await.map_err(Error::engine(doing.clone()))? {
                 let sink = if matches!(part, LogOutput::StdErr { .. }) { &mut stderr } else { &mut stdout };
                 sink.extend_from_slice(part.as_ref());
             }
         }
-        let exit_code = self.exit_code(&id).await.map_err(Error::engine(doing()))?;
+        let exit_code = self.exit_code(&id).await.map_err(Error::engine(doing))?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok(ExecOutput { exit_code, stdout: text(stdout), stderr: text(stderr) })
     }

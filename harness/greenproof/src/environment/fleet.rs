@@ -3,7 +3,7 @@
 //! Each device is an [`Environment`] of its own over the same world: it knows its own part of the journal, its logs and
 //! its course. The fleet holds what is there once, and creates the one deployment when all devices are there.
 
-use super::{DeviceLogs, Environment, Restarts, containers, raise};
+use super::{DeviceLogs, Environment, Orders, Restarts, containers, raise};
 use crate::{
     course::Course,
     docker::{self, Container, ContainerSpec, Engine, Lease, LocalStack, Network},
@@ -51,6 +51,7 @@ pub struct Fleet {
     engine: Engine,
     aws: Container,
     github: Option<Container>,
+    orders: Orders,
     readers: Vec<JoinHandle<()>>,
     localstack: LocalStack,
     began: Millis,
@@ -118,6 +119,7 @@ impl Fleet {
             devices,
             common,
             engine,
+            orders: Orders::new(&stage.engine, &aws, github.as_ref()),
             aws,
             github,
             readers,
@@ -174,8 +176,7 @@ impl Fleet {
         let start = Instant::now();
         for deployment in self.plan.deployments.values() {
             let order = Control::Deploy(deployment.clone());
-            let ordered = super::hand::order(&self.engine, (&self.aws, self.github.as_ref()), &order).await;
-            if let Err(error) = ordered {
+            if let Err(error) = self.orders.give(&order).await {
                 return self.gathered(Ending::Died { what: error.to_string() }, Vec::new(), self.timings.clone());
             }
         }
@@ -256,6 +257,7 @@ impl World {
             device,
             engine: engine.clone(),
             timings: Vec::new(),
+            orders: Orders::new(engine, &self.aws, self.github.as_ref()),
             aws: self.aws.clone(),
             github: self.github.clone(),
             readers: Vec::new(),

@@ -2,11 +2,11 @@
 
 use super::{Environment, faults};
 use crate::{
-    docker::{Container, Engine, ExecOutput},
+    docker::{Begun, ExecOutput},
     fault::{Fault, Name},
     stage::Error,
 };
-use cloud::{control::Control, fault::Role};
+use cloud::control::Control;
 use futures_util::future::try_join_all;
 
 impl Environment {
@@ -15,8 +15,16 @@ impl Environment {
     /// # Errors
     /// When it can't be started; its own failure is an exit code.
     pub async fn by_hand(&self, command: &[&str]) -> Result<ExecOutput, Error> {
+        Ok(self.engine.finish(self.begin_by_hand(command).await?).await?)
+    }
+
+    /// Begins to run a command as [`Environment::by_hand`] does.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub(crate) async fn begin_by_hand(&self, command: &[&str]) -> Result<Begun, Error> {
         let core = self.plan.scenario.device.core;
-        Ok(self.engine.exec(&self.device.id, core.user(), command, &[("HOME", core.home())]).await?)
+        Ok(self.engine.begin(&self.device.id, core.user(), command, &[("HOME", core.home())]).await?)
     }
 
     /// Runs a command on the device by hand, as root.
@@ -86,7 +94,7 @@ print(urllib.request.urlopen(request, context=context).read().decode())";
     /// # Errors
     /// When a cloud can't be reached or refuses the order.
     pub async fn order(&self, order: &Control) -> Result<(), Error> {
-        self::order(&self.engine, (&self.aws, self.github.as_ref()), order).await
+        self.orders.give(order).await
     }
 }
 
@@ -112,37 +120,6 @@ impl Environment {
         }
         self.order(&Control::FaultEnd(name.to_string())).await
     }
-}
-
-/// Gives an order to the clouds that it is for, of `aws` and `github`, and waits until it is carried out. It may hold secrets,
-/// and so is no argument of the command that takes it.
-///
-/// # Errors
-/// When one can't be reached or refuses the order.
-///
-/// # Panics
-/// Never: an order always serialises.
-pub(crate) async fn order(
-    engine: &Engine,
-    (aws, github): (&Container, Option<&Container>),
-    order: &Control,
-) -> Result<(), Error> {
-    let text = serde_json::to_string(order).expect("an order always serialises");
-    for role in order.roles() {
-        let cloud = match role {
-            Role::Aws => aws,
-            Role::Github => match github {
-                Some(github) => github,
-                None if order.roles().contains(&Role::Aws) => continue,
-                None => return Err(unreachable()),
-            },
-        };
-        let answered = engine.hand(cloud, &["greenproof", "cloud", "control"], &text).await?;
-        if answered.exit_code != 0 {
-            return Err(Error::surrounding("giving the cloud an order", answered.stderr.trim(), ""));
-        }
-    }
-    Ok(())
 }
 
 /// Why nothing of GitHub can go wrong where the device does not reach it.

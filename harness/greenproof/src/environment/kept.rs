@@ -1,7 +1,7 @@
 //! An environment that stays when its process ends, and a process that goes on with one.
 
 use super::{
-    DeviceLogs, Environment, Restarts, containers, follow, supervisor,
+    DeviceLogs, Environment, Orders, Restarts, containers, follow, supervisor,
     watch::{self, Watching},
 };
 use crate::{
@@ -15,7 +15,9 @@ use cloud::world::{self, World};
 use std::{net::Ipv4Addr, path::PathBuf, sync::Mutex};
 use tokio::sync;
 
-/// Where the record of a kept environment stands in its `aws` container.
+/// The folder of what an `aws` container was told.
+const FOLDER: &str = "/etc/greenproof";
+/// Where the record of a kept environment stands in it.
 pub(crate) const RECORD: &str = "/etc/greenproof/record.json";
 
 /// The containers of an environment that stands, and what they were told.
@@ -48,15 +50,21 @@ impl Standing {
         let mut containers = engine.containers_of(&kept.id).await?;
         let mut part = |role: &str| containers.remove(role).ok_or_else(|| gone(&format!("its `{role}` is gone")));
         let (aws, device) = (part("aws")?, part("device")?);
-        let (world, record) = tokio::join!(file(engine, &aws, world::PATH), file(engine, &aws, RECORD));
+        let (told, published) =
+            tokio::join!(engine.read_tar(&aws.id, FOLDER), engine.published(&aws, world::ENDPOINT_PORT));
+        let mut told = told?;
+        let mut file = |path: &str| {
+            let below = path.trim_start_matches(FOLDER).trim_start_matches('/');
+            told.remove(below).map(|file| file.bytes).unwrap_or_default()
+        };
         let other = |error: &dyn std::fmt::Display| gone(&format!("another version of greenproof raised it: {error}"));
-        let world: World = serde_json::from_slice(&world?).map_err(|error| other(&error))?;
+        let world: World = serde_json::from_slice(&file(world::PATH)).map_err(|error| other(&error))?;
         let github = world.github.map(|_| part("github")).transpose()?;
         let watch = containers.remove(watch::ROLE);
         Ok(Self {
             world,
-            record: serde_json::from_slice(&record?).map_err(|error| other(&error))?,
-            port: engine.published(&aws, world::ENDPOINT_PORT).await?,
+            record: serde_json::from_slice(&file(RECORD)).map_err(|error| other(&error))?,
+            port: published?,
             kept: kept.clone(),
             aws,
             github,
@@ -64,11 +72,24 @@ impl Standing {
             watch,
         })
     }
-}
 
-async fn file(engine: &Engine, container: &Container, path: &str) -> Result<Vec<u8>, Error> {
-    let mut files = engine.read_tar(&container.id, path).await?;
-    Ok(files.pop_first().map(|(_, file)| file.bytes).unwrap_or_default())
+    /// Puts the plan's repositories in place of those that the environment has.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub(crate) fn put_repositories<'a>(
+        &'a self,
+        engine: &'a Engine,
+        plan: &Plan,
+    ) -> impl Future<Output = Result<(), Error>> + use<'a> {
+        let repositories: Vec<_> = containers::repositories(plan).collect();
+        async move {
+            match &self.github {
+                Some(github) => Ok(engine.put(github, &repositories).await?),
+                None => Ok(()),
+            }
+        }
+    }
 }
 
 impl Environment {
@@ -90,15 +111,6 @@ impl Environment {
         self.let_device_go();
         self.read_no_more();
         Ok(())
-    }
-
-    /// Puts the plan's repositories in place of those that the environment has.
-    ///
-    /// # Errors
-    /// When the engine refuses.
-    pub(crate) async fn put_repositories(&self, standing: &Standing) -> Result<(), Error> {
-        let Some(github) = &standing.github else { return Ok(()) };
-        Ok(self.engine.put(github, &containers::repositories(&self.plan).collect::<Vec<_>>()).await?)
     }
 
     /// Lets go of a kept environment.
@@ -131,6 +143,7 @@ impl Environment {
             device: standing.device.clone(),
             engine: engine.clone(),
             timings: Vec::new(),
+            orders: Orders::new(engine, &standing.aws, standing.github.as_ref()),
             aws: standing.aws.clone(),
             github: standing.github.clone(),
             readers,
@@ -141,7 +154,7 @@ impl Environment {
             is_ours: false,
             since: now,
         };
-        environment.ready().await?;
+        tokio::try_join!(environment.ready(), environment.orders.expect())?;
         environment.supervise(|engine, device, logs, restarts| async move {
             supervisor::watch(&engine, &device, &logs, &restarts).await;
         });

@@ -1,7 +1,7 @@
 //! How a world comes up: network and clouds first, the device when they are ready.
 
 use super::{
-    DeviceLogs, Environment, Restarts, containers,
+    DeviceLogs, Environment, Orders, Restarts, containers,
     watch::{self, Watching},
 };
 use crate::{
@@ -83,6 +83,7 @@ impl Environment {
             device,
             engine,
             timings: Vec::new(),
+            orders: Orders::new(&stage.engine, &aws, github.as_ref()),
             aws,
             github,
             readers,

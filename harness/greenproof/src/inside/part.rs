@@ -3,6 +3,7 @@
 use super::Failure;
 use clap::{Args, Subcommand};
 use greenproof::exit;
+use serde::Serialize;
 use std::{
     io::Write,
     net::Ipv4Addr,
@@ -124,18 +125,16 @@ async fn ssh_git(key: &str) -> Result<u8, Failure> {
 
 async fn control() -> Result<u8, Failure> {
     use ::cloud::control::{Error, SOCKET, ask};
-    let order = serde_json::from_reader(std::io::stdin().lock()).map_err(|error| {
-        Failure::new(exit::USAGE, format!("this is no order: {error}"), "an order is one JSON object")
-    })?;
-    let answer = ask(Path::new(SOCKET), &order).await.map_err(|error| {
-        let code = if matches!(error, Error::Refused(_)) { exit::USAGE } else { exit::ENVIRONMENT };
-        Failure::new(code, error.to_string(), "")
-    })?;
-    let mut out = std::io::stdout().lock();
-    let written = serde_json::to_writer(&mut out, &answer).map_err(std::io::Error::from);
-    written
-        .and_then(|()| writeln!(out))
-        .map_err(|error| Failure::new(exit::FAULT, format!("can't print the answer: {error}"), ""))?;
+    for order in serde_json::Deserializer::from_reader(std::io::stdin().lock()).into_iter() {
+        let order = order.map_err(|error| {
+            Failure::new(exit::USAGE, format!("this is no order: {error}"), "an order is one JSON object")
+        })?;
+        let answer = ask(Path::new(SOCKET), &order).await.map_err(|error| {
+            let code = if matches!(error, Error::Refused(_)) { exit::USAGE } else { exit::ENVIRONMENT };
+            Failure::new(code, error.to_string(), "")
+        })?;
+        line(&answer).map_err(|error| Failure::new(exit::FAULT, format!("can't print the answer: {error}"), ""))?;
+    }
     Ok(exit::PASSED)
 }
 
@@ -179,23 +178,22 @@ pub(crate) async fn watch(sampled: bool) -> Result<u8, Failure> {
     use leak::watch::{PATH, Said, Watch, Watcher};
     use tokio::signal::unix::{SignalKind, signal};
     let failed = |reason: String| {
-        _ = say(&Said::Failed { reason: reason.clone() });
+        _ = line(&Said::Failed { reason: reason.clone() });
         Failure::new(exit::FAULT, reason, "")
     };
     let mut orders = signal(SignalKind::user_defined1()).map_err(|error| failed(error.to_string()))?;
     let told = std::fs::read(PATH).map_err(|error| failed(format!("reading `{PATH}`: {error}")))?;
     let told: Watch = serde_json::from_slice(&told).map_err(|error| failed(format!("reading `{PATH}`: {error}")))?;
     let watcher = Watcher::start(Watch { sampled: told.sampled || sampled, ..told });
-    say(&watcher.watching).map_err(|error| failed(error.to_string()))?;
+    line(&watcher.watching).map_err(|error| failed(error.to_string()))?;
     while orders.recv().await.is_some() {
         let answer = tokio::task::block_in_place(|| watcher.search());
-        answer.iter().try_for_each(say).map_err(|error| failed(error.to_string()))?;
+        answer.iter().try_for_each(line).map_err(|error| failed(error.to_string()))?;
     }
     Ok(exit::PASSED)
 }
 
-fn say(said: &leak::watch::Said) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer(&mut out, said)?;
-    writeln!(out)
+/// Prints a line of JSON.
+fn line(said: &impl Serialize) -> std::io::Result<()> {
+    writeln!(std::io::stdout().lock(), "{}", serde_json::to_string(said)?)
 }

@@ -35,17 +35,21 @@ impl<'a> Account<'a> {
         Self { standing, client: Client::builder(TokioExecutor::new()).build_http() }
     }
 
-    /// Puts a component version in place of the one of that number, as its author would: artifacts to S3, the old version
-    /// deleted, since AWS never changes one, the recipe as it is.
-    pub(super) async fn publish(&self, component: &Component) -> Result<(), Error> {
-        let Component { name, version, recipe, objects, .. } = component;
-        for object in objects {
+    /// Puts a component's artifacts into S3, as its author would.
+    pub(super) async fn upload(&self, component: &Component) -> Result<(), Error> {
+        for object in &component.objects {
             if let Place::S3 { bucket, key } = &object.place {
                 let bytes = plan::artifact(object)
                     .map_err(|error| Error::surrounding("publishing", error, "correct the scenario's `artifacts`"))?;
                 self.expect("s3", "PUT", &format!("/{bucket}/{}", escaped(key, true)), bytes, &[200]).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Puts a component version in place of the one of that number, once its artifacts are there: the old version deleted,
+    /// since AWS never changes one, the recipe as it is.
+    pub(super) async fn publish(&self, Component { name, version, recipe, .. }: &Component) -> Result<(), Error> {
         let (region, account) = (&self.standing.world.region, &self.standing.world.account);
         let arn = format!("arn:aws:greengrass:{region}:{account}:components:{name}:versions:{version}");
         let path = format!("/greengrass/v2/components/{}", escaped(&arn, false));

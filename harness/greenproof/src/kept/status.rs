@@ -11,6 +11,9 @@ use cloud::event::{Event, What};
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt};
 
+/// A device's components by name: version and state.
+pub type Components = BTreeMap<String, (String, String)>;
+
 /// A kept environment, as it is now.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
@@ -41,8 +44,8 @@ pub struct Device {
     pub health: Option<String>,
     /// How often its core was started again.
     pub restarts: u64,
-    /// Its components by name: version and state.
-    pub components: BTreeMap<String, (String, String)>,
+    /// Its components.
+    pub components: Components,
 }
 
 /// A deployment.
@@ -69,11 +72,7 @@ impl Status {
                 ended.insert(role.to_owned(), exit_code);
             }
         }
-        let journal = Journal::default();
-        for line in engine.read_logs(aws).await? {
-            journal.take(&line);
-        }
-        let events = journal.events();
+        let events = told(engine, standing).await?;
         let (health, components) = reported(&events);
         Ok(Self {
             name: kept.name.clone(),
@@ -93,8 +92,36 @@ impl Status {
     }
 }
 
+/// The components that the device reported last.
+///
+/// # Errors
+/// When the engine does not say.
+pub(super) async fn components(engine: &Engine, standing: &Standing) -> Result<Components, Error> {
+    Ok(reported(&told(engine, standing).await?).1)
+}
+
+/// The components that the device has after a deployment, once it has reported them.
+pub(super) fn components_after(deployment: &str, events: &[Event]) -> Option<Components> {
+    let of_it = |event: &Event| match &event.what {
+        What::Fleet { message } => message["deploymentInformation"]["deploymentId"] == deployment,
+        _ => false,
+    };
+    let after = &events[events.iter().position(of_it)?..];
+    let known = after.iter().any(|event| matches!(event.what, What::CoreDevice(_)));
+    known.then(|| reported(after).1)
+}
+
+/// What the cloud has told until now.
+async fn told(engine: &Engine, standing: &Standing) -> Result<Vec<Event>, Error> {
+    let journal = Journal::default();
+    for line in engine.read_logs(&standing.aws).await? {
+        journal.take(&line);
+    }
+    Ok(journal.events())
+}
+
 /// What the device reported last.
-fn reported(events: &[Event]) -> (Option<String>, BTreeMap<String, (String, String)>) {
+fn reported(events: &[Event]) -> (Option<String>, Components) {
     let known = events.iter().rev().find_map(|event| match &event.what {
         What::CoreDevice(known) => Some(known),
         _ => None,

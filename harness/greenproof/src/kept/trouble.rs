@@ -2,7 +2,7 @@
 
 use crate::{
     docker::Engine,
-    environment::{Standing, faults, hand},
+    environment::{Orders, Standing, faults},
     fault::{Fault, Name},
     stage::Error,
 };
@@ -14,9 +14,7 @@ use cloud::control::Control;
 /// When the cloud or the device can't do it, or it can only be there from the device's start.
 pub async fn begin(engine: &Engine, standing: &Standing, fault: &Fault) -> Result<(), Error> {
     match fault {
-        Fault::Cloud(fault) => {
-            hand::order(engine, (&standing.aws, standing.github.as_ref()), &Control::Fault(fault.clone())).await
-        }
+        Fault::Cloud(fault) => orders(engine, standing).give(&Control::Fault(fault.clone())).await,
         Fault::Device(fault) => faults::begin(engine, &standing.device, fault).await,
     }
 }
@@ -29,5 +27,9 @@ pub async fn end(engine: &Engine, standing: &Standing, name: &Name) -> Result<()
     if name.of_device() {
         return faults::end(engine, &standing.device, name).await;
     }
-    hand::order(engine, (&standing.aws, standing.github.as_ref()), &Control::FaultEnd(name.to_string())).await
+    orders(engine, standing).give(&Control::FaultEnd(name.to_string())).await
+}
+
+fn orders(engine: &Engine, standing: &Standing) -> Orders {
+    Orders::new(engine, &standing.aws, standing.github.as_ref())
 }
