@@ -99,7 +99,7 @@ async fn play() -> Result<(), Error> {
     let account = Arc::new(Inventory::new(&world, localstack.clone()).map_err(Error::Setup)?);
     let front = front(&world, &localstack, &account, Limits::default()).map_err(Error::Setup)?;
     dns::serve(&world, &front.faults, bind_udp(53).await?, bind(53).await?);
-    stray::serve().await?;
+    stray::serve(world.aws, world.github).await?;
     for port in DEVICE_PORTS {
         tls::serve(&front, bind(port).await?, port);
     }
@@ -148,6 +148,7 @@ fn front(
         provider,
         gate: gate.before(services).within(limits.clone()),
         endpoints: world.endpoints.clone(),
+        region: world.region.clone(),
         certificates: tls::Certificates::new(&world.authority, faults.clock())?,
         faults,
         limits,

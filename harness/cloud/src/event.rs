@@ -247,6 +247,13 @@ pub struct ApiCall {
     pub further: Vec<Decision>,
 }
 
+impl ApiCall {
+    /// All that was decided for it, its own action first.
+    pub fn decisions(&self) -> impl Iterator<Item = &Decision> {
+        std::iter::once(&self.decision).chain(&self.further)
+    }
+}
+
 /// Writes an event to standard output, with the current time.
 ///
 /// # Panics

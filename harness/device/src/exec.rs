@@ -9,7 +9,12 @@ use crate::{
 };
 use lines::Lines;
 use std::{
-    collections::BTreeMap, io, os::unix::process::ExitStatusExt, path::PathBuf, process::Stdio, sync::Arc,
+    collections::BTreeMap,
+    io,
+    os::unix::{fs::MetadataExt, process::ExitStatusExt},
+    path::PathBuf,
+    process::Stdio,
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -65,6 +70,14 @@ pub(crate) struct Killer<'a> {
     pub(crate) logs: &'a Logs,
 }
 
+/// A program as the JVM finds it: by the core's own search path, whatever the script's is.
+pub(crate) fn found(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").filter(|_| !program.contains('/'));
+    let folders: Vec<_> = path.iter().flat_map(std::env::split_paths).collect();
+    let runs = |file: &PathBuf| file.metadata().is_ok_and(|about| about.is_file() && about.mode() & 0o111 != 0);
+    folders.into_iter().map(|folder| folder.join(program)).find(runs).unwrap_or_else(|| program.into())
+}
+
 impl Plan {
     /// Starts the process; its lines go to `sink`, trimmed.
     ///
@@ -73,7 +86,8 @@ impl Plan {
     pub(crate) fn spawn(&self, sink: Sink) -> io::Result<Process> {
         let mut argv = self.sudo.iter().chain(&self.command);
         let program = argv.next().ok_or_else(|| io::Error::other("no program"))?;
-        let mut child = Command::new(program)
+        let mut child = Command::new(found(program))
+            .arg0(program)
             .args(argv)
             .current_dir(&self.folder)
             .envs(&self.environment)

@@ -153,8 +153,8 @@ pub fn enter(component: &str, who: Who, terminal: Option<&str>, program: &[Strin
     let sudo = if who == Who::Root { &[][..] } else { &place.sudo };
     let mut words = sudo.iter().chain(program);
     let Some(first) = words.next() else { return Error::Unknown("there is no program to run".into()) };
-    let mut command = Command::new(first);
-    command.args(words).current_dir(&place.folder).env_clear().envs(&place.environment);
+    let mut command = Command::new(crate::exec::found(first));
+    command.arg0(first).args(words).current_dir(&place.folder).env_clear().envs(&place.environment);
     if let Some(terminal) = terminal {
         command.env("TERM", terminal);
     }

@@ -159,7 +159,7 @@ impl Kernel {
         None
     }
 
-    /// Makes components what the configuration says they are; a broken one that stays the same is installed anew.
+    /// Makes components what the configuration says they are; a broken one is installed anew, whatever has changed of it.
     ///
     /// The token exchange service comes first. In the real nucleus it starts in the same process, long before the first
     /// script of another component is spawned with the environment that it sets.
@@ -169,7 +169,7 @@ impl Kernel {
         for (name, spec) in built_in.into_iter().chain(others) {
             let broken = self.service(&name).filter(|service| service.state() == State::Broken);
             let effect = self.define(&name, spec);
-            if let Some(service) = broken.filter(|_| effect == Some(Effect::Nothing)) {
+            if let Some(service) = broken.filter(|_| effect != Some(Effect::Reinstall)) {
                 service.request(Request::Reinstall);
             }
             if name == tes::NAME {

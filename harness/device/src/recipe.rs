@@ -112,6 +112,14 @@ impl Recipe {
         Self::read(&yaml::Node::parse(text).map_err(|error| Error::parse(error.to_string()))?.value())
     }
 
+    /// Reads a JSON recipe, which is to be JSON and not YAML.
+    ///
+    /// # Errors
+    /// If it isn't one.
+    pub(crate) fn parse_json(text: &[u8]) -> Result<Self, Error> {
+        Self::read(&serde_json::from_slice(text).map_err(|error| Error::parse(error.to_string()))?)
+    }
+
     /// Reads a recipe from its tree.
     ///
     /// # Errors

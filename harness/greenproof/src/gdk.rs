@@ -7,6 +7,7 @@
 
 mod archive;
 mod build;
+mod schema;
 mod template;
 
 use crate::{

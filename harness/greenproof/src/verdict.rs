@@ -20,7 +20,7 @@ use crate::{
     },
     scenario::{Call, MustFail, Package, Scenario, Step},
 };
-use cloud::event::{Outcome, What};
+use cloud::event::{ApiCall, Decision, What};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
@@ -266,13 +266,19 @@ pub(crate) fn known(
 
 fn called(call: &Call, role: &str, evidence: &Evidence) -> Option<Finding> {
     let session = format!("arn:aws:sts::{}:assumed-role/{role}/{}", evidence.account, evidence.certificate);
-    let of_action = || evidence.calls().filter(|seen| seen.decision.action.eq_ignore_ascii_case(&call.action));
+    let is_it = |decision: &Decision| decision.action.eq_ignore_ascii_case(&call.action);
+    let of_action = || evidence.calls().filter(|seen| seen.decisions().any(&is_it));
+    // A call is refused, too, by what it needs beyond its own action; that is asked whatever becomes of the call.
+    let is_allowed = |seen: &&ApiCall| {
+        let own = is_it(&seen.decision);
+        seen.decisions().filter(|decision| own || is_it(decision)).all(Decision::is_allowed)
+    };
     let allowed = of_action()
-        .filter(|seen| seen.decision.outcome == Outcome::Allowed)
+        .filter(is_allowed)
         .filter(|seen| seen.user_identity["arn"].as_str().is_some_and(|arn| arn == session))
         .count();
     (allowed != call.allowed).then(|| {
-        let refused = of_action().find(|seen| seen.decision.outcome != Outcome::Allowed);
+        let refused = of_action().find(|seen| !is_allowed(seen));
         let why = refused.and_then(|seen| seen.error_message.as_deref()).map_or_else(String::new, |m| format!("; {m}"));
         Finding {
             kind: Kind::Call,

@@ -265,6 +265,7 @@ impl Gate {
             return Err(self.no_such_key(call));
         }
         Self::may_be_assumed(operation)?;
+        Self::fits(operation)?;
         if !decided.decision.may_go_on() {
             return Err(Refusal::denied(operation, decided));
         }

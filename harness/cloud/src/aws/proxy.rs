@@ -103,7 +103,10 @@ impl Tunnels {
                 emit(What::Dns { name, record: "A".into(), answer: None });
                 Err(Refusal::Forbidden)
             }
-            (Some(_), None) => Err(Refusal::Forbidden),
+            (Some(_), None) => {
+                emit(What::RawAddress { destination: format!("{name}:{asked}") });
+                Err(Refusal::Forbidden)
+            }
         }
     }
 }

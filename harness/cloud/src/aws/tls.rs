@@ -13,6 +13,7 @@ use super::{
 use crate::{
     certificates::{Flaw, Mint},
     clock::Clock,
+    event::{What, emit_from},
     faults::Faults,
     world::{Authority, Endpoints},
 };
@@ -49,6 +50,7 @@ pub(super) struct Front {
     pub(super) gate: Gate,
     pub(super) faults: Arc<Faults>,
     pub(super) endpoints: Endpoints,
+    pub(super) region: String,
     pub(super) certificates: Certificates,
     pub(super) limits: Limits,
 }
@@ -76,6 +78,18 @@ enum Purpose {
 }
 
 impl Front {
+    /// The data plane's own name.
+    fn greengrass(&self) -> String {
+        format!("greengrass-ats.iot.{}.amazonaws.com", self.region)
+    }
+
+    /// Whether a name is one by which MQTT and the data plane are served: `ID-ats.iot.REGION.amazonaws.com`. A certificate is
+    /// known in its own region alone, and a name without `-ats` has a server certificate that Amazon's roots don't vouch for
+    /// (<https://docs.aws.amazon.com/iot/latest/developerguide/register-device-cert.html>).
+    fn is_of_iot(&self, name: &str) -> bool {
+        name.strip_suffix(&format!("-ats.iot.{}.amazonaws.com", self.region)).is_some_and(|id| !id.contains('.'))
+    }
+
     async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, port: u16) -> Result<(), String> {
         let slow = |_| "the handshake took too long".to_owned();
         let patience = self.limits.patience;
@@ -86,12 +100,17 @@ impl Front {
         if !name.ends_with(".amazonaws.com") {
             return Err(format!("`{name}` is no AWS host"));
         }
+        if port != 443 && !self.is_of_iot(&name) {
+            emit_from(peer.ip(), What::RawAddress { destination: format!("{name}:{port}") });
+            return Err(format!("`{name}` serves nothing on port {port}"));
+        }
         let mqtt_on_443 = hello.alpn().is_some_and(|mut names| names.any(|name| name == b"x-amzn-mqtt-ca"));
         let purpose = match port {
             8883 => Purpose::Mqtt,
             8443 => Purpose::DataPlane,
             _ if name == self.endpoints.data && mqtt_on_443 => Purpose::Mqtt,
             _ if name == self.endpoints.credentials => Purpose::Credentials,
+            _ if name == self.greengrass() => Purpose::DataPlane,
             _ => Purpose::Gate,
         };
         let flaw = self.faults.of_certificate(&name);

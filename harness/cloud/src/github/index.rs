@@ -9,12 +9,16 @@ use super::{
 };
 use crate::{event::Credential, fault::Special, faults::Faults, world::PrivateIndex};
 use hyper::{Method, StatusCode, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     path::PathBuf,
 };
+
+/// What is quoted of a file's name in a link: all but what a URL's path has as it is.
+const QUOTED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The files of an index by name.
 type Files = BTreeMap<String, PathBuf>;
@@ -44,6 +48,8 @@ pub(super) async fn answer(method: &Method, path: &str, folders: &[PathBuf], fau
         return text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
     }
     let files = list(folders).await;
+    // pip quotes what links say, such as the `+` of a local version.
+    let path = &*percent_decode_str(path).decode_utf8_lossy();
     if let Some(wanted) = path.strip_prefix("/packages/") {
         return match files.get(wanted) {
             Some(file) => content(file).await,
@@ -73,7 +79,8 @@ async fn of_project(asked: &str, files: &Files, faults: &Faults) -> Reply {
     for (file, path) in own.into_iter().filter(|(file, _)| !sources_alone || !has_ending(file, ".whl")) {
         let Ok(content) = tokio::fs::read(path).await else { continue };
         let hash = hex::encode(Sha256::digest(&content));
-        _ = writeln!(body, "<a href=\"/packages/{file}#sha256={hash}\">{file}</a><br/>");
+        let quoted = utf8_percent_encode(file, QUOTED);
+        _ = writeln!(body, "<a href=\"/packages/{quoted}#sha256={hash}\">{file}</a><br/>");
     }
     page(&body)
 }
@@ -151,6 +158,7 @@ fn normal(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http_body_util::BodyExt;
 
     #[test]
     fn file_names_give_normalised_projects() {
@@ -160,5 +168,25 @@ mod tests {
         assert_eq!(project("old-name-1.0.zip"), "old-name");
         assert_eq!(normal("A__b.-C"), "a-b-c");
         assert_eq!(stem("index.html"), None);
+    }
+
+    #[tokio::test]
+    async fn a_local_version_is_found_by_its_link() {
+        fidelity::fidelity!("github-9");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a-1.2.0+g1a2b3c-py3-none-any.whl"), "wheel").unwrap();
+        let folders = [folder.path().to_owned()];
+        let get = async |path: &str| {
+            let reply = answer(&Method::GET, path, &folders, &Faults::default()).await;
+            let status = reply.status();
+            (status, String::from_utf8(reply.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
+        };
+        let (_, links) = get("/simple/a/").await;
+        let link = links.split(['"', '#']).nth(1).unwrap();
+        assert_eq!(link, "/packages/a-1.2.0%2Bg1a2b3c-py3-none-any.whl");
+        for path in [link, "/packages/a-1.2.0+g1a2b3c-py3-none-any.whl"] {
+            assert_eq!(get(path).await, (StatusCode::OK, "wheel".to_owned()));
+        }
+        assert_eq!(get("/packages/..%2Fa").await.0, StatusCode::NOT_FOUND);
     }
 }

@@ -48,18 +48,21 @@ fn unpack(archive: &Path, target: &Path, room: u64) -> Result<(), Trouble> {
     let allowed = allowance(file.metadata()?.len(), room);
     let mut archive = ZipArchive::new(file).map_err(io::Error::other)?;
     let mut unpacked: u64 = 0;
+    let mut names = Vec::new();
     for index in 0..archive.len() {
-        unpacked = unpacked.saturating_add(archive.by_index_raw(index).map_err(io::Error::other)?.size());
+        let entry = archive.by_index_raw(index).map_err(io::Error::other)?;
+        unpacked = unpacked.saturating_add(entry.size());
+        names.push(name(entry.name_raw())?);
     }
     if unpacked > allowed {
         return Err(Trouble::Bomb { unpacked, allowed });
     }
     fs::create_dir_all(target)?;
     let target = fs::canonicalize(target)?;
-    for index in 0..archive.len() {
+    for (index, name) in names.iter().enumerate() {
         let mut entry = archive.by_index(index).map_err(io::Error::other)?;
-        let path = inside(&target, entry.name())?;
-        if entry.name().ends_with('/') {
+        let path = inside(&target, name)?;
+        if name.ends_with('/') {
             fs::create_dir_all(&path)?;
             continue;
         }
@@ -71,10 +74,16 @@ fn unpack(archive: &Path, target: &Path, room: u64) -> Result<(), Trouble> {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
         // What the directory of the archive says was checked; more than that is a lie.
         if io::copy(&mut entry.by_ref().take(size), &mut file)? < size || entry.read(&mut [0])? > 0 {
-            return Err(io::Error::other(format!("invalid entry size of {}", entry.name())).into());
+            return Err(io::Error::other(format!("invalid entry size of {name}")).into());
         }
     }
     Ok(())
+}
+
+/// An entry's name. Java reads UTF-8, whatever the entry says of its encoding, and refuses all else.
+fn name(raw: &[u8]) -> io::Result<String> {
+    let malformed = |_| io::Error::other("MALFORMED: an entry's name is no UTF-8");
+    std::str::from_utf8(raw).map(str::to_owned).map_err(malformed)
 }
 
 /// How much an archive of this size may unpack to.

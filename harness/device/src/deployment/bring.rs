@@ -54,7 +54,8 @@ impl Deployer {
                 self.kernel.logs.nucleus(&Line::error(LOGGER).message(text));
                 continue;
             }
-            let recipe = Recipe::parse(&text).map_err(|error| {
+            let read = if extension.as_deref() == Some("json") { Recipe::parse_json } else { Recipe::parse };
+            let recipe = read(&text).map_err(|error| {
                 let reason = error.reason();
                 let text = format!("Unable to parse {} as a recipe due to: {reason}", file.display());
                 Failure::new(text, &["IO_ERROR", "IO_WRITE_ERROR", "IO_MAPPING_ERROR"]).because(reason)

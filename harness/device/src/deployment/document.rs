@@ -65,7 +65,8 @@ impl Document {
         };
         let parent = text("onBehalfOf").and_then(|arn| Some(arn.rsplit_once(":thinggroup/")?.1.to_owned()));
         let target = arn.split(":configuration:").nth(1).unwrap_or(&arn);
-        let own = target.rsplit_once(':').map_or(target, |(group, _)| group);
+        // The SDK's ARNs end a resource at its first colon, be it one of the group's name.
+        let own = target.split(':').next().unwrap_or(target);
         let group = parent.map_or_else(|| own.to_owned(), |name| format!("thinggroup/{name}"));
         let components = document["components"].as_object().into_iter().flatten();
         Ok(Self {
@@ -202,6 +203,9 @@ mod tests {
         assert!(document.rollback);
         assert_eq!(document.roots["a.B"].merge, Some(json!({"n": 5.0})));
         assert_eq!(document.check_capabilities().unwrap_err().kinds(), ["REQUEST_ERROR"]);
+        let of_colons =
+            json!({"deploymentId": "d", "configurationArn": "arn:aws:greengrass:r:1:configuration:thinggroup/a:b:3"});
+        assert_eq!(Document::read(Kind::Job, &of_colons, &Node::empty()).unwrap().group, "thinggroup/a");
     }
 
     #[test]

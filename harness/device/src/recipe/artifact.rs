@@ -97,6 +97,15 @@ fn malformed(uri: &str) -> Option<String> {
     if let Some((at, _)) = scheme.char_indices().find(|pair| !valid(*pair)) {
         return Some(format!("Illegal character in scheme name at index {at}"));
     }
+    // Brackets are an address's in the authority, and nothing's in the path behind it.
+    let skipped = rest.strip_prefix("//").map_or(Some(0), |authority| Some(authority.find('/')? + 2));
+    let path =
+        skipped.filter(|_| rest.starts_with('/')).map(|skipped| (skipped, rest[skipped..].split(['?', '#']).next()));
+    if let Some((skipped, Some(path))) = path
+        && let Some(at) = path.find(['[', ']'])
+    {
+        return Some(format!("Illegal character in path at index {}", scheme.len() + 1 + skipped + at));
+    }
     rest.is_empty().then(|| format!("Expected scheme-specific part at index {}", scheme.len() + 1))
 }
 
@@ -140,6 +149,7 @@ mod tests {
         for (bad, reason) in [
             ("s3://b/a b.zip", "Illegal character in path at index 8"),
             ("s3://b/{x}", "Illegal character in path at index 7"),
+            ("s3://b/m[v2].zip", "Illegal character in path at index 8"),
             ("s3://b/%zz", "Malformed escape pair at index 7"),
             (":x", "Expected scheme name at index 0"),
             ("1s:x", "Illegal character in scheme name at index 0"),

@@ -178,6 +178,7 @@ fn what_the_model_does_not_allow_is_no_recipe() {
     let text = format!("RecipeFormatVersion: 2020-01-25\nComponentName: {long}\nComponentVersion: 1.0.0");
     assert!(refused(&text).contains("length exceeds 128"));
     assert!(Recipe::parse(b"\xff").unwrap_err().to_string().contains("UTF-8"));
+    assert!(Recipe::parse_json(b"{\"ComponentName\": \"a.B\",}").is_err(), "a comma too many is YAML's alone");
 }
 
 #[test]

@@ -29,6 +29,8 @@ use std::{
 
 /// What an init system needs: control groups to mount, and system calls that Docker's filters refuse.
 const UNFILTERED: [&str; 2] = ["seccomp=unconfined", "apparmor=unconfined"];
+/// What the kernel calls the lowest port of users other than root.
+const LOWEST_PORT: &str = "net.ipv4.ip_unprivileged_port_start";
 /// The machine's own, of a namespace.
 const HOST: &str = "host";
 /// Folders that are empty after a boot.
@@ -65,6 +67,8 @@ pub struct ContainerSpec {
     pub mounts: Vec<(String, String)>,
     /// How many bytes of memory it may take; all without.
     pub memory: Option<u64>,
+    /// The lowest TCP and UDP port that a user other than root may listen on; the engine's choice, 0, without.
+    pub lowest_port: Option<u16>,
     /// Another container whose processes it sees.
     pub beside: Option<String>,
     /// Whether it sees the processes and control groups of the machine; its network is to be `host`.
@@ -147,6 +151,7 @@ impl ContainerSpec {
             // The engine's default driver may be one that can't be read back.
             log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: None }),
             port_bindings: self.published.map(Published::bindings),
+            sysctls: self.lowest_port.map(|port| HashMap::from([(LOWEST_PORT.to_owned(), port.to_string())])),
             ..HostConfig::default()
         };
         let address = self.address.map(|address| EndpointIpamConfig {

@@ -93,6 +93,9 @@ pub(super) fn repositories(plan: &Plan) -> impl Iterator<Item = Upload> {
     plan.repositories.iter().map(move |(name, bare)| Upload::tree(&path(name), bare.tar.clone()))
 }
 
+/// The lowest port that a user other than root may listen on, as Linux has it; the engine lets everybody listen on all.
+const LOWEST_PORT: u16 = 1024;
+
 /// The device, with the core that the scenario wants.
 pub(super) fn device(stage: &Stage, plan: &Plan, network: &Network, lease: &Lease, extra: &Extra) -> ContainerSpec {
     let device = match plan.scenario.device.core {
@@ -100,7 +103,7 @@ pub(super) fn device(stage: &Stage, plan: &Plan, network: &Network, lease: &Leas
         Core::Classic => classic::device(stage, plan, network, lease),
         Core::Emulated => emulated(stage, plan, network, lease, extra),
     };
-    faulty(device, &plan.scenario)
+    faulty(ContainerSpec { lowest_port: Some(LOWEST_PORT), ..device }, &plan.scenario)
 }
 
 /// The emulated core. The CA variables are what a site with TLS inspection sets for the core, since the AWS CLI carries its

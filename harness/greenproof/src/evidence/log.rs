@@ -184,6 +184,11 @@ pub(crate) fn scripts<'a>(component: &'a str, log: &'a str) -> impl Iterator<Ite
     })
 }
 
+/// Whether a line only tells that a script is started: it has the script's own text.
+pub(crate) fn is_start(line: &str) -> bool {
+    as_text(line).contains(": shell-runner-start. {")
+}
+
 /// A component's change from one state to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {

@@ -16,6 +16,8 @@ pub(super) struct Build {
     pub(super) recipe: PathBuf,
     /// Whether it is the text that was published.
     pub(super) published: bool,
+    /// Whether GDK, or what it ran, wrote it.
+    pub(super) built: bool,
     /// By file name.
     pub(super) artifacts: BTreeMap<String, Made>,
     /// All of the project that it needs, relative to the folder.
@@ -59,7 +61,7 @@ impl Build {
         files.dedup();
         let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let artifacts = artifacts.iter().map(|path| (name(path), Made { source: path.clone(), only: None })).collect();
-        Ok(Self { recipe, published: published.is_some(), artifacts, files })
+        Ok(Self { recipe, published: published.is_some(), built: true, artifacts, files })
     }
 
     /// As GDK would build it, for the one build system that runs nothing.
@@ -73,7 +75,13 @@ impl Build {
         let name = recipe.file_name().unwrap_or_default().into();
         let files = zipped.iter().cloned().chain([super::CONFIG.into(), name]).collect();
         let made = Made { source: project.folder.clone(), only: Some(zipped) };
-        Ok(Self { recipe, published: false, artifacts: BTreeMap::from([(project.zip_name(), made)]), files })
+        Ok(Self {
+            recipe,
+            published: false,
+            built: false,
+            artifacts: BTreeMap::from([(project.zip_name(), made)]),
+            files,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! A recipe template resolved in place: GDK sets the component's name, version and publisher, and the URIs of the artifacts
-//! that it built; it replaces a placeholder nowhere else, so neither do we.
+//! that it built; it replaces a placeholder nowhere else, so neither do we. Of a built recipe it sets version and URIs alone.
 
-use super::{Project, build::Build};
+use super::{Project, build::Build, schema};
 use crate::scenario::Error;
 use device::inspect::{Content, Node, Place};
 use std::{ops::Range, path::Path};
@@ -18,13 +18,20 @@ impl Project {
         let root =
             Node::parse(text).map_err(|error| at(file, error.place, error.message, "correct the recipe's syntax"))?;
         let version = self.counted();
+        if let Some((place, message, hint)) = schema::refused(&root).or_else(|| schema::rewritten(&root, text)) {
+            return Err(at(file, place, message, hint));
+        }
         let mut changes = Vec::new();
+        if build.built {
+            self.is_named(file, &root)?;
+        }
         for (key, value, needed) in [
             ("ComponentName", self.name.as_str(), true),
             ("ComponentVersion", version, true),
             ("ComponentPublisher", &self.author, false),
         ] {
             match get(&root, key) {
+                Some(_) if build.built && key != "ComponentVersion" => {}
                 Some(node) => changes.push(change(file, text, node, value)?),
                 None if needed => {
                     let hint = format!("add `{key}`, whose value GDK sets");
@@ -60,6 +67,18 @@ impl Project {
         Ok(resolved)
     }
 
+    /// GDK publishes no built recipe of another name; a build command of the project's own has to write it.
+    fn is_named(&self, file: &Path, root: &Node) -> Result<(), Error> {
+        match get(root, "ComponentName") {
+            Some(Node { content: Content::Text(name), .. }) if *name == self.name => Ok(()),
+            node => {
+                let message = format!("GDK publishes nothing whose built recipe is not called `{}`", self.name);
+                let hint = "build again; a `custom_build_command` has to write the component's name itself";
+                Err(at(file, node.unwrap_or(root).place, message, hint))
+            }
+        }
+    }
+
     fn bucket_from(&self, account: Option<&str>) -> Result<String, Error> {
         let keys = ["component", &self.name, "publish"];
         let Some(account) = account else {
@@ -82,14 +101,14 @@ fn uris(root: &Node) -> impl Iterator<Item = &Node> {
     artifacts.filter_map(|artifact| get(artifact, "Uri"))
 }
 
-fn items(node: Option<&Node>) -> &[Node] {
+pub(super) fn items(node: Option<&Node>) -> &[Node] {
     match node.map(|node| &node.content) {
         Some(Content::List(items)) => items,
         _ => &[],
     }
 }
 
-fn get<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
+pub(super) fn get<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
     let Content::Map(entries) = &node.content else { return None };
     entries.iter().rev().find(|(known, _)| known.text.eq_ignore_ascii_case(key)).map(|(_, value)| value)
 }
@@ -128,7 +147,7 @@ fn quoted(text: &str, quote: char) -> Option<usize> {
 }
 
 /// Where a place is in the text.
-fn offset(text: &str, place: Place) -> usize {
+pub(super) fn offset(text: &str, place: Place) -> usize {
     let line: usize = text.split_inclusive('\n').take(place.line - 1).map(str::len).sum();
     line + text[line..].chars().take(place.column - 1).map(char::len_utf8).sum::<usize>()
 }

@@ -98,7 +98,8 @@ fn a_template_is_resolved_where_gdk_does_and_nowhere_else() {
 #[test]
 fn a_json_recipe_is_resolved_too() {
     fidelity!("gdk-1");
-    let recipe = r#"{"ComponentName": "{COMPONENT_NAME}", "ComponentVersion": "{COMPONENT_VERSION}", "ComponentPublisher": "x",
+    let recipe = r#"{"RecipeFormatVersion": "2020-01-25",
+        "ComponentName": "{COMPONENT_NAME}", "ComponentVersion": "{COMPONENT_VERSION}", "ComponentPublisher": "x",
         "Manifests": [{"Artifacts": [{"URI": "s3://BUCKET_NAME/COMPONENT_NAME/COMPONENT_VERSION/HelloWorld.zip"}]}]}"#;
     let (_parent, folder) = project(CONFIGURED, "");
     fs::rename(folder.join("recipe.yaml"), folder.join("recipe.json")).unwrap();
@@ -136,10 +137,17 @@ fn the_zip_has_what_options_leave() {
 fn what_gdk_built_is_taken_unless_it_is_stale() {
     fidelity!("gdk-3");
     let (_parent, folder) = project(CONFIGURED, RECIPE);
-    put(&folder, "greengrass-build/recipes/recipe.yaml", &RECIPE.replace("{COMPONENT_VERSION}", "NEXT_PATCH"));
+    let recipe = RECIPE.replace("{COMPONENT_VERSION}", "NEXT_PATCH");
+    put(&folder, "greengrass-build/recipes/recipe.yaml", &recipe);
+    let error = component(&folder).unwrap_err();
+    assert!(error.message.starts_with("GDK publishes nothing whose built recipe is not called"), "{error}");
+    assert!(error.place.ends_with("recipe.yaml:3:16"), "{error:?}");
+    let recipe = recipe.replace("\"{COMPONENT_NAME}\"\n", "com.example.HelloWorld\n");
+    put(&folder, "greengrass-build/recipes/recipe.yaml", &recipe.replace("'{COMPONENT_AUTHOR}'", "somebody"));
     put(&folder, "greengrass-build/artifacts/com.example.HelloWorld/NEXT_PATCH/HelloWorld.zip", "built");
     let built = component(&folder).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(built.version, "1.0.0");
+    assert!(built.recipe.contains("ComponentPublisher: somebody"), "{}", built.recipe);
     assert!(built.objects[0].only.is_none() && built.objects[0].source.ends_with("NEXT_PATCH/HelloWorld.zip"));
     let published = "ComponentName: com.example.HelloWorld\nComponentVersion: 1.0.7\n";
     put(&folder, "greengrass-build/recipes/com.example.HelloWorld-1.0.7.yaml", published);
@@ -177,7 +185,7 @@ fn what_is_missing_is_told_with_its_line() {
     );
     let unquoted = told(CONFIGURED, &RECIPE.replace("\"{COMPONENT_NAME}\"\n", "{COMPONENT_NAME}\n"));
     assert_eq!(unquoted, "recipe.yaml:3:16: GDK sets this value, and it is no text in one line");
-    let nameless = told(CONFIGURED, &RECIPE.replace("ComponentName:", "Name:"));
+    let nameless = told(CONFIGURED, &RECIPE.replace("ComponentName: \"{COMPONENT_NAME}\"\n", ""));
     assert_eq!(nameless, "recipe.yaml:2:1: `ComponentName` is missing");
     let other = told(CONFIGURED, &RECIPE.replace("VERSION/HelloWorld.zip", "VERSION/Other.zip"));
     assert_eq!(other, "recipe.yaml:10:14: `Other.zip` is no artifact of the build, which has HelloWorld.zip");
@@ -189,4 +197,42 @@ fn what_is_missing_is_told_with_its_line() {
     let (_parent, folder) = project(CONFIGURED, RECIPE);
     let error = Project::read(&folder).unwrap().component(None, &BTreeMap::new()).unwrap_err();
     assert!(error.message.starts_with("the account is not stated"), "{error}");
+}
+
+#[test]
+fn what_gdks_schema_refuses_or_gdk_writes_otherwise_is_refused() {
+    fidelity!("gdk-4");
+    let told = |from: &str, to: &str| {
+        assert!(RECIPE.contains(from), "{from}");
+        let (place, message, _) = refused(CONFIGURED, &RECIPE.replace(from, to));
+        format!("{place}: {message}")
+    };
+    let run = "Run: \"python3 -u";
+    for (from, to, expected) in [
+        ("Manifests:", "x-common: 1\nManifests:", "recipe.yaml:6:1: GDK refuses `x-common` at the top of a recipe"),
+        ("\"2020-01-25\"", "2020-01-25", "recipe.yaml:2:22: GDK writes `2020-01-25` as a date or another number"),
+        (
+            "RecipeFormatVersion: \"2020-01-25\"\n",
+            "",
+            "recipe.yaml:2:1: `RecipeFormatVersion` is missing, which GDK wants",
+        ),
+        (
+            "Manifests:",
+            "ComponentDependencies: {a.B: {}}\nManifests:",
+            "recipe.yaml:6:25: the dependency `a.B` has no text `VersionRequirement`, which GDK wants",
+        ),
+        ("Platform:\n      os: all", "Platform:", "recipe.yaml:7:13: GDK wants a map as `Platform`"),
+        (run, &format!("Setenv: {{A: yes}}\n      {run}"), "recipe.yaml:14:19: GDK writes `yes` as `true`"),
+        (run, &format!("Setenv: {{A: 010}}\n      {run}"), "recipe.yaml:14:19: GDK writes `010` as `8`"),
+        (
+            run,
+            &format!("Setenv: {{A: 22:22}}\n      {run}"),
+            "recipe.yaml:14:19: GDK writes `22:22` as a date or another number",
+        ),
+    ] {
+        assert_eq!(told(from, to), expected);
+    }
+    let (_parent, folder) =
+        project(CONFIGURED, &RECIPE.replace(run, &format!("Setenv: {{A: 1.50, B: 'yes', C: true}}\n      {run}")));
+    component(&folder).unwrap_or_else(|error| panic!("{error}"));
 }

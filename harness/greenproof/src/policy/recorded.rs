@@ -45,7 +45,7 @@ pub fn asked(evidence: &Evidence) -> Vec<Asked> {
 
 fn decisions(event: &Event) -> Vec<&Decision> {
     match &event.what {
-        What::Api(call) => std::iter::once(&call.decision).chain(&call.further).collect(),
+        What::Api(call) => call.decisions().collect(),
         What::Credentials { decision, further, .. } => decision.as_deref().into_iter().chain(further).collect(),
         What::Mqtt { decision, .. } | What::DataPlane { decision, .. } => decision.as_deref().into_iter().collect(),
         _ => Vec::new(),

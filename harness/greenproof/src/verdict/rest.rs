@@ -15,12 +15,13 @@ use std::collections::BTreeMap;
 
 /// The states of a component that failed.
 const FAILED: [&str; 2] = ["ERRORED", "BROKEN"];
+/// How a deployment ends that says by itself that something failed.
+const TOLD: [&str; 3] = ["FAILED", "REJECTED", "TIMED_OUT"];
 
 /// Components that have failed by the end although no step expects it.
 pub(super) fn failed(scenario: &Scenario, evidence: &Evidence) -> Vec<Finding> {
     let Some(last) = evidence.steps.last().filter(|_| evidence.ending == Ending::Settled) else { return Vec::new() };
-    if evidence.last_deployment().is_some_and(|progress| progress.status != "SUCCEEDED") {
-        // That it failed says it already.
+    if evidence.last_deployment().is_some_and(|progress| TOLD.contains(&progress.status.as_str())) {
         return Vec::new();
     }
     let finding = |(name, state): (String, String)| Finding {
@@ -43,6 +44,12 @@ fn at_the_end(evidence: &Evidence, last: &StepSeen) -> BTreeMap<String, String> 
     let mut failed = log::present(&evidence.core_log, Millis::MAX);
     let present: Vec<_> = failed.keys().cloned().collect();
     failed.retain(|_, state| FAILED.contains(&state.as_str()));
+    if present.is_empty() {
+        // A log that is short of INFO does not tell states.
+        failed.extend(
+            reported_states(&evidence.events).into_iter().filter(|(_, state)| FAILED.contains(&state.as_str())),
+        );
+    }
     let after = Span { from: last.span().to.saturating_add(1), to: Millis::MAX };
     let changes = log::changes(&evidence.core_log, after).filter(|change| FAILED.contains(&change.to.as_str()));
     for change in changes.filter(|change| present.contains(&change.component)) {
@@ -56,15 +63,13 @@ fn is_told(step: &Step, seen: &StepSeen, name: &str) -> bool {
     step.expect.components.get(name).is_some_and(|expected| seen.states.get(name) != Some(expected))
 }
 
-/// Whether the last step that awaits or expects anything of the component's states has it fail.
+/// Whether the last step that awaits or expects anything of the component's states ends with its failure.
 fn fails_as_expected(scenario: &Scenario, name: &str) -> bool {
     let of = |step: &Step| {
-        let taken = step.expect.states.get(name).into_iter().flatten();
-        let awaited = step.action.awaited_state(name);
-        awaited.into_iter().chain(taken).chain(step.expect.components.get(name)).cloned().collect::<Vec<_>>()
+        let taken = step.expect.states.get(name).and_then(|states| states.last());
+        step.expect.components.get(name).or(taken).or_else(|| step.action.awaited_state(name)).cloned()
     };
-    let last = scenario.steps.iter().rev().map(of).find(|states| !states.is_empty()).unwrap_or_default();
-    last.iter().any(|state| FAILED.contains(&state.as_str()))
+    scenario.steps.iter().rev().find_map(of).is_some_and(|state| FAILED.contains(&state.as_str()))
 }
 
 /// The components that were RUNNING when they were judged and of which no line is awaited: that they stay so is not proven.
@@ -93,6 +98,8 @@ mod tests {
         },
         verdict::tests::{recorded, scenario},
     };
+    use cloud::event::{Event, What};
+    use serde_json::json;
 
     const NAME: &str = "com.example.GithubCustomPack";
 
@@ -130,6 +137,8 @@ mod tests {
         let broken = later(NAME, &["RUNNING", "ERRORED", "BROKEN"]);
         let mut expecting = scenario();
         expecting.steps[0].expect.states.insert(NAME.into(), ["ERRORED".to_owned(), "BROKEN".to_owned()].into());
+        assert_eq!(failed(&expecting, &broken).len(), 1, "by the step's end it is to have recovered");
+        expecting.steps[0].expect.components.remove(NAME);
         assert!(failed(&expecting, &broken).is_empty());
         let healed = Step {
             action: Action::Cancel,
@@ -142,8 +151,15 @@ mod tests {
         expecting.steps.push(awaiting);
         assert!(failed(&expecting, &broken).is_empty(), "that it fails is awaited");
         let mut told = broken.clone();
-        told.steps[0].deployment.as_mut().unwrap().status = "FAILED".into();
-        assert!(failed(&scenario(), &told).is_empty());
+        for (status, findings) in [("FAILED", 0), ("REJECTED", 0), ("IN_PROGRESS", 1), ("CANCELED", 1)] {
+            told.steps[0].deployment.as_mut().unwrap().status = status.into();
+            assert_eq!(failed(&scenario(), &told).len(), findings, "{status}");
+        }
+        let mut silent = broken.clone();
+        silent.core_log.clear();
+        let message = json!({"components": [{"componentName": NAME, "status": "BROKEN"}]});
+        silent.events.push(Event { time: "2999-01-01T00:00:00Z".into(), from: None, what: What::Fleet { message } });
+        assert_eq!(failed(&scenario(), &silent).len(), 1, "a log without states leaves what the device reported");
         let mut seen = broken;
         seen.steps[0].states.insert(NAME.into(), "BROKEN".into());
         assert!(failed(&scenario(), &seen).is_empty(), "the step's own finding says it");

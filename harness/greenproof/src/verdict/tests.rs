@@ -1,7 +1,8 @@
 //! A recorded run, judged again: as it is, and with one thing changed at a time.
 
 use super::*;
-use crate::evidence::Leak;
+use crate::{evidence::Leak, scenario::step::LogLine};
+use cloud::event::Outcome;
 use std::path::Path;
 
 pub(super) fn scenario() -> Scenario {
@@ -138,6 +139,45 @@ fn the_letter_case_of_an_action_hides_no_call() {
     let verdict = judge(&scenario, &recorded());
     let [finding] = verdict.findings() else { panic!("{verdict:?}") };
     assert_eq!((finding.kind, &finding.seen[..9]), (Kind::Call, "1 allowed"));
+}
+
+#[test]
+fn a_call_is_allowed_if_all_that_it_needs_is() {
+    fidelity::fidelity!("verdict-5");
+    let with_key = |outcome| {
+        let mut evidence = recorded();
+        for event in &mut evidence.events {
+            if let What::Api(call) = &mut event.what
+                && call.decision.action == "secretsmanager:GetSecretValue"
+            {
+                call.further.push(Decision { action: "kms:Decrypt".into(), outcome, ..call.decision.clone() });
+            }
+        }
+        evidence
+    };
+    let mut scenario = scenario();
+    let mut key = scenario.expect.calls[0].clone();
+    (key.action, key.allowed) = ("kms:Decrypt".into(), 1);
+    scenario.expect.calls.push(key);
+    assert!(matches!(judge(&scenario, &with_key(Outcome::Allowed)), Verdict::Passed));
+    let refused = judge(&scenario, &with_key(Outcome::ImplicitlyDenied));
+    let kinds: Vec<_> = refused.findings().iter().map(|finding| (finding.kind, &finding.seen[..9])).collect();
+    assert_eq!(kinds, [(Kind::Call, "0 allowed"), (Kind::Call, "0 allowed")]);
+}
+
+#[test]
+fn the_line_that_tells_a_scripts_text_is_no_proof_of_it() {
+    fidelity::fidelity!("verdict-6");
+    let expecting = |has: &str, times| {
+        let mut scenario = scenario();
+        scenario.steps[0].expect.logs.push(LogLine { file: COMPONENT.into(), has: has.into(), times });
+        judge(&scenario, &recorded()).findings().iter().map(|finding| finding.kind).collect::<Vec<_>>()
+    };
+    // The script says so, pip prints something else.
+    assert_eq!(expecting("GIT_TOKEN=`aws secretsmanager", None), [Kind::Log]);
+    assert!(expecting("GIT_TOKEN=`aws secretsmanager", Some(0)).is_empty());
+    assert!(expecting("shell-runner-start. {scriptName=services.com.example", None).is_empty());
+    assert!(expecting("s3: Amazon S3", Some(1)).is_empty());
 }
 
 #[test]

@@ -119,6 +119,35 @@ impl Refusal {
         }
     }
 
+    /// Secrets Manager's answer to a value beyond what its model allows; the value is not told.
+    pub(super) fn too_long(member: &str, limit: usize) -> Self {
+        let constraint = format!("Member must have length less than or equal to {limit}");
+        let what = format!("Value at '{member}' failed to satisfy constraint: {constraint}");
+        Self::new(400, "ValidationException", format!("1 validation error detected: {what}"))
+    }
+
+    /// The answer to a signature that leaves headers out which it has to hold (S3's texts as seen in
+    /// <https://github.com/soto-project/soto-core/issues/99> and <https://github.com/lucacasonato/deno_s3/issues/47>).
+    pub(super) fn unsigned_headers(protocol: Protocol, names: &[&str]) -> Self {
+        if protocol != Protocol::S3 {
+            let message = "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.";
+            return Self { message: message.to_owned(), ..Self::signature(protocol) };
+        }
+        let message = "There were headers present in the request which were not signed";
+        Self::new(403, "AccessDenied", message).with("HeadersNotSigned", names.join(", "))
+    }
+
+    /// S3's answer to a signed header without the body's hash.
+    pub(super) fn no_body_hash() -> Self {
+        Self::new(400, "InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+    }
+
+    /// S3's answer to a presigned URL that is to hold for more than a week.
+    pub(super) fn presigned_too_long() -> Self {
+        let message = "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds";
+        Self::new(400, "AuthorizationQueryParametersError", message)
+    }
+
     /// The answer to a presigned URL that holds no more.
     pub(super) fn presigned_over() -> Self {
         Self::new(403, "AccessDenied", "Request has expired")

@@ -3,6 +3,7 @@
 use super::{
     Call, Gate,
     keys::{Key, Service, State},
+    operation::Operation,
     refusal::Refusal,
 };
 use crate::event::Decision;
@@ -76,7 +77,25 @@ enum Use {
     Write,
 }
 
+/// How long what Secrets Manager appends to a secret's name is, after a hyphen.
+const SUFFIX: usize = 6;
+/// How long a secret's value may be, in bytes (botocore's model, `SecretStringType` and `SecretBinaryType`).
+const LONGEST: usize = 65_536;
+
 impl Gate {
+    /// Refuses a value that is too long, whatever policies allow.
+    pub(super) fn fits(operation: &Operation) -> Result<(), Refusal> {
+        if operation.service != "secretsmanager" {
+            return Ok(());
+        }
+        let text = operation.text("SecretString").map_or(0, str::len);
+        let bytes = operation.text("SecretBinary").map_or(0, |text| text.trim_end_matches('=').len() * 3 / 4);
+        match [("secretString", text), ("secretBinary", bytes)].into_iter().find(|(_, length)| *length > LONGEST) {
+            Some((name, _)) => Err(Refusal::too_long(name, LONGEST)),
+            None => Ok(()),
+        }
+    }
+
     /// The secret that an id stands for; LocalStack would also find one by an ARN that is not the secret's.
     pub(super) async fn secret(&self, region: &str, id: &str) -> Option<Arc<Secret>> {
         let asked = match self.secrets.find(region, id) {
@@ -154,8 +173,34 @@ fn new_version() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-/// Whether an id that a caller uses stands for the secret with this ARN: its name, its ARN, or that without the suffix.
+/// Whether an id that a caller uses stands for the secret with this ARN: its name, its ARN, or that without the suffix. One
+/// that ends as if it had a suffix is taken for a whole ARN, although it may be the end of the secret's name
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html#ARN_secretnamehyphen>).
 fn names(id: &str, arn: &str) -> bool {
-    let without_suffix = arn.rsplit_once('-').map_or(arn, |(start, _)| start);
-    !id.starts_with("arn:") || id == arn || id == without_suffix
+    let suffix = |arn: &str| arn.rsplit_once('-').map(|(start, end)| (start.len(), end.len() == SUFFIX));
+    let without_suffix = suffix(arn).map_or(arn, |(start, _)| &arn[..start]);
+    let looks_whole = suffix(id).is_some_and(|(_, looks_so)| looks_so);
+    !id.starts_with("arn:") || id == arn || (id == without_suffix && !looks_whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn an_arn_without_its_suffix_must_not_look_whole() {
+        fidelity::fidelity!("gate-20");
+        let arn = |name: &str| format!("arn:aws:secretsmanager:eu-west-1:111122223333:secret:{name}");
+        for (name, id, found) in [
+            ("token-AbCdEf", "token", true),
+            ("token-AbCdEf", "token-AbCdEf", true),
+            ("my-secret-AbCdEf", "my-secret", false),
+            ("my-secret-AbCdEf", "my-secret-AbCdEf", true),
+            ("my-secrets-AbCdEf", "my-secrets", true),
+            ("token-AbCdEf", "toke", false),
+        ] {
+            assert_eq!(names(&arn(id), &arn(name)), found, "{id} of {name}");
+        }
+        assert!(names("my-secret", &arn("my-secret-AbCdEf")), "a name is never taken for an ARN");
+    }
 }

@@ -138,6 +138,7 @@ pub(super) fn verify(received: &Received, operation: &Operation, sessions: &Sess
         .map_err(|_| Refusal::no_credentials(protocol))?;
     in_time(&claim, protocol, time, now)?;
     in_scope(received, &claim, operation)?;
+    all_signed(received, &claim, protocol)?;
     let expected =
         signed_again(received, &claim, &session, time, protocol).ok_or_else(|| Refusal::signature(protocol))?;
     if !equal(&expected, &claim.signature) || !claim.time.starts_with(&claim.date) {
@@ -152,6 +153,7 @@ pub(super) fn verify(received: &Received, operation: &Operation, sessions: &Sess
 fn in_time(claim: &Claim, protocol: Protocol, time: OffsetDateTime, now: OffsetDateTime) -> Result<(), Refusal> {
     let limit = if protocol == Protocol::S3 { S3_SKEW } else { SKEW };
     match claim.expires {
+        Some(expires) if expires > Duration::WEEK => Err(Refusal::presigned_too_long()),
         Some(expires) if now > time + expires => Err(Refusal::presigned_over()),
         Some(_) if time - now <= limit => Ok(()),
         None if (now - time).abs() <= limit => Ok(()),
@@ -177,6 +179,19 @@ fn in_scope(received: &Received, claim: &Claim, operation: &Operation) -> Result
         return Err(Refusal::scope(operation, "a valid region."));
     }
     Ok(())
+}
+
+/// A signature holds the host and, at S3, every header of AWS's; a signed header besides states the body's hash there.
+fn all_signed(received: &Received, claim: &Claim, protocol: Protocol) -> Result<(), Refusal> {
+    const HASH: &str = "x-amz-content-sha256";
+    let presigned = claim.expires.is_some();
+    if protocol == Protocol::S3 && !presigned && received.header(HASH).is_empty() {
+        return Err(Refusal::no_body_hash());
+    }
+    let of_aws = |name: &&str| protocol == Protocol::S3 && name.starts_with("x-amz-") && !(presigned && *name == HASH);
+    let names = received.headers.keys().map(hyper::header::HeaderName::as_str);
+    let unsigned: Vec<_> = ["host"].into_iter().chain(names.filter(of_aws)).filter(|name| !claim.signs(name)).collect();
+    if unsigned.is_empty() { Ok(()) } else { Err(Refusal::unsigned_headers(protocol, &unsigned)) }
 }
 
 /// The signature that the holder of the session's key would have made; `None` when the request can't be signed.
@@ -247,7 +262,7 @@ fn settings(claim: &Claim, protocol: Protocol, body_is_stated: bool) -> SigningS
     settings
 }
 
-/// Whether the body is what its stated hash says; some clients state none, or none for S3.
+/// Whether the body is what its stated hash says; some clients state none.
 fn body_as_stated(received: &Received) -> bool {
     match received.header("x-amz-content-sha256") {
         hash if hash.len() == 64 => hash == hex::encode(Sha256::digest(&received.body)),

@@ -133,3 +133,28 @@ fn folders_are_named_without_the_last_extension() {
         assert_eq!(folder_name(file), folder);
     }
 }
+
+#[test]
+fn names_are_utf_8_whatever_the_entry_says_of_them() {
+    fidelity::fidelity!("core-artifact-4");
+    // macOS writes UTF-8 and does not say so; Windows writes the code page of its user.
+    let named = |name: &[u8]| {
+        let case = Case::new(&[("a-nine-by", b"one")]);
+        let packed = fs::read(case.path("p.zip")).unwrap();
+        let (mut renamed, mut rest) = (Vec::new(), &packed[..]);
+        while let Some(at) = rest.windows(9).position(|part| part == b"a-nine-by") {
+            renamed.extend_from_slice(&rest[..at]);
+            renamed.extend_from_slice(name);
+            rest = &rest[at + 9..];
+        }
+        renamed.extend_from_slice(rest);
+        fs::write(case.path("p.zip"), renamed).unwrap();
+        case
+    };
+    let mac = named("データ".as_bytes());
+    mac.unzip().unwrap();
+    assert_eq!(mac.read("データ"), "one");
+    let windows = named(b"\x83f\x81[\x83^.py");
+    assert!(windows.unzip().unwrap_err().contains("MALFORMED"));
+    assert!(!windows.path("p").exists());
+}

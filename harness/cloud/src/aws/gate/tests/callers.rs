@@ -65,9 +65,56 @@ async fn a_presigned_url_holds_until_it_expires() {
     call.time -= Duration::from_secs(61);
     let answer = here.send(call.presigned(&session, 60)).await;
     assert!(answer.status == 403 && answer.text.contains("Request has expired"), "{}", answer.text);
-    let forger = Session { secret: "other".into(), ..session };
+    let forger = Session { secret: "other".into(), ..session.clone() };
     let answer = here.send(s3("GET", "/a").presigned(&forger, 60)).await;
     assert!(answer.text.contains("<Code>SignatureDoesNotMatch</Code>"), "{}", answer.text);
+    const WEEK: u64 = 604_800;
+    assert_eq!(here.send(s3("GET", "/a").presigned(&session, WEEK)).await.text, "x");
+    let answer = here.send(s3("GET", "/a").presigned(&session, WEEK + 1)).await;
+    assert!(answer.status == 400 && answer.text.contains("X-Amz-Expires must be less than a week"), "{}", answer.text);
+}
+
+/// What is AWS's in a request to S3 is signed, and so is the host of any.
+#[tokio::test]
+async fn what_is_not_signed_is_refused() {
+    fidelity::fidelity!("gate-21");
+    let here = Environment::raise(allow("*", "*")).await;
+    let session = here.session();
+    let with = |mut request: Request<Full<Bytes>>, name: &'static str| {
+        request.headers_mut().insert(name, hyper::header::HeaderValue::from_static("private"));
+        request
+    };
+    for request in [s3("PUT", "/a").signed(&session), s3("PUT", "/a").presigned(&session, 60)] {
+        let answer = here.send(with(request, "x-amz-acl")).await;
+        assert_eq!(answer.status, 403);
+        assert!(answer.text.contains("<HeadersNotSigned>x-amz-acl</HeadersNotSigned>"), "{}", answer.text);
+    }
+    let mut without = s3("GET", "/a").signed(&session);
+    without.headers_mut().remove("x-amz-content-sha256");
+    let answer = here.send(without).await;
+    let missing = "Missing required header for this request: x-amz-content-sha256";
+    assert!(answer.status == 400 && answer.text.contains(missing), "{}", answer.text);
+    let mut hostless = secret("GetSecretValue", &json!({"SecretId": "token"})).signed(&session);
+    let signed = hostless.headers()["authorization"].to_str().unwrap().replace(";host;", ";").replace("=host;", "=");
+    hostless.headers_mut().insert("authorization", hyper::header::HeaderValue::from_str(&signed).unwrap());
+    let (_, code, said) = here.send(hostless).await.error();
+    assert_eq!(code, "InvalidSignatureException");
+    assert_eq!(said, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.");
+}
+
+/// No secret is longer than Secrets Manager's model says.
+#[tokio::test]
+async fn a_secret_that_is_too_long_is_not_kept() {
+    fidelity::fidelity!("gate-22");
+    let here = Environment::raise(allow("*", "*")).await;
+    let long = |length: usize| json!({"Name": "long", "SecretString": "x".repeat(length)});
+    let (_, code, said) = here.send(secret("CreateSecret", &long(65_537)).signed(&here.session())).await.error();
+    assert_eq!(code, "ValidationException");
+    assert!(said.ends_with(
+        "Value at 'secretString' failed to satisfy constraint: Member must have length less than or equal to 65536"
+    ));
+    let answer = here.send(secret("CreateSecret", &long(65_536)).signed(&here.session())).await;
+    assert!(!answer.text.contains("ValidationException"), "{}", answer.text);
 }
 
 /// A URL that AWS hands out is good for what it names and nothing else, whatever the device's role may do.
