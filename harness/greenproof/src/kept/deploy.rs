@@ -32,7 +32,7 @@ use std::{
 const PUBLISHED: &str = "published";
 
 /// How long what the device tells of its components may take after a deployment has ended.
-const TOLD: Duration = Duration::from_secs(1);
+const TOLD: Duration = Duration::from_secs(10);
 
 /// Carries a scenario out in an environment that stands.
 ///
