@@ -198,6 +198,13 @@ fn the_engine_keeps_the_core_running(id: &str) -> Result<()> {
     Ok(())
 }
 
+/// Deploys a scenario to what stands: the exit code, and what is said on standard error.
+fn deployed(file: &str, name: &str, folder: &Path) -> Result<(Option<i32>, String)> {
+    let words = ["deploy", file, "--name", name];
+    let deployed = Checked::new(program()).args(words).current_dir(folder).output()?;
+    Ok((deployed.status.code(), String::from_utf8_lossy(&deployed.stderr).into_owned()))
+}
+
 /// The component changes under its version number: what it expects no more is a finding, what it prints now is not.
 fn what_changed_is_installed_anew(name: &str, folder: &Path) -> Result<()> {
     fidelity!("kept-10");
@@ -208,10 +215,8 @@ fn what_changed_is_installed_anew(name: &str, folder: &Path) -> Result<()> {
     let file = folder.join("loop.toml").display().to_string();
     for (prints, expected, code) in [("one", "one", 0), ("two", "one", 1), ("two", "two", 0)] {
         write(prints, expected)?;
-        let words = ["deploy", &file, "--name", name];
-        let deployed = Checked::new(program()).args(words).current_dir(folder).output()?;
-        let said = String::from_utf8_lossy(&deployed.stderr).into_owned();
-        assert_eq!(deployed.status.code(), Some(code), "{said}");
+        let (ended, said) = deployed(&file, name, folder)?;
+        assert_eq!(ended, Some(code), "{said}");
     }
     let user = answered(&["exec", "--name", name, "--", "id", "-un"])?;
     assert_eq!(user.trim(), "ggc_user");
@@ -228,8 +233,7 @@ fn what_changed_is_never_judged_by_what_stays(name: &str, folder: &Path) -> Resu
         let text = PAIR.replace("BASE", &fixture("scenarios/inline.toml").display().to_string());
         let text = text.replace("PRINTS", prints).replace("VERSION", version).replace("NEEDS", needs);
         std::fs::write(&file, text)?;
-        let deployed = Checked::new(program()).args(["deploy", &file, "--name", name]).current_dir(folder).output()?;
-        Ok((deployed.status.code(), String::from_utf8_lossy(&deployed.stderr).into_owned()))
+        deployed(&file, name, folder)
     };
     let needs = r#""ComponentDependencies": {"com.example.Loop": {"VersionRequirement": "1.0.0"}},"#;
     for (prints, version, needs) in [("three", "1.0.0", ""), ("four", "1.0.1", ""), ("five", "1.0.2", needs)] {

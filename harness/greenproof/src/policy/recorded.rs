@@ -1,7 +1,7 @@
 //! What a run asked IAM and IoT for, in the order in which it asked: the calls that an evidence folder holds.
 
 use super::Error;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, recovery};
 use cloud::event::{Decision, Event, What};
 use std::path::Path;
 
@@ -37,19 +37,10 @@ pub fn evidence(path: &Path) -> Result<Evidence, Error> {
 pub fn asked(evidence: &Evidence) -> Vec<Asked> {
     let all = evidence.events.iter().flat_map(|event| {
         let message = message(event);
-        decisions(event).into_iter().map(move |decision| (event.time.clone(), decision.clone(), message.clone()))
+        recovery::decisions(&event.what).map(move |decision| (event.time.clone(), decision.clone(), message.clone()))
     });
     let numbered = all.enumerate();
     numbered.map(|(index, (time, decision, message))| Asked { number: index + 1, time, decision, message }).collect()
-}
-
-fn decisions(event: &Event) -> Vec<&Decision> {
-    match &event.what {
-        What::Api(call) => call.decisions().collect(),
-        What::Credentials { decision, further, .. } => decision.as_deref().into_iter().chain(further).collect(),
-        What::Mqtt { decision, .. } | What::DataPlane { decision, .. } => decision.as_deref().into_iter().collect(),
-        _ => Vec::new(),
-    }
 }
 
 fn message(event: &Event) -> Option<String> {
