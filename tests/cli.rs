@@ -276,10 +276,13 @@ fn a_soft_run_tells_what_would_be_denied() -> Result<()> {
     Ok(())
 }
 
+/// A watched run that has not come to its end when its world stands, nor a minute later.
+const CUT_OFF: [&str; 5] = ["run", "--leaks", "none", "--fault", "net.cut"];
+
 /// Starts a watched run of the reference and waits until its world stands; what it tells later goes on being read.
 fn raised(folder: &Path) -> Result<(Child, JoinHandle<String>)> {
     let mut run = Command::new(program());
-    let mut run = run.current_dir(folder).args(["run", "--leaks", "none"]).stderr(Stdio::piped()).spawn()?;
+    let mut run = run.current_dir(folder).args(CUT_OFF).stderr(Stdio::piped()).spawn()?;
     let mut told = BufReader::new(run.stderr.take().context("standard error is piped")?);
     let mut line = String::new();
     while !line.contains("aws, github and device are up") {

@@ -122,7 +122,7 @@ fn until(told: &mut impl BufRead, text: &str) -> Result<String> {
 fn alone_ctrl_c_removes_every_world_that_stands() -> Result<()> {
     fidelity!("jobs-6");
     let folder = three()?;
-    let (mut run, mut told) = started(folder.path(), &["run", ".", "--jobs", "2"])?;
+    let (mut run, mut told) = started(folder.path(), &["run", ".", "--jobs", "2", "--fault", "net.cut"])?;
     until(&mut told, "aws, github and device are up")?;
     let two = || -> Result<usize> {
         let filter = ["ps", "--quiet", "--filter", "label=greenproof.role=device"];

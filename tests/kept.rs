@@ -9,6 +9,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Output, Stdio},
+    time::{Duration, Instant, SystemTime},
 };
 use tests::{block_on, docker, fixture, program, stage, standing, standing_of};
 
@@ -52,10 +53,10 @@ fn with_aws(exports: &str, script: &str) -> Result<String> {
     told(&run.wait_with_output()?, &words)
 }
 
-/// Whether a TCP connection can be made from a container.
-fn reaches(container: &str, address: &str) -> Result<bool> {
+/// Whether a TCP connection can be made from a container, within some seconds.
+fn reaches(container: &str, address: &str, seconds: u32) -> Result<bool> {
     let (host, port) = address.split_once(':').context("an address has a port")?;
-    let script = format!("timeout 3 bash -c '</dev/tcp/{host}/{port}'");
+    let script = format!("timeout {seconds} bash -c '</dev/tcp/{host}/{port}'");
     Ok(Command::new("docker").args(["exec", container, "bash", "-c", &script]).output()?.status.success())
 }
 
@@ -141,17 +142,17 @@ fn the_port_is_the_hosts_alone(id: &str, port: &str) -> Result<()> {
     let control = docker(&["run", "--rm", "--detach", "--entrypoint", "sleep", image.trim(), "60"])?;
     let route = docker(&["exec", control.trim(), "ip", "route", "show", "default"])?;
     let bridge = route.split_whitespace().nth(2).context("it has a default route")?.to_owned();
-    let seen = reaches(control.trim(), &format!("{bridge}:{open}"));
+    let seen = reaches(control.trim(), &format!("{bridge}:{open}"), 30);
     docker(&["rm", "--force", control.trim()])?;
     assert!(seen?, "a container that is not shut in reaches the host at {bridge}");
     for host in [&bridge, &edge] {
-        assert!(!reaches(&aws, &format!("{host}:{open}"))?, "aws reaches {host}");
+        assert!(!reaches(&aws, &format!("{host}:{open}"), 3)?, "aws reaches {host}");
     }
     listener.set_nonblocking(true)?;
     while listener.accept().is_ok() {}
     // The device's own kernel answers what goes elsewhere, so only who listens knows that nothing came.
     for host in [&bridge, &edge] {
-        reaches(&device, &format!("{host}:{open}"))?;
+        reaches(&device, &format!("{host}:{open}"), 3)?;
     }
     assert!(listener.accept().is_err(), "the device reaches the host");
     Ok(())
@@ -181,8 +182,11 @@ fn nothing_secret_is_told(id: &str, exports: &str) -> Result<()> {
 fn the_engine_keeps_the_core_running(id: &str) -> Result<()> {
     let device = format!("{id}-device");
     let process = docker(&["inspect", &device, "--format", "{{.State.Pid}}"])?;
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let since = format!("{}.{:09}", since.as_secs(), since.subsec_nanos());
     let mut events = Command::new("docker")
-        .args(["events", "--filter", &format!("container={device}"), "--filter", "event=start", "--format", "again"])
+        .args(["events", "--since", &since, "--filter", &format!("container={device}")])
+        .args(["--filter", "event=start", "--format", "again"])
         .stdout(Stdio::piped())
         .spawn()?;
     let mut again = BufReader::new(events.stdout.take().context("standard output is piped")?);
@@ -251,8 +255,8 @@ fn what_changed_is_never_judged_by_what_stays(name: &str, folder: &Path) -> Resu
 /// What took orders in a cloud goes with who gave them.
 fn nobody_waits_for_orders(id: &str) -> Result<()> {
     let aws = format!("{id}-aws");
-    let mut seen = String::new();
-    for _ in 0..100 {
+    let (mut seen, began) = (String::new(), Instant::now());
+    while began.elapsed() < Duration::from_secs(30) {
         seen = docker(&["top", &aws, "-eo", "pid,args"])?;
         anyhow::ensure!(seen.contains("greenproof cloud aws"), "{seen}");
         if !seen.contains("cloud control") {
@@ -320,7 +324,7 @@ fn alone_a_crash_while_it_is_raised_leaves_nothing() -> Result<()> {
     fidelity!("kept-2");
     let folder = tempfile::tempdir()?;
     let mut up = Command::new(program())
-        .args(["up", "--name", "crashed", "--deploy"])
+        .args(["up", "--name", "crashed", "--deploy", "--fault", "net.cut"])
         .current_dir(&folder)
         .stderr(Stdio::piped())
         .spawn()?;

@@ -224,10 +224,8 @@ fn promises(file: &Path) -> BTreeSet<String> {
 /// # Errors
 /// When it does not, with the findings and the logs.
 pub async fn conforms(file: &Path) -> anyhow::Result<Scenario> {
-    // Each case takes seconds.
-    const PATIENCE: f64 = 0.25;
     let scenario = Scenario::load(file).map_err(|error| anyhow::anyhow!("{error}\n  hint: {}", error.hint))?;
-    let evidence = run(&scenario, PATIENCE).await?;
+    let evidence = run(&scenario, 1.0).await?;
     let verdict = judge(&scenario, &evidence);
     anyhow::ensure!(matches!(verdict, Verdict::Passed), "{verdict:#?}\n{}", logs(&evidence));
     let fault = evidence.restarts.iter().find(|restart| restart.is_fault());
@@ -282,10 +280,17 @@ fn bring(scenario: &Scenario, evidence: &Evidence, folder: &Path) -> anyhow::Res
 /// Runs a scenario, which must end as it states.
 async fn stated(file: &Path) -> anyhow::Result<(Scenario, Evidence)> {
     // What waits for nothing to happen needs little of the patience that a person has.
-    const IMPATIENCE: f64 = 0.07;
+    const IMPATIENCE: f64 = 0.1;
+    // One step makes many installations.
+    const LONG: f64 = 2.0;
     let scenario = Scenario::load(file).map_err(|error| anyhow::anyhow!("{error}\n  hint: {}", error.hint))?;
     let waits = scenario.must_fail.iter().flat_map(|fails| &fails.says).any(|says| says.contains("still waiting"));
-    let evidence = run(&scenario, if waits { IMPATIENCE } else { 1.0 }).await?;
+    let patience = match (waits, &scenario.leaks) {
+        (true, _) => IMPATIENCE,
+        (false, Some(_)) => LONG,
+        (false, None) => 1.0,
+    };
+    let evidence = run(&scenario, patience).await?;
     let verdict = judge(&scenario, &evidence);
     let differences = match (&scenario.must_fail, &verdict) {
         (None, Verdict::Passed) => Vec::new(),

@@ -203,7 +203,9 @@ impl Plants {
         let (name, secret) = &secrets[draw(secrets.len())];
         let path = kind.path(index, random(seed, first + 50)).unwrap_or_default();
         // What has no name any more is looked at when everything has ended.
-        let lasts = if kind == Kind::Deleted || draw(3) == 0 { 0 } else { 20 + draw(400) };
+        // That every process of 20 ms is seen is claimed of 99 in 100; here each must be.
+        let least = if matches!(kind, Kind::Arguments | Kind::Environment) { 100 } else { 20 };
+        let lasts = if kind == Kind::Deleted || draw(3) == 0 { 0 } else { least + draw(400) };
         let content = form.write(secret, random(seed, first + 51));
         let masked = content.bytes().fold(String::new(), |mut masked, byte| {
             _ = write!(masked, "{:02x}", byte ^ MASK);

@@ -25,7 +25,7 @@ class Visit:
         self.allowed = {self.url}
         self.context = browser.new_context(color_scheme=scheme, viewport=size, reduced_motion="reduce")
         self.page = self.context.new_page()
-        self.page.set_default_timeout(5_000)
+        self.page.set_default_timeout(60_000)
         self.page.on("request", self.requested)
         self.page.on("console", self.said)
         self.page.on("pageerror", lambda error: self.problem(f"the script failed: {error}"))

@@ -375,7 +375,7 @@ mod tests {
     async fn a_polled_queue_takes_a_deployment_at_its_poll() {
         fidelity::fidelity!("core-channel-3");
         let (_folder, queue) = queue();
-        let clock = Clock::new(Speed::try_from(100.0).unwrap());
+        let clock = Clock::new(Speed::try_from(10.0).unwrap());
         queue.poll_every(Duration::from_secs(15), clock);
         let began = clock.now();
         queue.offer(item(Kind::Job, "a"));

@@ -36,8 +36,9 @@ const CLI: &str = "/greengrass/v2/bin/greengrass-cli";
 /// States that a component does not leave by itself.
 const FINAL: [&str; 2] = ["FINISHED", "BROKEN"];
 
-/// How long a step that is done may take until all that it expects is seen too, with a patience of 1.
-const GRACE: Duration = Duration::from_secs(1);
+/// How long a step that is done may take until all that it expects is seen too, with a patience of 1: as the scenario is
+/// to pass, or to fail, when what it expects may never be seen.
+const GRACE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1));
 
 /// The steps of a scenario under way.
 #[derive(Debug)]
@@ -104,13 +105,14 @@ impl<'a> Course<'a> {
         let carried_out = self.carry_out(index, &step, beginning, &mut output).await;
         let step = step.filled(&self.known());
         let mut seen = self.snapshot(&step, beginning, output.clone());
+        let grace = if self.environment.plan.scenario.must_fail.is_some() { GRACE.1 } else { GRACE.0 };
         let as_expected = match carried_out {
             Ok(()) => {
                 let expected = || {
                     seen = self.snapshot(&step, beginning, output.clone());
                     self.is_as_expected(&step, &seen).then_some(())
                 };
-                self.see(GRACE.max(self.patience / 180), expected).await.map(|expected| expected.is_some())
+                self.see(grace.max(self.patience / 180), expected).await.map(|expected| expected.is_some())
             }
             Err(early) => Err(early),
         };

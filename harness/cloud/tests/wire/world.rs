@@ -7,7 +7,7 @@ use serde_json::json;
 use std::time::Duration;
 
 /// How long the role waits for a client. It is long enough for a healthy one on a machine that is busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(6);
 
 pub(crate) const DATA: &str = "d1-ats.iot.ap-northeast-1.amazonaws.com";
 pub(crate) const CREDENTIALS: &str = "c1.credentials.iot.ap-northeast-1.amazonaws.com";

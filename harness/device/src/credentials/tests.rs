@@ -66,13 +66,13 @@ async fn the_request_is_the_real_one_and_its_answer_is_kept() {
 #[tokio::test]
 async fn credentials_are_fetched_anew_five_minutes_before_their_end() {
     fidelity!("core-tes-2");
-    // An hour less five minutes passes in 330 ms.
-    let world = World::at_speed(10_000.0, good(Duration::from_hours(1))).await;
+    // An hour less five minutes passes in 3.3 s.
+    let world = World::at_speed(1000.0, good(Duration::from_hours(1))).await;
     world.ask().await;
-    world.pass(3_000).await;
+    world.pass(300).await;
     world.ask().await;
     assert_eq!(world.asked().await.len(), 1);
-    world.pass(320).await;
+    world.pass(3_020).await;
     assert_eq!(world.ask().await.0, 200);
     assert_eq!(world.asked().await.len(), 2);
 }
@@ -90,18 +90,19 @@ async fn credentials_that_end_soon_are_fetched_each_time() {
 #[tokio::test]
 async fn refusals_are_kept_for_their_time() {
     fidelity!("core-tes-2", "core-tes-5");
-    for (status, kept) in [(403, 120), (503, 60), (302, 300)] {
-        // The longest period passes in 600 ms.
-        let world = World::at_speed(500.0, ResponseTemplate::new(status).set_body_string("no")).await;
+    let kept = |status: u16, speed: f64, seconds: u64| async move {
+        let world = World::at_speed(speed, ResponseTemplate::new(status).set_body_string("no")).await;
         let told = format!("TES responded with status code: {status}. Caching response. no");
         assert_eq!(world.ask().await, (status, told.clone()));
-        world.pass(kept / 2).await;
+        world.pass(seconds / 6).await;
         assert_eq!(world.ask().await, (status, told));
         assert_eq!(world.asked().await.len(), 1, "{status}");
-        world.pass(kept / 2).await;
+        world.pass(seconds).await;
         world.ask().await;
         assert_eq!(world.asked().await.len(), 2, "{status}");
-    }
+    };
+    // Each period passes in 3 s.
+    tokio::join!(kept(403, 40.0, 120), kept(503, 20.0, 60), kept(302, 100.0, 300));
     let world = World::at_speed(500.0, ResponseTemplate::new(403)).await;
     let tenth = Duration::from_secs(12);
     world.provider.remember(Retry { client: tenth, ..Retry::default() });

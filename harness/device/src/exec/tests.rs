@@ -76,7 +76,7 @@ async fn a_process_that_minds_no_sigterm_is_killed() {
     let process = world.start("trap '' TERM; echo up; while :; do sleep 60; done");
     world.up().await;
     let mut stubborn = false;
-    assert!(process.close(world.killer(50.0), || stubborn = true).await);
+    assert!(process.close(world.killer(10.0), || stubborn = true).await);
     assert!(stubborn);
     assert_eq!(process.exited().await, 137);
 }

@@ -92,8 +92,10 @@ fn overhead(evidence: &Evidence) -> Option<Duration> {
         .filter_map(log::time_of)
         .collect();
     let [install, run] = starts[..] else { return None };
-    let scripts = of("newState=INSTALLED}")? - install + of(": Run script exited. ")? - run;
-    let took = of(": Current deployment finished. ")? - of(": Received deployment in the queue. ")?;
+    let finished = of(": Current deployment finished. ")?;
+    // The deployment may end while its script still runs.
+    let scripts = of("newState=INSTALLED}")? - install + of(": Run script exited. ")?.min(finished) - run;
+    let took = finished - of(": Received deployment in the queue. ")?;
     u64::try_from(took - scripts).ok().map(Duration::from_millis)
 }
 

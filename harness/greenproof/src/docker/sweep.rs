@@ -15,7 +15,7 @@ use futures_util::{StreamExt, future::join_all, stream};
 use std::{collections::HashMap, fs::File, path::PathBuf};
 
 /// Seconds that an `aws` container has to delete its seeds.
-const GRACE: u16 = 3;
+const GRACE: u16 = 10;
 
 /// How many containers are removed at a time. Of a hundred at once the engine may forget to detach one from its network, which then
 /// can't be removed.

@@ -22,7 +22,7 @@ async fn install_times_out() {
 async fn install_may_be_slow() {
     fidelity!("core-lifecycle-20");
     let mut world = World::with_speed(100.0);
-    world.add("a.B", json!({"install": {"script": "sleep 0.2", "timeout": 100}}), &[]);
+    world.add("a.B", json!({"install": {"script": "sleep 0.2", "timeout": 1000}}), &[]);
     assert_eq!(world.states("a.B", Installed).await, [Installed]);
 }
 
