@@ -299,15 +299,17 @@ fn raised(folder: &Path) -> Result<(Child, JoinHandle<String>)> {
 
 #[test]
 fn alone_ctrl_c_cleans_up_and_says_so() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let (mut run, told) = raised(folder.path())?;
-    assert_eq!(standing()?.lines().count(), 5, "four containers and a network stand");
-    let interrupted = Command::new("kill").args(["-INT", &run.id().to_string()]).status()?;
-    assert!(interrupted.success());
-    assert_eq!(run.wait()?.code(), Some(130));
-    let told = told.join().expect("the reader ends");
-    assert!(told.contains("interrupted by Ctrl-C; removed 4 containers, 1 network"), "{told}");
-    assert_eq!(standing()?, "");
+    for (signal, name) in [("-INT", "Ctrl-C"), ("-HUP", "SIGHUP")] {
+        let folder = tempfile::tempdir()?;
+        let (mut run, told) = raised(folder.path())?;
+        assert_eq!(standing()?.lines().count(), 5, "four containers and a network stand");
+        let interrupted = Command::new("kill").args([signal, &run.id().to_string()]).status()?;
+        assert!(interrupted.success());
+        assert_eq!(run.wait()?.code(), Some(130));
+        let told = told.join().expect("the reader ends");
+        assert!(told.contains(&format!("interrupted by {name}; removed 4 containers, 1 network")), "{told}");
+        assert_eq!(standing()?, "");
+    }
     Ok(())
 }
 

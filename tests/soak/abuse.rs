@@ -121,7 +121,9 @@ fn shared(extra: &Extra, user: &User<'_>) -> Result<()> {
         let output = run.wait_with_output()?;
         ensure!(output.status.success(), "a run did not pass: {}", said(&output));
     }
-    other.sweep(&["--all"])
+    // Each sweeps its own LocalStack.
+    other.sweep(&["--all"])?;
+    user.sweep(&["--all"])
 }
 
 /// Waits until a device stands.

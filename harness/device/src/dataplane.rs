@@ -117,7 +117,13 @@ async fn call(request: RequestBuilder) -> Result<Value, Error> {
     let request = response.headers().get("x-amzn-requestid").and_then(|id| id.to_str().ok()).unwrap_or("null");
     let request = request.to_owned();
     let body = response.bytes().await.map_err(|error| Error::Transient(chain(&error)))?;
-    let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let read = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
+    if let (200..=299, Err(error)) = (status, &read) {
+        // A captive portal's page, say; the SDK's client takes it for trouble on the way, which may pass.
+        let text = format!("Unable to unmarshall response ({error}). Response Code: {status}, Response Text: OK");
+        return Err(Error::Transient(text));
+    }
+    let answer = read.unwrap_or_default();
     let message = || {
         let text = ["message", "Message"].iter().find_map(|key| answer[*key].as_str());
         text.unwrap_or("null").to_owned()

@@ -7,8 +7,12 @@ mod driver;
 mod reason;
 mod spool;
 
-use crate::{config::Config, log::Logs, tree};
-use driver::Driver;
+use crate::{
+    config::Config,
+    log::{Line, Logs},
+    tree,
+};
+use driver::{CLIENT, Driver};
 use rumqttc::{
     NetworkOptions, TlsConfiguration, Transport,
     v5::{AsyncClient, MqttOptions},
@@ -20,6 +24,14 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 
 const KEEP_ALIVE: Duration = Duration::from_mins(1);
+/// What the protocol library takes at least.
+const LEAST_KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// How long the nucleus waits for the answer to a ping, unless configured.
+const PING: Duration = Duration::from_secs(30);
+/// The port on which IoT Core takes MQTT from who says so in the TLS handshake.
+const HTTPS: u16 = 443;
+/// What says so, with a certificate for authentication.
+const MQTT_ON_HTTPS: &[u8] = b"x-amzn-mqtt-ca";
 /// Room for a packet's header and topic beside the payload, in bytes.
 const OVERHEAD: u32 = 4096;
 /// How long the session outlives the connection, in seconds: as long as IoT Core keeps it.
@@ -126,10 +138,14 @@ pub(crate) fn connect(
     logs: Arc<Logs>,
 ) -> (Mqtt, mpsc::UnboundedReceiver<Incoming>) {
     let limits = Limits::of(&config.nucleus());
+    let mut tls = tls;
+    if config.mqtt_port == HTTPS {
+        tls.alpn_protocols = vec![MQTT_ON_HTTPS.to_vec()];
+    }
     let mut options = MqttOptions::new(&config.thing, &config.data_endpoint, config.mqtt_port);
     options
         .set_transport(Transport::Tls(TlsConfiguration::Rustls(Arc::new(tls))))
-        .set_keep_alive(limits.keep_alive)
+        .set_keep_alive(limits.keep_alive.max(LEAST_KEEP_ALIVE))
         .set_clean_start(true)
         .set_session_expiry_interval(Some(SESSION))
         .set_receive_maximum(Some(100))
@@ -144,15 +160,27 @@ pub(crate) fn connect(
     let (sender, receiver) = mpsc::unbounded_channel();
     let (commands, requests) = mpsc::unbounded_channel();
     let channels = driver::Channels { commands: requests, again: commands.clone(), incoming: sender };
-    let driver = Driver::new(client, channels, limits, config, logs);
-    tokio::spawn(driver.run(events));
+    if limits.connects() {
+        let driver = Driver::new(client, channels, limits, config, logs);
+        tokio::spawn(driver.run(events));
+    } else {
+        // The nucleus's builder of connections throws before each attempt.
+        let text = "keepAliveTimeoutMs must be greater than pingTimeoutMs";
+        logs.nucleus(&Line::error(CLIENT).message(text));
+        tokio::spawn(async move {
+            let _never_served = channels;
+            std::future::pending::<()>().await;
+        });
+    }
     (Mqtt { commands }, receiver)
 }
 
 /// What the nucleus's configuration says under `mqtt`.
 #[derive(Clone, Debug)]
 struct Limits {
+    /// How often a silent connection is proven; longer than `ping`, or there is none.
     keep_alive: Duration,
+    ping: Duration,
     /// Messages on their way at once.
     in_flight: usize,
     /// Bytes of one message.
@@ -172,11 +200,17 @@ impl Limits {
         let room = number(spooler, "maxSizeInBytes").and_then(|room| usize::try_from(room).ok());
         Self {
             keep_alive: number(mqtt, "keepAliveTimeoutMs").map_or(KEEP_ALIVE, Duration::from_millis),
+            ping: number(mqtt, "pingTimeoutMs").map_or(PING, Duration::from_millis),
             in_flight: size("maxInFlightPublishes", 5),
             message: size("maxMessageSizeInBytes", 128 * 1024),
             retries: number(mqtt, "maxPublishRetry").and_then(|n| u32::try_from(n).ok()).unwrap_or(100),
             room: room.unwrap_or(2_621_440),
         }
+    }
+
+    /// Whether the nucleus makes a connection with them.
+    fn connects(&self) -> bool {
+        self.keep_alive > self.ping
     }
 }
 
@@ -214,5 +248,20 @@ impl Outbox {
                 return (message.topic, serde_json::from_slice(&message.payload).unwrap_or(Value::Null));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_connection_is_proven_less_often_than_its_proof_may_take() {
+        fidelity::fidelity!("core-mqtt-3");
+        let connects = |mqtt: Value| Limits::of(&json!({"mqtt": mqtt})).connects();
+        assert!(connects(json!({})) && connects(json!({"keepAliveTimeoutMs": 30_001})));
+        assert!(!connects(json!({"keepAliveTimeoutMs": 30_000})) && !connects(json!({"pingTimeoutMs": "60000"})));
+        assert!(connects(json!({"keepAliveTimeoutMs": 3_000, "pingTimeoutMs": 1_000})));
     }
 }

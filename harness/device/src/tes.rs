@@ -12,7 +12,11 @@ use crate::{
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
-    Method, Request, Response, body::Incoming, header::AUTHORIZATION, server::conn::http1, service::service_fn,
+    Method, Request, Response,
+    body::Incoming,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
 };
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -197,6 +201,9 @@ impl Server {
         let (status, body) = self.judge(request.method(), request.uri().path(), token).await;
         drop(turn);
         let mut response = Response::new(Full::from(body));
+        if status == 404 {
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+        }
         *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
         Ok(response)
     }
@@ -206,6 +213,10 @@ impl Server {
             self.logs.nucleus(&line.thread("HTTP-Dispatcher"));
             (status, String::new())
         };
+        if !path.starts_with(PATH) {
+            // Java's server answers for itself what is not below its one context.
+            return (404, "<h1>404 Not Found</h1>No context found for request".to_owned());
+        }
         if method != Method::GET {
             let text = format!("Unsupported http method for {method}. GET is supported.");
             return refuse(405, Line::warn(HANDLER).message(text));

@@ -132,6 +132,7 @@ pub(crate) fn write(run: Stored<'_>, folder: &Path, reader: &dyn Reader) {
 /// What masks the secrets that a scenario states.
 pub(crate) fn stated(scenario: &Scenario) -> Redactor {
     let values = scenario.sources.iter().flat_map(|source| secret::stated(&source.text));
+    let values = values.chain(scenario.rotations().map(|(_, value)| value.to_owned()));
     values.fold(Redactor::default(), |stated, value| stated.with("a stated secret", &value))
 }
 

@@ -362,7 +362,7 @@ impl<'a> Course<'a> {
         let last_seen = last_seen.or_else(|| log::trouble(&core_log).map(std::borrow::Cow::into_owned));
         let last_seen = last_seen.unwrap_or_else(|| "no error anywhere".into());
         Ending::Stuck {
-            waiting_for: format!("{waiting_for}{status}"),
+            waiting_for: self.environment.plan.redactor.apply(&format!("{waiting_for}{status}")),
             last_seen: self.environment.plan.redactor.apply(&last_seen),
             seconds: beginning.map_or(self.patience, |beginning| beginning.instant.elapsed()).as_secs(),
         }

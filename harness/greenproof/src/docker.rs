@@ -87,6 +87,9 @@ pub struct Engine {
     _tunnel: Option<Arc<Tunnel>>,
 }
 
+/// Where in the cache folder each engine has a folder.
+const ENGINES: &str = "engines";
+
 impl Engine {
     /// Connects to an engine.
     ///
@@ -103,7 +106,7 @@ impl Engine {
         let owner = lease::owner(&cache)?;
         // Engines on one machine, or on copies of one, may share their ID.
         let facts = [info.id, info.docker_root_dir, info.name].map(Option::unwrap_or_default);
-        let own = cache.join("engines").join(digest::key(facts.iter().map(String::as_bytes)));
+        let own = cache.join(ENGINES).join(digest::key(facts.iter().map(String::as_bytes)));
         Ok(Self { docker, cache, own, address, owner, _tunnel: tunnel.map(Arc::new) })
     }
 
@@ -116,6 +119,12 @@ impl Engine {
     /// Whether it is reached without a network, so that its machine is taken for this one.
     pub(crate) fn is_here(&self) -> bool {
         self.address.starts_with("unix://")
+    }
+
+    /// The folders of all engines in the cache folder.
+    fn folders(&self) -> Vec<PathBuf> {
+        let folders = std::fs::read_dir(self.cache.join(ENGINES)).into_iter().flatten().flatten();
+        folders.map(|folder| folder.path()).collect()
     }
 
     /// The cache folder that was given to [`Engine::connect`].

@@ -106,9 +106,14 @@ async fn attempt<'a>(
     let outcome =
         concluded((scenario, &environment.plan), seen, evidence, (stage.patience(), began.elapsed()), &telling);
     let documents = outcome.is_red().then(|| Documents::of_plan(&environment.plan)).flatten();
-    let stays = match place {
-        Some(place) => place.end(environment, &outcome.verdict).await?,
-        None => environment.remove().await.map(|()| None)?,
+    let stays = if let Some(place) = place {
+        place.end(environment, &outcome.verdict).await?
+    } else {
+        // It hinders no other run, and the next sweep tries again.
+        if let Err(error) = environment.remove().await {
+            telling.tell(Told::note(format!("could not remove all of its environment: {error}")));
+        }
+        None
     };
     Ok(Attempt { outcome, telling, documents, stays })
 }

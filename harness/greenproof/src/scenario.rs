@@ -25,6 +25,7 @@ pub use step::{Action, Condition, Deploy, Step};
 
 use crate::{component::Component, core::Core, docker::Own, fault::Fault};
 use cloud::{
+    fault::{Kind, Special},
     minted::TokenForm,
     world::{Permissions, TokenKind},
 };
@@ -326,6 +327,16 @@ impl Scenario {
     #[must_use]
     pub fn group(&self, thing: &str) -> String {
         self.fleet.as_ref().map_or_else(|| format!("{thing}-group"), |fleet| fleet.group.clone())
+    }
+
+    /// What faults state for a secret's new value, each with the secret's name.
+    pub(crate) fn rotations(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.steps.iter().filter_map(|step| match &step.action {
+            Action::Fault(Fault::Cloud(fault)) if fault.kind == Kind::Special(Special::SecretRotated) => {
+                Some((fault.about.as_deref()?, fault.body.as_deref()?))
+            }
+            _ => None,
+        })
     }
 
     /// Puts faults before everything else that happens.

@@ -1,7 +1,7 @@
 //! The scenarios of files and folders, and which of them are wanted.
 //!
 //! A file that is named is a scenario, whatever it says. Below a folder every `.toml` file is one that says at its top level
-//! what happens or what it starts from: `deployment`, `step` or `base`. What else lies there (worlds that others start
+//! what happens, what is to be seen or what it starts from. What else lies there (worlds that others start
 //! from, other programs' files) is left out, and so are hidden folders and evidence folders.
 
 mod partition;
@@ -10,7 +10,10 @@ mod wanted;
 pub use partition::Partition;
 pub use wanted::{Filter, Wanted};
 
-use crate::scenario::{Error, Scenario};
+use crate::{
+    evidence::folder,
+    scenario::{Error, Scenario},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
@@ -18,10 +21,7 @@ use std::{
 };
 
 /// What makes a file below a folder a scenario.
-const MARKS: [&str; 3] = ["base", "deployment", "step"];
-/// What every evidence folder has.
-const EVIDENCE: &str = "evidence.json";
-
+const MARKS: [&str; 8] = ["base", "deployment", "step", "expect", "faults", "fleet", "leaks", "must_fail"];
 /// How many folders a name has at most.
 const DEEPEST: usize = 64;
 
@@ -34,6 +34,8 @@ pub struct Suite {
     pub files: Vec<PathBuf>,
     /// How many scenarios there are, wanted or not.
     pub seen: usize,
+    /// The folders, tags and filters by which none was chosen.
+    pub idle: Vec<String>,
 }
 
 impl Suite {
@@ -43,29 +45,37 @@ impl Suite {
     /// When a place can't be read, or a scenario that is wanted can't be used.
     pub fn of(places: &[PathBuf], wanted: &Wanted, evidence: &Path) -> Result<Self, Error> {
         let evidence = evidence.canonicalize().ok();
-        let mut files = Vec::new();
+        let (mut files, mut idle) = (Vec::new(), Vec::new());
         for place in places {
             if place.is_dir() {
+                let before = files.len();
                 below(place, evidence.as_deref(), &mut files)?;
+                if files.len() == before {
+                    idle.push(format!("`{}`", place.display()));
+                }
             } else {
                 files.push(place.clone());
             }
         }
         let mut known = BTreeSet::new();
         files.retain(|file| known.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
-        let mut suite = Self { seen: files.len(), ..Self::default() };
-        for (file, name) in files.iter().zip(names(&files)) {
+        let names = names(&files);
+        idle.extend(wanted.idle_filters(&names));
+        let (mut suite, mut tags) = (Self { seen: files.len(), ..Self::default() }, BTreeSet::new());
+        for (file, name) in files.iter().zip(names) {
             if !wanted.name(&name) {
                 continue;
             }
             let mut scenario = Scenario::load(file)?;
             scenario.name = name;
+            tags.extend(scenario.tags.iter().cloned());
             if wanted.tags(&scenario) {
                 suite.scenarios.push(scenario);
                 suite.files.push(file.clone());
             }
         }
-        Ok(suite)
+        idle.extend(wanted.idle_tags(&tags));
+        Ok(Self { idle, ..suite })
     }
 }
 
@@ -86,8 +96,8 @@ fn below(folder: &Path, evidence: Option<&Path>, files: &mut Vec<PathBuf>) -> Re
             continue;
         }
         if is_folder {
-            let of_evidence =
-                path.join(EVIDENCE).exists() || (evidence.is_some() && path.canonicalize().ok().as_deref() == evidence);
+            let of_evidence = path.join(folder::NAME).exists()
+                || (evidence.is_some() && path.canonicalize().ok().as_deref() == evidence);
             if !of_evidence {
                 below(&path, evidence, files)?;
             }

@@ -25,7 +25,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 
 const LOGGER: &str = "com.aws.greengrass.mqttclient.AwsIotMqtt5Client";
-const CLIENT: &str = "com.aws.greengrass.mqttclient.MqttClient";
+pub(super) const CLIENT: &str = "com.aws.greengrass.mqttclient.MqttClient";
 const SPOOL: &str = "com.aws.greengrass.mqttclient.spool.Spool";
 /// Least time between attempts to connect, and what the nucleus's own limit comes to.
 const BACK_OFF: Duration = Duration::from_secs(2);

@@ -132,6 +132,13 @@ pub struct State {
     pub oom_killed: bool,
 }
 
+/// Where a container's output goes. It is evidence, so all of it is kept and can be read back, whatever the engine's own
+/// settings say, which count for what is not stated here.
+fn whole_log() -> HostConfigLogConfig {
+    let config = [("max-size", "1t"), ("mode", "blocking")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(config.into()) }
+}
+
 impl ContainerSpec {
     fn body(&self) -> ContainerCreateBody {
         let volatile = VOLATILE.iter().filter(|_| self.boots).map(|&folder| (folder.to_owned(), "exec".to_owned()));
@@ -148,8 +155,7 @@ impl ContainerSpec {
             // No swap besides: it would be as much again.
             memory_swap: memory,
             pid_mode: self.processes(),
-            // The engine's default driver may be one that can't be read back.
-            log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: None }),
+            log_config: Some(whole_log()),
             port_bindings: self.published.map(Published::bindings),
             sysctls: self.lowest_port.map(|port| HashMap::from([(LOWEST_PORT.to_owned(), port.to_string())])),
             ..HostConfig::default()

@@ -14,14 +14,20 @@ impl Engine {
     /// [`Error::Engine`] if the engine refuses, or the helper fails.
     pub(super) async fn help(&self, spec: &ContainerSpec, doing: String) -> Result<String, Error> {
         let helper = self.launch(spec).await?;
+        let said = self.helped(&helper, doing).await;
+        self.remove(&helper.id).await?;
+        said
+    }
+
+    /// What a helper that was launched prints until its end.
+    async fn helped(&self, helper: &Container, doing: String) -> Result<String, Error> {
         // Its output ends when it does.
-        let said: Vec<String> = self.follow_logs(&helper).try_collect().await?;
+        let said: Vec<String> = self.follow_logs(helper).try_collect().await?;
         tracing::debug!(?said, "{doing}");
         if self.state(&helper.id).await?.exit_code != Some(0) {
             let cause = self.last_lines(&helper.id, 5).await;
             return Err(Error::Engine { doing, cause });
         }
-        self.remove(&helper.id).await?;
         Ok(said.join("\n"))
     }
 

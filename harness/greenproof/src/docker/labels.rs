@@ -10,6 +10,8 @@ pub(crate) const OURS_VALUE: &str = "1";
 pub(crate) const ENVIRONMENT: &str = "greenproof.environment";
 /// Who holds the environment; see [`super::lease::Holder`].
 pub(crate) const LEASE: &str = "greenproof.lease";
+/// Whose cache folder a LocalStack belongs to.
+pub(crate) const OWNER: &str = "greenproof.owner";
 /// The part that a container plays: `aws`, `github`, `device` or [`LOCALSTACK`].
 pub(crate) const ROLE: &str = "greenproof.role";
 /// The role that is shut down gently, since it deletes what it put into LocalStack.

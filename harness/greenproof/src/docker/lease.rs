@@ -163,9 +163,14 @@ impl Holder {
         Some(Self { owner: owner.to_owned(), machine: machine.to_owned(), pid, started })
     }
 
+    /// Whether it is of this boot of this machine and of our process namespace, so that we can see whether it runs.
+    pub(crate) fn is_here(&self) -> bool {
+        self.machine == machine()
+    }
+
     /// Whether it is a running process that we can see; `false` also for one on another machine.
     pub(crate) fn is_running(&self) -> bool {
-        self.machine == machine() && started(self.pid) == Some(self.started)
+        self.is_here() && started(self.pid) == Some(self.started)
     }
 }
 

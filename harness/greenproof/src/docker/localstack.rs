@@ -212,7 +212,7 @@ async fn shared_network(engine: &Engine, name: &str) -> Result<Ipv4Addr, Error> 
     let subnet = match found {
         Ok(network) => network.ipam.and_then(|ipam| ipam.config?.pop()?.subnet),
         Err(error) if super::error::status(&error) == Some(404) => {
-            return engine.create_internal(name, own_labels(), network::LOCALSTACK).await;
+            return engine.create_internal(name, own_labels(engine), network::LOCALSTACK).await;
         }
         Err(error) => return Err(Error::engine(format!("inspecting network `{name}`"))(error)),
     };
@@ -220,8 +220,8 @@ async fn shared_network(engine: &Engine, name: &str) -> Result<Ipv4Addr, Error> 
     Ok(first.expect("our own network has the subnet that it was created with"))
 }
 
-fn own_labels() -> HashMap<String, String> {
-    [(labels::OURS, labels::OURS_VALUE), (labels::ROLE, labels::LOCALSTACK)]
+fn own_labels(engine: &Engine) -> HashMap<String, String> {
+    [(labels::OURS, labels::OURS_VALUE), (labels::ROLE, labels::LOCALSTACK), (labels::OWNER, &engine.owner)]
         .map(|(label, value)| (label.to_owned(), value.to_owned()))
         .into()
 }
@@ -256,7 +256,7 @@ async fn start(engine: &Engine, image: &str, name: &str, network: &str, address:
     let spec = ContainerSpec {
         name: name.to_owned(),
         image: image.to_owned(),
-        labels: own_labels(),
+        labels: own_labels(engine),
         network: network.to_owned(),
         address: Some(address),
         ..ContainerSpec::default()

@@ -166,8 +166,9 @@ async fn remove_volume(engine: &Engine, name: &str) -> Result<(), Error> {
 
 /// Removes what dead processes of this cache folder left in the engine and in the folder.
 ///
-/// With `everything` also what was kept on request, what processes with other cache folders left, and the LocalStack
-/// containers. An environment whose owner lives is never touched, nor is a LocalStack while one does; one beside the first goes
+/// With `everything` also what was kept on request, what ended processes of this machine with other cache folders left, and the
+/// LocalStack containers of this cache folder. An environment whose owner lives is never touched, nor one whose owner can't be
+/// seen from here, nor is a LocalStack while an owner lives; one beside the first goes
 /// when nobody has used it for a while.
 ///
 /// # Errors
@@ -202,10 +203,11 @@ pub async fn leftovers(engine: &Engine) -> Result<Swept, Error> {
 /// What may be removed, and what keeps LocalStack from being put to use meanwhile.
 async fn removable(engine: &Engine, everything: bool) -> Result<(Inventory, Option<File>), Error> {
     let mut inventory = Inventory::list(engine, &labels::ours()).await?;
-    let alive = inventory.containers.iter().any(|found| judge(engine, &found.labels) == Owner::Alive);
+    let mut standing = inventory.containers.iter().chain(&inventory.networks);
+    let alive = standing.any(|found| judge(engine, &found.labels) == Owner::Alive);
     let guard = if everything && !alive { localstack::idle(engine)? } else { None };
     inventory.retain(|labels| match judge(engine, labels) {
-        Owner::Alive => false,
+        Owner::Alive | Owner::Stranger => false,
         Owner::Dead => true,
         Owner::Unknown => everything,
         Owner::Everybody => guard.is_some(),
@@ -218,28 +220,34 @@ async fn removable(engine: &Engine, everything: bool) -> Result<(Inventory, Opti
 enum Owner {
     Alive,
     Dead,
-    /// It was kept on request, or it belongs to another cache folder and its process is not to be seen.
+    /// It was kept on request, or it belongs to another cache folder and its process has ended.
     Unknown,
-    /// The shared LocalStack and its network.
+    /// The shared LocalStack of our cache folder, and its network.
     Everybody,
+    /// It belongs to another cache folder, and whether its process runs can't be seen from here; or it is that one's LocalStack.
+    Stranger,
 }
 
 fn judge(engine: &Engine, labels: &Labels) -> Owner {
     if labels.get(labels::ROLE).is_some_and(|role| role == labels::LOCALSTACK) {
-        return Owner::Everybody;
+        let ours = labels.get(labels::OWNER).is_none_or(|owner| *owner == engine.owner);
+        return if ours { Owner::Everybody } else { Owner::Stranger };
     }
     let holder = labels.get(labels::LEASE).and_then(|label| Holder::parse(label));
     match (holder, labels.get(labels::ENVIRONMENT)) {
         (Some(holder), Some(id)) if holder.owner == engine.owner => {
-            if lease::is_held(&engine.own, id) {
+            // An engine that has another name since, such as its machine's, has another folder.
+            let folders = engine.folders();
+            if folders.iter().any(|folder| lease::is_held(folder, id)) {
                 Owner::Alive
-            } else if lease::is_kept(&engine.own, id) {
+            } else if folders.iter().any(|folder| lease::is_kept(folder, id)) {
                 Owner::Unknown
             } else {
                 Owner::Dead
             }
         }
         (Some(holder), _) if holder.is_running() => Owner::Alive,
+        (Some(holder), _) if !holder.is_here() => Owner::Stranger,
         _ => Owner::Unknown,
     }
 }

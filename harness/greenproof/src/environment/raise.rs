@@ -167,8 +167,11 @@ pub(super) async fn whole<T>(
     raising: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     let raised = raising.await;
-    if raised.is_err() {
-        docker::remove_environment(engine, environment).await?;
+    if raised.is_err()
+        && let Err(error) = docker::remove_environment(engine, environment).await
+    {
+        // Why it did not come up is what counts; the next sweep tries again.
+        tracing::warn!(%error, "removing what stands of it");
     }
     raised
 }

@@ -5,6 +5,31 @@ use cloud::event::What;
 use serde_json::{Value, json};
 use std::{io, path::Path};
 
+/// What every evidence folder has.
+pub const NAME: &str = "evidence.json";
+
+/// Whether a folder is none that a run may make anew: it holds something, and that is no run's evidence.
+#[must_use]
+pub fn is_somebody_elses(folder: &Path) -> bool {
+    let holds = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    (holds && !folder.join(NAME).is_file()) || folder.is_file()
+}
+
+/// Makes an evidence folder anew.
+///
+/// # Errors
+/// When it can't be made, or holds what is no run's evidence.
+pub(crate) fn anew(folder: &Path) -> io::Result<()> {
+    if is_somebody_elses(folder) {
+        let error = format!("`{}` holds something else: name another evidence folder", folder.display());
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, error));
+    }
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => std::fs::create_dir_all(folder),
+    }
+}
+
 /// Writes the evidence into a folder, which is made anew.
 ///
 /// | file | content |
@@ -22,13 +47,10 @@ use std::{io, path::Path};
 /// A run adds what it takes to tell and judge it again: `run.jsonl`, `manifest.json` and `scenario/`.
 ///
 /// # Errors
-/// When the folder can't be made or a file can't be written.
+/// When the folder can't be made, holds what is no evidence, or a file can't be written.
 pub fn write(evidence: &Evidence, folder: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => std::fs::create_dir_all(folder)?,
-    }
-    std::fs::write(folder.join("evidence.json"), pretty(&serde_json::to_value(evidence)?))?;
+    anew(folder)?;
+    std::fs::write(folder.join(NAME), pretty(&serde_json::to_value(evidence)?))?;
     parts(evidence, folder)?;
     for device in &evidence.devices {
         let folder = folder.join(DEVICES).join(&device.thing);
@@ -82,4 +104,30 @@ fn lines(evidence: &Evidence, of: impl Fn(&What) -> bool) -> String {
 
 fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).expect("a value always serialises") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_takes_the_place_of_evidence_alone() {
+        fidelity::fidelity!("judge-4");
+        let recorded = include_str!("../../../../fixtures/evidence/private-package.json");
+        let recorded: Evidence = serde_json::from_str(recorded).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("HelloWorld");
+        write(&recorded, &folder).unwrap();
+        std::fs::write(folder.join("stale"), "").unwrap();
+        write(&recorded, &folder).unwrap();
+        assert!(!folder.join("stale").exists() && !is_somebody_elses(&folder));
+
+        let component = place.path().join("component");
+        std::fs::create_dir(&component).unwrap();
+        assert!(!is_somebody_elses(&component), "an empty folder is anybody's");
+        std::fs::write(component.join("main.py"), "work of days").unwrap();
+        let error = write(&recorded, &component).unwrap_err();
+        assert!(error.to_string().contains("component` holds something else: name another evidence folder"), "{error}");
+        assert_eq!(std::fs::read_to_string(component.join("main.py")).unwrap(), "work of days");
+    }
 }

@@ -48,6 +48,11 @@ impl Chosen {
         if suite.scenarios.is_empty() {
             return Err(self.nothing(&suite, &wanted));
         }
+        if !suite.idle.is_empty() {
+            let message = format!("no scenario by {}", suite.idle.join(" nor by "));
+            let hint = "leave out what chooses nothing; `greenproof list` shows names and tags";
+            return Err(Failure::new(exit::NOTHING, message, hint));
+        }
         let names = suite.scenarios.iter().map(|scenario| scenario.name.clone()).collect();
         let all = suite.scenarios.into_iter().enumerate();
         let here = |index, name: &str| self.partition.is_none_or(|part| part.has(index, name));

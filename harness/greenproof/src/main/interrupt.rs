@@ -13,8 +13,13 @@ pub(crate) async fn interruptible<T>(work: impl Future<Output = Result<T, Failur
         result = work => result,
         signal = interrupt.received() => {
             // The run was dropped, and its lease with it, so that a sweep takes what it raised.
-            let swept = clean_up().await;
-            return Err(Failure::new(exit::INTERRUPTED, format!("interrupted by {signal}; {swept}"), ""));
+            let told = tokio::select! {
+                swept = clean_up() => format!("interrupted by {signal}; {swept}"),
+                again = interrupt.received() => {
+                    format!("interrupted by {signal}, and by {again} while what stands was removed; run `greenproof sweep`")
+                }
+            };
+            return Err(Failure::new(exit::INTERRUPTED, told, ""));
         }
     };
     if result.is_err() {
@@ -59,10 +64,11 @@ pub(crate) async fn clean_up() -> String {
     }
 }
 
-/// Ctrl-C and `SIGTERM`.
+/// Ctrl-C, `SIGTERM`, and the end of the terminal unless who called us wants none of it (`nohup`).
 struct Interrupt {
-    interrupt: tokio::signal::unix::Signal,
+    ctrl_c: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 impl Interrupt {
@@ -71,13 +77,25 @@ impl Interrupt {
         let listen = |kind| {
             signal(kind).map_err(|error| Failure::new(exit::FAULT, format!("can't listen for signals: {error}"), ""))
         };
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        Ok(Self {
+            ctrl_c: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: if ignores_hangup() { None } else { Some(listen(SignalKind::hangup())?) },
+        })
     }
 
     async fn received(&mut self) -> &'static str {
         tokio::select! {
-            _ = self.interrupt.recv() => "Ctrl-C",
+            _ = self.ctrl_c.recv() => "Ctrl-C",
             _ = self.terminate.recv() => "SIGTERM",
+            Some(()) = async { self.hangup.as_mut()?.recv().await } => "SIGHUP",
         }
     }
+}
+
+/// Whether this process was started with SIGHUP ignored: bit 0 of the mask in `/proc/self/status`, which proc(5) describes.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }

@@ -86,7 +86,14 @@ pub(crate) fn merge(arguments: Merge) -> Result<u8, Failure> {
     let config = config::read()?;
     let junit = arguments.junit.or_else(|| config.path(Key::Junit));
     let shown = Shown::of_run(arguments.format, junit)?;
-    let merged = merge::merge(&arguments.runs, &arguments.out)?;
+    let merged = match merge::merge(&arguments.runs, &arguments.out) {
+        Ok(merged) => merged,
+        Err(error) => {
+            shown.tell(Told::Stopped { error: error.message.clone(), hint: error.hint.clone() });
+            shown.finish()?;
+            return Err(error.into());
+        }
+    };
     for event in &merged.events {
         shown.take(event);
     }

@@ -13,6 +13,7 @@ use greenproof::{
     Scenario,
     config::{Config, Key},
     core::{Core, compare},
+    evidence::folder::is_somebody_elses,
     exit,
     fault::Fault,
     kept::{Ending, Keep},
@@ -135,6 +136,13 @@ async fn run_each(arguments: Run, config: &Config, reader: &Shown) -> Result<u8,
     })?;
     let Choice { scenarios, names, built_in, .. } = &arguments.scenarios(&evidence)?;
     reader.store(&evidence.join(report::NAME))?;
+    for scenario in scenarios {
+        let folder = evidence.join(&scenario.name);
+        if is_somebody_elses(&folder) {
+            let message = format!("`{}` holds something else than a run's evidence", folder.display());
+            return Err(Failure::new(exit::USAGE, message, "name another folder by `--evidence`, or move it away"));
+        }
+    }
     let partition = arguments.chosen.partition.as_ref().map(ToString::to_string);
     reader.tell(Told::Chosen { scenarios: names.clone(), partition, here: scenarios.len() });
     if scenarios.is_empty() {

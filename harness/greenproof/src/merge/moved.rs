@@ -1,6 +1,9 @@
 //! Evidence that goes from the folder of one run into that of all, and what was told of it with its new place.
 
-use crate::report::{self, Event, Record, Told, reproduce, write_stream};
+use crate::{
+    evidence::folder,
+    report::{self, Event, Record, Told, reproduce, write_stream},
+};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -50,18 +53,22 @@ fn place(event: &mut Event, out: &Path) {
     }
 }
 
-/// Copies a folder with all that is in it; what was there is removed.
+/// Copies an evidence folder with all that is in it; what was there is removed.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(to) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => fs::create_dir_all(to)?,
-    }
-    for entry in fs::read_dir(from)? {
+    let entries = fs::read_dir(from)
+        .map_err(|error| io::Error::new(error.kind(), format!("reading `{}`: {error}", from.display())))?;
+    folder::anew(to)?;
+    copied(entries, to)
+}
+
+fn copied(entries: fs::ReadDir, to: &Path) -> io::Result<()> {
+    for entry in entries {
         let entry = entry?;
         let (from, to) = (entry.path(), to.join(entry.file_name()));
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            copy(&from, &to)?;
+            fs::create_dir_all(&to)?;
+            copied(fs::read_dir(&from)?, &to)?;
         } else if kind.is_file() {
             // What a link names is none of a run's files.
             fs::copy(&from, &to)?;

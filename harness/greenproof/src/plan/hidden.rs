@@ -48,6 +48,8 @@ impl Plan {
         }
         let secrets = account::secrets(&self.scenario.aws, &self.credentials);
         all.extend(secrets.iter().flat_map(of_secret));
+        let rotations = self.scenario.rotations();
+        all.extend(rotations.flat_map(|(name, value)| of_text(&format!("secret `{name}` as it is rotated"), value)));
         all
     }
 
@@ -101,15 +103,18 @@ impl Plan {
 /// What is hidden of a secret: its value, and of a document the texts whose names say that they are secret. A host, a port or
 /// a user's name beside them may be printed.
 pub(super) fn of_secret(secret: &Secret) -> Vec<Canary> {
+    of_text(&format!("secret `{}`", secret.name), &secret.value.0)
+}
+
+fn of_text(name: &str, value: &str) -> Vec<Canary> {
     const SECRET: [&str; 8] = ["password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "private"];
     const ENDS: [&str; 2] = ["key", "pat"];
-    let (name, value) = (format!("secret `{}`", secret.name), &secret.value.0);
     let is_secret = |text: &Canary| {
         let path = text.name[name.len()..].to_lowercase();
         SECRET.iter().any(|word| path.contains(word)) || ENDS.iter().any(|end| path.ends_with(end))
     };
-    let texts = Canary::of_value(&name, value, Kind::Lasting).into_iter().filter(is_secret);
-    std::iter::once(Canary::new(&*name, value, Kind::Lasting)).chain(texts).collect()
+    let texts = Canary::of_value(name, value, Kind::Lasting).into_iter().filter(is_secret);
+    std::iter::once(Canary::new(name, value, Kind::Lasting)).chain(texts).collect()
 }
 
 #[cfg(test)]

@@ -46,6 +46,10 @@ pub(super) fn read(source: &Source, text: &str, given: &Given) -> Result<Found, 
     let name = source.choose(&names, "template")?;
     let template = Template { source, file, resources, scope: Scope::new(&root, &given.parameters), given };
     let resource = resources.get(name).expect("the name was chosen from the resources");
+    if !template.is_made(resource)? {
+        let message = format!("the stack has no `{name}`: its condition does not hold");
+        return Err(Error::new(format!("{}:{}", template.file, resource.place), message, "give other parameters"));
+    }
     match type_of(resource) {
         ROLE => template.role(name, resource).map(Found::Role),
         _ => template.policy(name, resource).map(Found::Policy),
@@ -115,7 +119,9 @@ impl Template<'_> {
     fn attached(&self, id: &str, name: &str) -> Result<Vec<(&str, &Node)>, Error> {
         let mut attached = Vec::new();
         for resource in self.resources.members() {
-            if !type_of(&resource.value).starts_with("AWS::IAM::") {
+            if !POLICIES.iter().any(|(known, ..)| *known == type_of(&resource.value))
+                || !self.is_made(&resource.value)?
+            {
                 continue;
             }
             let roles = self.items(property(&resource.value, "Roles"))?;
@@ -137,9 +143,22 @@ impl Template<'_> {
     fn managed(&self, arn: &Node) -> Result<Written, Error> {
         let own = self.resources.members().iter().find(|resource| refers_to(arn, &resource.key));
         if let Some(own) = own.filter(|own| type_of(&own.value) == "AWS::IAM::ManagedPolicy") {
+            if !self.is_made(&own.value)? {
+                let message = format!("the stack has no `{}`: its condition does not hold", own.key);
+                return Err(self.error(arn.place, message));
+            }
             return self.policy(&own.key, &own.value);
         }
         self.given.managed(&self.text(arn)?, &format!("{}:{}", self.file, arn.place))
+    }
+
+    /// Whether the stack has the resource: its condition holds, if it has one.
+    fn is_made(&self, resource: &Node) -> Result<bool, Error> {
+        let Some(condition) = resource.get("Condition") else { return Ok(true) };
+        let Some(name) = condition.text() else {
+            return Err(self.error(condition.place, "the condition of a resource is a name"));
+        };
+        self.scope.holds_named(name, condition.place).map_err(|unresolved| self.unresolved(unresolved))
     }
 
     /// The items of a list that has to be written out.

@@ -72,12 +72,12 @@ impl GitHub {
     /// Writes what was kept; what has no place is counted.
     fn end(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = ANNOTATIONS - state.written;
+        let left = ANNOTATIONS.saturating_sub(state.written);
         let mut later = std::mem::take(&mut state.later);
         if later.len() > left {
-            let folded = later.split_off(left - 1).len();
+            let folded = later.split_off(left.saturating_sub(1)).len();
             let text = format!("{folded} more findings; all of them are in the log and in the job's summary");
-            later.push(format!("::error title=greenproof::{}", data(&text)));
+            later.extend((left > 0).then(|| format!("::error title=greenproof::{}", data(&text))));
         }
         state.written += later.len();
         for annotation in &later {
@@ -133,9 +133,14 @@ impl Reader for GitHub {
             }
             Told::Stopped { error, .. } => {
                 self.command("::endgroup::");
-                // Who stops says why first: a place was kept for it.
-                self.command(&self.error(None, "greenproof", error));
-                self.state.lock().unwrap_or_else(PoisonError::into_inner).written += 1;
+                // Who stops says why first: a place was kept for it, and parts of a merge may have stopped, too.
+                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                let has_place = state.written < ANNOTATIONS;
+                state.written += usize::from(has_place);
+                drop(state);
+                if has_place {
+                    self.command(&self.error(None, "greenproof", error));
+                }
                 self.end();
             }
             Told::Ended { .. } => {

@@ -157,7 +157,10 @@ impl Brought {
             components = complained.map(|(name, log)| (name.clone(), signature::Wrong::of(log, &known))).collect();
         }
         Signature {
-            failure: explained(&self.core_log, &self.logs),
+            // Who brings no log says nothing of the failure.
+            failure: (!self.core_log.is_empty() || !self.logs.is_empty())
+                .then(|| explained(&self.core_log, &self.logs))
+                .flatten(),
             deployment: self.job.clone().or_else(|| of_log(&self.core_log)),
             components,
             ..Signature::default()

@@ -30,9 +30,13 @@ pub(super) async fn settled(
         if !may_pass(&first.outcome) {
             break;
         }
+        stays(&mut first);
         first.telling.tell(Told::note(format!("  run again: attempt {number} of {all}")));
         match Box::pin(attempt(stage, named(&first.outcome.scenario, number), ending, evidence, reader)).await {
-            Ok(again) => first.outcome = with(first.outcome, again.outcome),
+            Ok(mut again) => {
+                stays(&mut again);
+                first.outcome = with(first.outcome, again.outcome);
+            }
             Err(failure) => {
                 error = Some(failure);
                 break;
@@ -43,10 +47,15 @@ pub(super) async fn settled(
         rewrite(&first, evidence);
     }
     first.telling.judged(&first.outcome);
-    if let Some(stays) = first.stays {
-        first.telling.tell(Told::note(stays));
-    }
+    stays(&mut first);
     error.map_or(Ok(first.outcome), Err)
+}
+
+/// Tells how the environment of an attempt is found, if it stays.
+fn stays(attempt: &mut Attempt<'_>) {
+    if let Some(stays) = attempt.stays.take() {
+        attempt.telling.tell(Told::note(stays));
+    }
 }
 
 /// Whether it is worth to be run again: what is not emulated is not there the next time either.

@@ -193,6 +193,7 @@ impl Layer<'_> {
             let hint = "move it into the `[step.expect]` of the step; only `call` and `package` are of the whole run";
             return Err(self.error(self.find("[expect]"), "`[expect]` beside `[[step]]`", hint));
         }
+        self.can_be_seen(&expect, &Action::Deploy(Deploy::default()))?;
         self.layer_expect(expect, &mut draft.seen)
     }
 

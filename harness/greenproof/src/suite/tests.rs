@@ -75,6 +75,30 @@ fn tags_and_names_narrow_together_and_widen_each() {
 }
 
 #[test]
+fn what_chooses_nothing_is_named() {
+    fidelity::fidelity!("select-7");
+    let folder = folder(&[("some/a.toml", "{base}tags = [\"git\"]\n"), ("none/world.toml", "[aws]\nregion = \"r\"\n")]);
+    let (some, none) = (folder.path().join("some"), folder.path().join("none"));
+    let idle = |places: &[PathBuf], wanted: &Wanted| Suite::of(places, wanted, Path::new("/nowhere")).unwrap().idle;
+    assert_eq!(idle(&[some.clone(), none.clone()], &Wanted::default()), [format!("`{}`", none.display())]);
+    assert_eq!(
+        idle(std::slice::from_ref(&some), &wanted(&["git", "tig"], &["a", "tpyo"])),
+        ["`--filter tpyo`", "`--tag tig`"]
+    );
+    assert_eq!(idle(&[some], &wanted(&["git"], &["a"])), Vec::<String>::new());
+}
+
+/// What is to be seen, without what happens, was meant as a scenario: it is an error and not left out.
+#[test]
+fn a_misspelt_step_leaves_no_scenario_out() {
+    fidelity::fidelity!("select-1");
+    let folder =
+        folder(&[("a.toml", "{base}"), ("b.toml", "[deploymnt]\nA = \"1\"\n[expect]\ndeployment = \"SUCCEEDED\"\n")]);
+    let error = Suite::of(&[folder.path().to_owned()], &Wanted::default(), Path::new("/nowhere")).unwrap_err();
+    assert!(error.place.contains("b.toml:") && error.message.contains("`deploymnt`"), "{error}");
+}
+
+#[test]
 fn scenarios_of_one_name_are_told_apart_by_their_folders_and_each_is_there_once() {
     fidelity::fidelity!("select-3");
     let folder =

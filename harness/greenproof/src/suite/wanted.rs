@@ -2,7 +2,7 @@
 
 use crate::scenario::Scenario;
 use regex::Regex;
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 /// What a scenario has to have. Of several tags one is enough, and of several filters.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +43,17 @@ impl Wanted {
     #[must_use]
     pub fn name(&self, name: &str) -> bool {
         self.filters.is_empty() || self.filters.iter().any(|filter| filter.pattern.is_match(name))
+    }
+
+    /// The filters that fit none of the names.
+    pub(super) fn idle_filters(&self, names: &[String]) -> impl Iterator<Item = String> {
+        let idle = |filter: &&Filter| !names.iter().any(|name| filter.pattern.is_match(name));
+        self.filters.iter().filter(idle).map(|filter| format!("`--filter {}`", filter.text))
+    }
+
+    /// The tags that are none of these.
+    pub(super) fn idle_tags(&self, known: &BTreeSet<String>) -> impl Iterator<Item = String> {
+        self.tags.iter().filter(|tag| !known.contains(*tag)).map(|tag| format!("`--tag {tag}`"))
     }
 
     /// Whether a scenario's tags are wanted.

@@ -102,13 +102,13 @@ impl Gate {
         serde_json::from_slice(&answer.body).ok()
     }
 
-    /// What a service asks of a key in the name of who calls it. The service's own address is not the caller's, so there
-    /// is no `aws:SourceIp`.
+    /// What a service asks of a key in the name of who calls it, whose address it passes on.
     pub(super) fn through(&self, call: &Call<'_>, service: Service, action: &str, key: &Key) -> Decision {
         let (name, region) = (service.name(), &call.operation.region);
         let host = format!("{name}.amazonaws.com");
         let asked = self
             .asks(call.caller, action, &key.arn)
+            .with("aws:SourceIp", call.received.peer.address.to_string())
             .with("aws:SecureTransport", "true")
             .with("aws:RequestedRegion", region.as_str())
             .with("aws:ViaAWSService", "true")

@@ -76,7 +76,7 @@ impl Gate {
         Ok(answer::of_service(routed.route.status, &answer?))
     }
 
-    /// What a service asks of others in the caller's name, who don't see where the caller is.
+    /// What a service asks of others in the caller's name.
     fn rights(&self, call: &Call<'_>, allowed: &Decision, seen: &Arc<Mutex<Vec<Decision>>>) -> rest::Rights {
         let host = format!("{}.amazonaws.com", call.operation.service);
         let mut asked = allowed
@@ -86,7 +86,7 @@ impl Gate {
             .with("aws:CalledViaFirst", host.as_str())
             .with("aws:CalledViaLast", host.as_str());
         let own = |key: &str| key.starts_with("aws:RequestTag/") || key.starts_with("aws:ResourceTag/");
-        asked.context.retain(|key, _| !own(key) && !["aws:TagKeys", "aws:SourceIp"].contains(&key.as_str()));
+        asked.context.retain(|key, _| !own(key) && key != "aws:TagKeys");
         let limits: Vec<_> = call.caller.session.iter().flat_map(|session| &session.limits).cloned().collect();
         let (inventory, seen) = (Arc::clone(&self.inventory), Arc::clone(seen));
         rest::Rights::new(move |action, resource| {

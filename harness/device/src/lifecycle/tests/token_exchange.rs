@@ -19,7 +19,12 @@ async fn the_token_exchange_service_answers_on_loopback() {
     let token = world.kernel.service(crate::tes::NAME).unwrap().token.clone();
     assert_eq!(answer(client.get(&url)).await, (403, String::new()));
     assert_eq!(answer(client.get(&url).header("authorization", format!("Bearer {token}"))).await, (403, String::new()));
-    assert_eq!(answer(client.get(url.trim_end_matches('/'))).await, (400, String::new()));
+    let elsewhere = client.get(url.trim_end_matches('/')).send().await.unwrap();
+    assert_eq!(
+        (elsewhere.status().as_u16(), &elsewhere.headers()["content-type"]),
+        (404, &"text/html".parse().unwrap())
+    );
+    assert_eq!(elsewhere.text().await.unwrap(), "<h1>404 Not Found</h1>No context found for request");
     assert_eq!(answer(client.get(format!("{url}x")).header("authorization", &token)).await, (400, String::new()));
     assert_eq!(answer(client.post(&url)).await, (405, String::new()));
     let told = answer(client.get(&url).header("authorization", token)).await;
@@ -28,7 +33,7 @@ async fn the_token_exchange_service_answers_on_loopback() {
     let handler = "(HTTP-Dispatcher) com.aws.greengrass.tes.CredentialRequestHandler:";
     for line in [
         format!("[INFO] {handler} Request denied due to invalid token. {{}}"),
-        format!("[WARN] {handler} Unexpected URI: /2016-11-01/credentialprovider.. {{}}"),
+        format!("[WARN] {handler} Unexpected URI: /2016-11-01/credentialprovider/x.. {{}}"),
         format!("[WARN] {handler} Unsupported http method for POST. GET is supported.. {{}}"),
         "TokenExchangeService: Attempting to start server at configured port 0. {".into(),
         "TokenExchangeService: Started server at port ".into(),

@@ -157,6 +157,25 @@ fn what_only_the_stack_knows_is_told_with_its_line() {
     assert_eq!((place.as_str(), message.as_str()), ("T:2:13", "no JSON: expected value"));
 }
 
+/// What a condition leaves out of the stack gives nothing, and an instance profile is no policy.
+#[test]
+fn only_what_the_stack_has_counts() {
+    let text = "Parameters:\n  Stage: {Type: String, Default: dev}\nConditions:\n  IsProd: !Equals [!Ref Stage, prod]\n\
+                Resources:\n  R:\n    Type: AWS::IAM::Role\n    Properties: {RoleName: core}\n  \
+                P:\n    Type: AWS::IAM::Policy\n    Condition: IsProd\n    Properties:\n      PolicyName: p\n      \
+                PolicyDocument: {Version: 2012-10-17, Statement: []}\n      Roles: [!Ref R]\n  \
+                I:\n    Type: AWS::IAM::InstanceProfile\n    Properties: {Roles: [!Ref R]}\n";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.yaml");
+    std::fs::write(&file, text).unwrap();
+    let source = Source { file, name: Some("R".to_owned()) };
+    assert_eq!(names(&role(source.read(&Given::default()).unwrap())), Vec::<&str>::new());
+    let prod = Given { parameters: [("Stage".to_owned(), "prod".to_owned())].into(), ..Given::default() };
+    assert_eq!(names(&role(source.read(&prod).unwrap())), ["p"]);
+    let (place, message, _) = refused(text, Some("P"), &Given::default());
+    assert_eq!((place.as_str(), message.as_str()), ("T:10:5", "the stack has no `P`: its condition does not hold"));
+}
+
 #[test]
 fn names_in_a_circle_end() {
     let text = "Resources:\n  A:\n    Type: AWS::IAM::ManagedPolicy\n    Properties:\n      ManagedPolicyName: !Ref B\n      PolicyDocument: {}\n  B:\n    Type: AWS::IAM::Role\n    Properties: {RoleName: !Ref B}\n";

@@ -257,7 +257,8 @@ impl<'t> Scope<'t> {
         found.flatten().cloned().ok_or_else(missing)
     }
 
-    fn holds_named(self, name: &str, place: Position) -> Result<bool, Unresolved> {
+    /// Whether a condition of the template holds.
+    pub(super) fn holds_named(self, name: &str, place: Position) -> Result<bool, Unresolved> {
         let condition = self.template.get("Conditions").and_then(|all| all.get(name));
         let missing = || Unresolved::new(place, format!("`Conditions` has no `{name}`"), "add it, or correct the name");
         self.deeper(place)?.holds(condition.ok_or_else(missing)?)

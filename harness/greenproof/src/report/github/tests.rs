@@ -113,6 +113,19 @@ fn a_run_that_stops_is_an_annotation_too() {
     assert!(text.contains("::error title=greenproof::no Docker"), "{text}");
 }
 
+/// Of a merge each part may have stopped, and the merge stops besides.
+#[test]
+fn several_that_stop_stay_within_the_limits() {
+    fidelity::fidelity!("github-out-1");
+    for findings in [0, 7, 8, 9, 20] {
+        let all = (0..findings).map(|index| (format!("s{index}"), failed(None, &[("x", "y")])));
+        let stopped = || (String::new(), Told::Stopped { error: "no Docker".to_owned(), hint: String::new() });
+        let text = written(all.chain([stopped(), stopped(), stopped()]));
+        let errors = text.lines().filter(|line| line.starts_with("::error")).count();
+        assert_eq!(errors, (findings + 3).min(ANNOTATIONS), "{text}");
+    }
+}
+
 /// What a component printed, or a file is called, is no command, in either of the forms that a runner knows.
 #[test]
 fn no_text_becomes_a_command() {

@@ -96,7 +96,12 @@ impl Layer<'_> {
             let hint = "state one of `deploy`, `run`, `cli`, `cancel`, `kill`, `await`, `fault`, `fault_end`, `policy`";
             return Err(self.error(Some(span), "a step has exactly one action", hint));
         };
-        Ok(Step { expect: self.expect(expect, &action)?, action })
+        let mut expect = self.expect(expect, &action)?;
+        let states_none = expect.detailed.is_none() && expect.stack.is_none() && expect.types.is_none();
+        if expect.deployment.is_none() && states_none && expect.cause.is_none() && deploys(&action, &expect) {
+            expect.deployment = Some("SUCCEEDED".to_owned());
+        }
+        Ok(Step { action, expect })
     }
 
     /// The step that the short form stands for.
@@ -205,7 +210,14 @@ impl Layer<'_> {
             let hint = "move it to the scenario's own `[expect]`, which is held against the whole run";
             return Err(self.error(None, "a step expects no `call` and no `package`", hint));
         }
+        self.can_be_seen(&table, action)?;
         let mut expect = Expect::default();
+        self.layer_expect(table, &mut expect)?;
+        Ok(expect)
+    }
+
+    /// Refuses what is never seen of such an action.
+    pub(super) fn can_be_seen(&self, table: &table::Expect, action: &Action) -> Result<(), Error> {
         let spans = [
             table.exit.as_ref().map(Spanned::span),
             table.prints.as_ref().map(Spanned::span),
@@ -225,8 +237,7 @@ impl Layer<'_> {
         {
             return Err(self.error(Some(recovers.span()), "a device recovers from other policies", "use `policy`"));
         }
-        self.layer_expect(table, &mut expect)?;
-        Ok(expect)
+        Ok(())
     }
 
     /// Sets what a table states over what is expected so far.
@@ -283,5 +294,17 @@ impl Layer<'_> {
         }
         let message = format!("`{}` is not known", text.get_ref());
         Err(self.error(Some(text.span()), message, format!("use one of {}", known.join(", "))))
+    }
+}
+
+/// Whether a step sees a deployment to its end, which is to be a good one unless it says otherwise.
+fn deploys(action: &Action, expect: &Expect) -> bool {
+    match action {
+        Action::Deploy(deploy) => deploy.until.is_none(),
+        Action::Cli(words) => {
+            words.starts_with(&["deployment".to_owned(), "create".to_owned()])
+                && expect.exit.is_none_or(|exit| exit == 0)
+        }
+        _ => false,
     }
 }

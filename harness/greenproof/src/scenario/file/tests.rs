@@ -121,6 +121,37 @@ await = { line = { component = "A", step = "Run", equals = "x" } }
 }
 
 #[test]
+fn a_deployment_that_is_seen_to_its_end_has_to_succeed() {
+    fidelity::fidelity!("verdict-7");
+    let deploy = "[[step]]\n[step.deploy]\ncomponents.A = \"1.0.0\"\n";
+    let create = "[[step]]\ncli = [\"deployment\", \"create\", \"--merge\", \"A=1.0.0\"]\n";
+    let expected = |steps: &str| with_steps(steps).expect(steps).steps[0].expect.deployment.clone();
+    for steps in [deploy.to_owned(), create.to_owned()] {
+        assert_eq!(expected(&steps).as_deref(), Some("SUCCEEDED"), "{steps}");
+        assert_eq!(expected(&format!("{steps}[step.expect]\ndeployment = \"FAILED\"\n")).as_deref(), Some("FAILED"));
+    }
+    assert_eq!(expected(&format!("{deploy}[step.expect]\ncause = \"x\"\n")), None);
+    assert_eq!(expected(&format!("{deploy}until = {{ log = \"x\" }}\n")), None);
+    assert_eq!(expected(&format!("{create}expect.exit = 1\n")), None);
+    assert_eq!(expected("[[step]]\ncli = [\"component\", \"list\"]\n"), None);
+}
+
+#[test]
+fn what_no_deployment_does_is_not_expected_of_one() {
+    fidelity::fidelity!("verdict-7");
+    for (line, message) in [
+        ("exit = 0", "only a command exits, prints and says something"),
+        ("prints = [\"x\"]", "only a command exits, prints and says something"),
+        ("says = \"x\"", "only a command exits, prints and says something"),
+        ("recovers_within = 60", "a device recovers from other policies"),
+    ] {
+        let text = format!("[deployment]\nA = \"1.0.0\"\n[expect]\ndeployment = \"SUCCEEDED\"\n{line}\n");
+        let error = with_steps(&text).expect_err(line).to_string();
+        assert!(error.contains("case.toml:12:") && error.contains(message), "{error}");
+    }
+}
+
+#[test]
 fn a_bad_step_is_refused_at_its_place() {
     let deploy = "[[step]]\n[step.deploy]\ncomponents.A = \"1.0.0\"\n";
     let cases = [

@@ -41,6 +41,19 @@ const QUERY_KEYS: [(&str, &str); 4] = [
     ("versionId", "s3:versionid"),
 ];
 
+/// Headers of conditional writes that are condition keys.
+const WRITE_KEYS: [(&str, &str); 2] = [("if-match", "s3:if-match"), ("if-none-match", "s3:if-none-match")];
+
+/// What makes an object or a part of one, and whether the object is there afterwards.
+const CREATIONS: [(&str, bool); 6] = [
+    ("PutObject", true),
+    ("CopyObject", true),
+    ("CompleteMultipartUpload", true),
+    ("CreateMultipartUpload", false),
+    ("UploadPart", false),
+    ("UploadPartCopy", false),
+];
+
 /// The headers of a request, which a presigned URL may carry in its query.
 struct Headers<'r> {
     received: &'r Received,
@@ -118,6 +131,11 @@ impl Operation {
             if !value.is_empty() {
                 self.keys.insert(key, value.into());
             }
+        }
+        if let Some((_, creates)) = CREATIONS.iter().find(|(name, _)| *name == self.name) {
+            self.keys.insert("s3:ObjectCreationOperation".to_owned(), creates.to_string().into());
+            let said = WRITE_KEYS.iter().filter(|(header, _)| *creates && !headers.get(header).is_empty());
+            self.keys.extend(said.map(|(header, key)| ((*key).to_owned(), headers.get(header).into())));
         }
         let tags = form_urlencoded::parse(headers.get("x-amz-tagging").as_bytes());
         self.tags_object(tags.into_owned().collect());

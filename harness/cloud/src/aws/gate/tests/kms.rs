@@ -75,7 +75,8 @@ async fn a_secret_is_read_with_its_key_in_the_callers_name() {
         "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["SecretARN", "SecretVersionId"]},
         "ForAnyValue:StringEquals": {"aws:CalledVia": "secretsmanager.amazonaws.com", "kms:ResourceAliases": "alias/main"},
         "Bool": {"aws:ViaAWSService": "true", "kms:MultiRegion": "false"},
-        "Null": {"aws:SourceIp": "true", "kms:EncryptionContextKeys": "false"},
+        "IpAddress": {"aws:SourceIp": "127.0.0.0/8"},
+        "Null": {"kms:EncryptionContextKeys": "false"},
     });
     let here = encrypted(&read_and(&seen), &account(), true).await;
     let session = here.session();

@@ -97,3 +97,25 @@ async fn a_fault_answers_in_s3s_form_until_it_is_over() {
     assert!(seen[0].0 == 503 && seen[0].1.contains("<Code>SlowDown</Code>"), "{seen:?}");
     assert_eq!(seen[1..], [(500, "<html>".to_owned()), (200, "hello".to_owned())]);
 }
+
+/// A bucket whose objects are written once: AWS's example of a policy that enforces conditional writes.
+#[tokio::test]
+async fn a_write_has_to_be_conditional_where_the_policy_says_so() {
+    fidelity::fidelity!("gate-23");
+    let here = Environment::raise(json!([
+        {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*", "Condition": {"Null": {"s3:if-none-match": "false"}}},
+        {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*", "Condition": {"Bool": {"s3:ObjectCreationOperation": "false"}}},
+    ]))
+    .await;
+    Mock::given(matchers::any()).respond_with(ResponseTemplate::new(200)).mount(&here.localstack).await;
+    let session = here.session();
+    let put = |path: &str, condition: Option<&str>| {
+        let mut call = s3("PUT", path);
+        call.headers.extend(condition.map(|name| ("if-none-match", name.to_owned())));
+        call.signed(&session)
+    };
+    assert_eq!(here.send(put("/k", None)).await.status, 403);
+    assert_eq!(here.send(put("/k", Some("*"))).await.status, 200);
+    let part = here.send(put("/k?partNumber=1&uploadId=u", None)).await;
+    assert_ne!(part.status, 403, "{}", part.text);
+}
