@@ -109,9 +109,12 @@ async fn attempt<'a>(
     let stays = if let Some(place) = place {
         place.end(environment, &outcome.verdict).await?
     } else {
-        // It hinders no other run, and the next sweep tries again.
-        if let Err(error) = environment.remove().await {
-            telling.tell(Told::note(format!("could not remove all of its environment: {error}")));
+        match environment.remove().await {
+            Ok(()) => {}
+            // Both are for one reason: the engine is gone, say.
+            Err(error) if matches!(outcome.verdict, Verdict::Broken { .. }) => return Err(error),
+            // It hinders no other run, and the next sweep tries again.
+            Err(error) => telling.tell(Told::note(format!("could not remove all of its environment: {error}"))),
         }
         None
     };
