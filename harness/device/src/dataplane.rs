@@ -117,20 +117,19 @@ async fn call(request: RequestBuilder) -> Result<Value, Error> {
     let request = response.headers().get("x-amzn-requestid").and_then(|id| id.to_str().ok()).unwrap_or("null");
     let request = request.to_owned();
     let body = response.bytes().await.map_err(|error| Error::Transient(chain(&error)))?;
-    let read = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
-    if let (200..=299, Err(error)) = (status, &read) {
+    let read: Result<Value, serde_json::Error> =
+        if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
+    if (200..=299).contains(&status) {
         // A captive portal's page, say; the SDK's client takes it for trouble on the way, which may pass.
-        let text = format!("Unable to unmarshall response ({error}). Response Code: {status}, Response Text: OK");
-        return Err(Error::Transient(text));
+        let no_json = |error: serde_json::Error| {
+            format!("Unable to unmarshall response ({error}). Response Code: {status}, Response Text: OK")
+        };
+        return read.map_err(|error| Error::Transient(no_json(error)));
     }
     let answer = read.unwrap_or_default();
-    let message = || {
-        let text = ["message", "Message"].iter().find_map(|key| answer[*key].as_str());
-        text.unwrap_or("null").to_owned()
-    };
-    match status {
-        200..=299 => Ok(answer),
-        429 | 500..=599 => Err(Error::Transient(format!("{} (Status Code: {status})", message()))),
-        _ => Err(Error::Refused { status, message: message(), request }),
-    }
+    let message = ["message", "Message"].iter().find_map(|key| answer[*key].as_str()).unwrap_or("null").to_owned();
+    Err(match status {
+        429 | 500..=599 => Error::Transient(format!("{message} (Status Code: {status})")),
+        _ => Error::Refused { status, message, request },
+    })
 }

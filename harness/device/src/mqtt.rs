@@ -134,11 +134,10 @@ impl Mqtt {
 /// Connects, and connects again for as long as the receiver lives.
 pub(crate) fn connect(
     config: &Config,
-    tls: ClientConfig,
+    mut tls: ClientConfig,
     logs: Arc<Logs>,
 ) -> (Mqtt, mpsc::UnboundedReceiver<Incoming>) {
     let limits = Limits::of(&config.nucleus());
-    let mut tls = tls;
     if config.mqtt_port == HTTPS {
         tls.alpn_protocols = vec![MQTT_ON_HTTPS.to_vec()];
     }

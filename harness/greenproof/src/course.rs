@@ -36,9 +36,11 @@ const CLI: &str = "/greengrass/v2/bin/greengrass-cli";
 /// States that a component does not leave by itself.
 const FINAL: [&str; 2] = ["FINISHED", "BROKEN"];
 
-/// How long a step that is done may take until all that it expects is seen too, with a patience of 1: as the scenario is
-/// to pass, or to fail, when what it expects may never be seen.
-const GRACE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1));
+/// How long a step that is done may take until all that it expects is seen too, with a patience of 1.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The same of a scenario that must fail, in which it may never be seen.
+const GRACE_TO_FAIL: Duration = Duration::from_secs(1);
 
 /// The steps of a scenario under way.
 #[derive(Debug)]
@@ -105,7 +107,7 @@ impl<'a> Course<'a> {
         let carried_out = self.carry_out(index, &step, beginning, &mut output).await;
         let step = step.filled(&self.known());
         let mut seen = self.snapshot(&step, beginning, output.clone());
-        let grace = if self.environment.plan.scenario.must_fail.is_some() { GRACE.1 } else { GRACE.0 };
+        let grace = if self.environment.plan.scenario.must_fail.is_some() { GRACE_TO_FAIL } else { GRACE };
         let as_expected = match carried_out {
             Ok(()) => {
                 let expected = || {
@@ -142,8 +144,7 @@ impl<'a> Course<'a> {
             Action::Cli(arguments) => {
                 let command: Vec<_> = [CLI.to_owned()].into_iter().chain(arguments.iter().cloned()).collect();
                 let done = self.command(None, &command).await?;
-                let created = arguments.starts_with(&["deployment".into(), "create".into()]);
-                let id = created.then(|| deployment_id(&done.stdout)).flatten();
+                let id = step.action.creates().then(|| deployment_id(&done.stdout)).flatten();
                 *output = Some(done);
                 if let Some(id) = id {
                     self.deployment = Some(Deployment { id, components: Vec::new() });

@@ -4,7 +4,7 @@
 
 use crate::{
     bundle::{self, Manifest},
-    evidence::{Evidence, log::Span},
+    evidence::{Evidence, folder, log::Span},
     redact::MASK,
     report::{self, Event, Judged, Outcome, Reader, Record, Telling, Told},
     scenario::{Scenario, Step},
@@ -102,7 +102,7 @@ impl Past {
     }
 
     fn seen(&self) -> Result<Evidence, Error> {
-        let path = self.evidence.join("evidence.json");
+        let path = self.evidence.join(folder::NAME);
         let text = fs::read_to_string(&path)
             .map_err(|error| Error::new(format!("reading `{}`: {error}", path.display()), DAMAGED))?;
         serde_json::from_str(&text).map_err(|error| {

@@ -392,4 +392,4 @@ fn texts(lines: &[log::Printed]) -> Vec<&str> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -113,8 +113,7 @@ mod tests {
     #[test]
     fn evidence_takes_the_place_of_evidence_alone() {
         fidelity::fidelity!("judge-4");
-        let recorded = include_str!("../../../../fixtures/evidence/private-package.json");
-        let recorded: Evidence = serde_json::from_str(recorded).unwrap();
+        let recorded = crate::verdict::tests::recorded();
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("HelloWorld");
         write(&recorded, &folder).unwrap();

@@ -1,5 +1,6 @@
 //! The logs that a person names: files, and folders of them.
 
+use crate::evidence;
 use std::{
     io,
     path::{Path, PathBuf},
@@ -22,7 +23,7 @@ pub fn logs(path: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     // Of an evidence folder of our own, what a device has too: the rest speaks of the cloud, or is what was expected.
-    let own = folder.join("evidence.json").exists();
+    let own = folder.join(evidence::folder::NAME).exists();
     let of_a_device = |path: &Path| path.extension().is_some_and(|end| end == "log") || path.ends_with("job.json");
     let expected = |path: &Path| path.ends_with("scenario");
     for entry in folder.read_dir()? {

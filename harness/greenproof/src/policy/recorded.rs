@@ -1,7 +1,7 @@
 //! What a run asked IAM and IoT for, in the order in which it asked: the calls that an evidence folder holds.
 
 use super::Error;
-use crate::evidence::{Evidence, recovery};
+use crate::evidence::{Evidence, folder, recovery};
 use cloud::event::{Decision, Event, What};
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub struct Asked {
 /// # Errors
 /// When it can't be read or is none.
 pub fn evidence(path: &Path) -> Result<Evidence, Error> {
-    let file = if path.is_dir() { path.join("evidence.json") } else { path.to_owned() };
+    let file = if path.is_dir() { path.join(folder::NAME) } else { path.to_owned() };
     let place = file.display().to_string();
     let hint = "name the evidence folder of a run, such as greenproof-evidence/SCENARIO";
     let text = std::fs::read_to_string(&file)

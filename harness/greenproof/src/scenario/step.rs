@@ -154,6 +154,15 @@ impl Action {
 }
 
 impl Action {
+    /// Whether the step creates a deployment, by the cloud or on the device.
+    pub(crate) fn creates(&self) -> bool {
+        match self {
+            Self::Deploy(_) => true,
+            Self::Cli(words) => words.starts_with(&["deployment".to_owned(), "create".to_owned()]),
+            _ => false,
+        }
+    }
+
     /// The fault that the step begins.
     #[must_use]
     pub const fn fault(&self) -> Option<&Fault> {

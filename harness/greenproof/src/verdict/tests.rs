@@ -5,12 +5,12 @@ use crate::{evidence::Leak, scenario::step::LogLine};
 use cloud::event::Outcome;
 use std::path::Path;
 
-pub(super) fn scenario() -> Scenario {
+pub(crate) fn scenario() -> Scenario {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/scenarios/private-package.toml");
     Scenario::load(&path).expect("the reference is valid")
 }
 
-pub(super) fn recorded() -> Evidence {
+pub(crate) fn recorded() -> Evidence {
     let text = include_str!("../../../../fixtures/evidence/private-package.json");
     serde_json::from_str(text).expect("the recorded evidence is of this version")
 }

@@ -1,22 +1,15 @@
 //! The page of a recorded run: what it says, and that nothing that a run says can change what it is.
 
 use super::*;
-use crate::verdict::judge;
+use crate::verdict::{
+    judge,
+    tests::{recorded, scenario},
+};
 use regex::Regex;
 use serde_json::Value;
 use std::time::Duration;
 
 pub(super) const COMPONENT: &str = "com.example.GithubCustomPack";
-
-pub(super) fn scenario() -> Scenario {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/scenarios/private-package.toml");
-    Scenario::load(&path).expect("the reference is valid")
-}
-
-pub(super) fn recorded() -> Evidence {
-    let text = include_str!("../../../../../fixtures/evidence/private-package.json");
-    serde_json::from_str(text).expect("the recorded evidence is of this version")
-}
 
 /// The outcome of the reference scenario by an evidence.
 fn outcome(evidence: &Evidence, folder: Option<&Path>) -> Outcome {

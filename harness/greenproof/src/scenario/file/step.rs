@@ -299,12 +299,6 @@ impl Layer<'_> {
 
 /// Whether a step sees a deployment to its end, which is to be a good one unless it says otherwise.
 fn deploys(action: &Action, expect: &Expect) -> bool {
-    match action {
-        Action::Deploy(deploy) => deploy.until.is_none(),
-        Action::Cli(words) => {
-            words.starts_with(&["deployment".to_owned(), "create".to_owned()])
-                && expect.exit.is_none_or(|exit| exit == 0)
-        }
-        _ => false,
-    }
+    let is_seen = action.deploy().is_none_or(|deploy| deploy.until.is_none());
+    action.creates() && is_seen && expect.exit.is_none_or(|exit| exit == 0)
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{plan::Plan, report::html::tests};
+use crate::{plan::Plan, verdict::tests};
 use cloud::event::{Outcome, What};
 
 /// The recorded run, as if it had been of this plan's account.

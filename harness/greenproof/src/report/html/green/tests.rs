@@ -1,5 +1,5 @@
 use super::*;
-use crate::report::html::tests::{COMPONENT, recorded};
+use crate::{report::html::tests::COMPONENT, verdict::tests::recorded};
 
 fn difference(change: impl FnOnce(&mut Evidence)) -> Difference {
     let mut evidence = recorded();

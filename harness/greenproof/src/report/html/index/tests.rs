@@ -1,11 +1,11 @@
 use super::*;
 use crate::{
     core::Core,
-    report::{
-        Outcome,
-        html::tests::{recorded, scenario},
+    report::Outcome,
+    verdict::{
+        Finding, Kind, Verdict,
+        tests::{recorded, scenario},
     },
-    verdict::{Finding, Kind, Verdict},
 };
 use std::time::Duration;
 

@@ -1,9 +1,12 @@
 use super::*;
 use crate::{
     evidence::Leak,
-    report::html::tests::{COMPONENT, recorded, scenario},
+    report::html::tests::COMPONENT,
     scenario::Scenario,
-    verdict::{Verdict, judge},
+    verdict::{
+        Verdict, judge,
+        tests::{recorded, scenario},
+    },
 };
 
 /// Where the findings of a kind show after a change to the recorded run.
