@@ -192,6 +192,36 @@ fn resource_policies_count_as_they_were_written_last() -> Result<()> {
     })
 }
 
+/// What S3 does by default in a new bucket: it has no ACLs, and `aws/s3` needs no permission of the caller's.
+#[test]
+fn a_new_bucket_has_no_acls_and_a_key_of_aws() -> Result<()> {
+    const BUCKET: &str = "--bucket greenproof-account-defaults";
+    fidelity!("gate-12", "gate-26");
+    let put = format!("s3api put-object {BUCKET} --key file --body /etc/hostname");
+    let refused =
+        "(AccessControlListNotSupported) when calling the PutObject operation: The bucket does not allow ACLs";
+    let owned = "--ownership-controls Rules=[{ObjectOwnership=ObjectWriter}]";
+    let calls = [
+        (format!("{put} --acl public-read"), refused),
+        (format!("{put} --acl bucket-owner-full-control"), ""),
+        (format!("s3api put-bucket-ownership-controls {BUCKET} {owned}"), ""),
+        (format!("{put} --acl public-read"), ""),
+        (format!("{put} --server-side-encryption aws:kms"), ""),
+        (format!("s3api get-object {BUCKET} --key file /tmp/file"), ""),
+        (format!("{put} --server-side-encryption aws:kms --ssekms-key-id {KEY}"), "kms:GenerateDataKey"),
+    ];
+    let mut scenario = scenario()?;
+    scenario.aws.role.policies = BTreeMap::from([("storage".into(), allow("s3:*"))]);
+    scenario.aws.buckets.insert("greenproof-account-defaults".into(), Bucket::default());
+    scenario.aws.keys.insert("own".into(), Key { id: Some(KEY.into()), policy: None, enabled: true });
+    block_on(async {
+        let environment = Environment::raise(&stage(1.0).await, Plan::of(scenario)?).await?;
+        call(&environment, &calls).await?;
+        environment.remove().await?;
+        Ok(())
+    })
+}
+
 /// Makes calls of the AWS CLI, each with what it says on standard error; nothing where it succeeds.
 async fn call(environment: &Environment, calls: &[(String, &str)]) -> Result<()> {
     let ends = aws(environment, calls.iter().map(|(words, _)| words)).await?;

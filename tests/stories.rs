@@ -175,9 +175,17 @@ fn a_second_stage_builds_nothing() -> Result<()> {
 /// What a build was given to reach the package index is in no image.
 #[test]
 fn images_keep_nothing_of_their_build() -> Result<()> {
+    use greenproof::{
+        Options,
+        docker::{Build, Own, wheels},
+    };
     fidelity!("docker-8");
-    let images = block_on(stage(1.0)).images;
-    for image in [&images.device, &images.cloud, &images.localstack] {
+    let stage = block_on(stage(1.0));
+    let options = Options { program: tests::inside(), ..Options::from_environment()? };
+    let requirements = std::fs::read_to_string(fixture("scenarios/own/requirements.txt"))?;
+    let (build, own, images) = (Build::of(&options), Own::default(), stage.images);
+    let wheels = block_on(wheels(&stage.engine, &build, &own, &requirements, &|_| {}))?;
+    for image in [&images.device, &images.cloud, &images.localstack, &wheels.tag] {
         let environment = docker(&["image", "inspect", image, "--format", "{{.Config.Env}}"])?;
         let history = docker(&["history", "--no-trunc", "--format", "{{.CreatedBy}}", image])?;
         for text in [&environment, &history] {
@@ -195,7 +203,7 @@ fn what_is_not_emulated_ends_unsupported() -> Result<()> {
     use cloud::world::Wanted;
     use greenproof::scenario::Action;
     type Change<'a> = &'a dyn Fn(&mut Scenario);
-    fidelity!("core-unsupported-1");
+    fidelity!("core-unsupported-1", "gate-24");
     let plugin = |scenario: &mut Scenario| {
         let recipe = &mut scenario.components[0].recipe;
         *recipe = recipe.replace("ComponentVersion:", "ComponentType: aws.greengrass.plugin\nComponentVersion:");
@@ -204,7 +212,13 @@ fn what_is_not_emulated_ends_unsupported() -> Result<()> {
         let Action::Deploy(deploy) = &mut scenario.steps[0].action else { panic!("the reference deploys") };
         deploy.components.insert("aws.greengrass.LogManager".into(), Wanted::version("2.3.0"));
     };
-    let cases: [(Change<'_>, &str); 2] = [(&plugin, "plugin"), (&public, "aws.greengrass.LogManager")];
+    // It goes on without what it asked for.
+    let service = |scenario: &mut Scenario| {
+        let recipe = &mut scenario.components[0].recipe;
+        *recipe = recipe.replace("pip3 install", "aws ssm get-parameter --name x || true\n          pip3 install");
+    };
+    let cases: [(Change<'_>, &str); 3] =
+        [(&plugin, "plugin"), (&public, "aws.greengrass.LogManager"), (&service, "GetParameter of ssm.amazonaws.com")];
     block_on(async {
         let stage = stage(1.0).await;
         for (change, named) in cases {

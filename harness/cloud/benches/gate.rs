@@ -94,7 +94,7 @@ fn world(upstream: SocketAddr) -> World {
     let read = policy(json!([
         {"Effect": "Allow", "Action": ["s3:GetObject", "logs:*"], "Resource": "*"},
         {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": &ARN.replace("AbCdEf", "??????"),
-            "Condition": {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"},
+            "Condition": {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"},
                 "StringLike": {"credentials-iot:ThingName": "core-*"}}},
     ]));
     let trust = policy(json!({"Effect": "Allow", "Principal": {"Service": "credentials.iot.amazonaws.com"},

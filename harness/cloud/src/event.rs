@@ -32,6 +32,17 @@ impl What {
         let Self::Oversize { client, topic, bytes, limit } = self else { return None };
         Some(format!("`{client}` was not sent `{topic}`: {bytes} bytes, and it takes at most {limit}"))
     }
+
+    /// What was wanted of AWS or of GitHub that is not emulated, for a person; nothing for anything else.
+    #[must_use]
+    pub fn unsupported(&self) -> Option<String> {
+        match self {
+            Self::Api(call) if call.not_emulated => {
+                Some(format!("{} of {} is not emulated", call.event_name, call.event_source))
+            }
+            other => crate::github::unsupported(other),
+        }
+    }
 }
 
 /// The kinds of observation.
@@ -222,7 +233,7 @@ pub struct ApiCall {
     pub event_name: String,
     /// The region of the signature's scope.
     pub aws_region: String,
-    /// The caller's address.
+    /// The caller's address as AWS sees it, the site's public one.
     #[serde(rename = "sourceIPAddress")]
     pub source_ip_address: String,
     /// The caller's `User-Agent`.
@@ -240,6 +251,9 @@ pub struct ApiCall {
     pub request_id: String,
     /// HTTP status answered.
     pub status: u16,
+    /// Whether AWS could have answered it, and this world can't.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_emulated: bool,
     /// The gate's decision.
     pub decision: Decision,
     /// What else had to be decided for the answer, such as `kms:Decrypt` behind Secrets Manager.

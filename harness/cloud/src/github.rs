@@ -21,7 +21,7 @@ pub mod ssh;
 #[cfg(test)]
 mod tests;
 
-pub use downloads::unsupported;
+pub(crate) use downloads::unsupported;
 
 use crate::{
     Part,

@@ -44,6 +44,13 @@ pub const ENDPOINT_PORT: u16 = 4566;
 /// The port in the `aws` container of the proxy that a nucleus may use, by any name of AWS.
 pub const PROXY_PORT: u16 = 3128;
 
+/// The address from which AWS sees a site that states none: one that is kept for documentation (RFC 5737).
+pub const PUBLIC_ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
+
+fn public_address() -> Ipv4Addr {
+    PUBLIC_ADDRESS
+}
+
 /// A text that must not show in `Debug` output.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -73,6 +80,9 @@ pub struct World {
     /// reached.
     #[serde(default)]
     pub github: Option<Ipv4Addr>,
+    /// The address from which AWS sees the site call, which policies see as `aws:SourceIp`.
+    #[serde(default = "public_address")]
+    pub public_address: Ipv4Addr,
     /// The private certificate authority of the environment.
     pub authority: Authority,
     /// The account's IoT endpoints.

@@ -25,6 +25,7 @@ mod attach;
 mod bootstrap;
 mod build;
 mod container;
+mod creation;
 mod digest;
 mod edge;
 mod embedded;

@@ -205,7 +205,7 @@ impl Evidence {
     /// What was first asked of the clouds that they do not emulate.
     #[must_use]
     pub fn unsupported(&self) -> Option<String> {
-        self.events.iter().find_map(|event| cloud::github::unsupported(&event.what))
+        self.events.iter().find_map(|event| event.what.unsupported())
     }
 
     /// A log file: `greengrass`, or a component's name.

@@ -188,6 +188,7 @@ impl Plan {
             localstack: localstack.into(),
             aws: at.aws,
             github: self.scenario.github.reachable.then_some(at.github),
+            public_address: self.scenario.device.public_address,
             authority: self.authority(),
             endpoints: self.endpoints.clone(),
             fleet: self.fleet(),

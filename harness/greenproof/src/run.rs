@@ -24,7 +24,7 @@ use crate::{
     },
     scenario::Scenario,
     stage::{Error, Stage},
-    verdict::{Verdict, judge, unproven},
+    verdict::{Verdict, idle, judge, unproven},
 };
 use cloud::event::{Decision, What};
 use std::{
@@ -200,6 +200,9 @@ pub(crate) async fn followed(environment: &Environment, patience: Duration, read
         never = narrate(environment, reader) => match never {},
     };
     tell_restarts(&seen, reader);
+    for fault in idle(&environment.plan.scenario, &seen) {
+        reader.tell(Told::note(format!("  the fault `{fault}` struck nothing, so the run shows nothing of it")));
+    }
     for name in unproven(&environment.plan.scenario, &seen) {
         let next = "await a line that it prints once it works, by `[[expect.line]]`";
         reader.tell(Told::note(format!(
@@ -268,7 +271,7 @@ fn seen(what: &What) -> Option<Told> {
 
 /// A decision in a few words.
 fn decided(decision: &Decision) -> String {
-    format!("{} on {}", if decision.is_allowed() { "allowed" } else { "denied" }, decision.resource)
+    format!("{} on {}", decision.word(), decision.resource)
 }
 
 /// Tells of a core that ended without being asked to: it is started again, but it should not have ended.

@@ -33,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
+    net::Ipv4Addr,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -96,6 +97,8 @@ pub struct Device {
     pub pep668: bool,
     /// Whether the private CA is in the system's trust store. The core trusts it in any case.
     pub trust_ca: bool,
+    /// The address from which AWS sees it call, the public one of its site.
+    pub public_address: Ipv4Addr,
     /// How many times as fast as the world the core's periods pass.
     pub clock: f64,
     /// When the core does what it does at intervals.

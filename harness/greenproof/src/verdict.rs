@@ -9,7 +9,7 @@ mod rest;
 mod soft;
 mod step;
 
-pub use rest::unproven;
+pub use rest::{idle, unproven};
 pub(crate) use step::step;
 
 use crate::{

@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     clock,
-    event::{ANONYMOUS, ApiCall, Decision, Outcome, What, emit},
+    event::{ANONYMOUS, ApiCall, Decision, Outcome, What, emit_from},
     faults::Faults,
     policies::{Account, Decided},
     world::World,
@@ -160,7 +160,7 @@ impl Gate {
     /// Answers one call and writes it down.
     pub(super) async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
         let (response, call) = self.serve(request, peer).await;
-        emit(What::Api(Box::new(call)));
+        emit_from(peer.address, What::Api(Box::new(call)));
         response
     }
 
@@ -170,6 +170,7 @@ impl Gate {
         let mut operation = Operation::of(&received, &self.world, &self.account(), &self.services);
         let request_id = answer::request_id(operation.protocol);
         let Settled { identity, decision, further, result } = self.settle(&received, &mut operation, &request_id).await;
+        let not_emulated = result.as_ref().is_err_and(|refusal| refusal.not_emulated);
         let (error, response) = match result {
             Ok(answer) => (
                 answer::error_of(&answer, &operation),
@@ -186,7 +187,7 @@ impl Gate {
             event_source: format!("{}.amazonaws.com", operation.service),
             event_name: operation.name,
             aws_region: operation.region,
-            source_ip_address: peer.address.to_string(),
+            source_ip_address: self.world.public_address.to_string(),
             user_agent: received.header("user-agent").to_owned(),
             user_identity: identity,
             request_parameters: operation.parameters,
@@ -194,6 +195,7 @@ impl Gate {
             error_message,
             request_id,
             status: response.status().as_u16(),
+            not_emulated,
             decision,
             further,
         };
@@ -218,11 +220,11 @@ impl Gate {
         let identity = self.user_identity(&caller);
         if operation.answerer == Answerer::Unknown {
             let (principal, refusal) = (self.principal(&caller), Refusal::unknown_operation(operation));
-            return undecided(&principal, operation, Outcome::ImplicitlyDenied, identity, refusal);
+            return undecided(&principal, operation, Outcome::Undecided, identity, refusal);
         }
         if operation.routed.as_ref().is_some_and(|routed| routed.call.is_none()) {
             let (principal, refusal) = (self.principal(&caller), Refusal::no_json());
-            return undecided(&principal, operation, Outcome::ImplicitlyDenied, identity, refusal);
+            return undecided(&principal, operation, Outcome::Undecided, identity, refusal);
         }
         let found = self.locate(operation, &caller).await;
         let decided = self.decide(&caller, self.question(received, operation, &found, &caller));
@@ -284,7 +286,10 @@ impl Gate {
             }
             (Found::Key(key), _) => self.usable(operation, key)?,
             (_, "secretsmanager") => self.unlock_secret(call, None).await?,
-            (_, "s3") => self.unlock_objects(call).await?,
+            (_, "s3") => {
+                self.takes_acl(operation).await?;
+                self.unlock_objects(call).await?;
+            }
             _ => {}
         }
         self.prepare(operation, call.received).await?;

@@ -23,7 +23,7 @@ mod thing_deployments;
 mod topic;
 pub(super) mod view;
 
-pub(super) use registry::{Peer, Registry, Stranger};
+pub(super) use registry::{Registry, Stranger};
 
 use super::{limits::Limits, sessions::Sessions};
 use crate::{
@@ -48,7 +48,6 @@ use serde_json::Value;
 use std::{
     collections::BTreeMap,
     error::Error,
-    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -98,21 +97,21 @@ impl Iot {
     }
 
     /// Speaks MQTT with a client over a connection whose TLS is already done, until either side ends it.
-    /// `certificate` is what that client showed, DER; without a registered active one the
-    /// connection is closed at once.
+    /// `domain` is the server name that the client asked for, `certificate` what it showed, DER; without a registered
+    /// active one the connection is closed at once.
     ///
     /// The client may let it wait for so long: for its CONNECT, and for taking what it is sent.
     pub(crate) async fn serve_mqtt_within<S>(
         self: Arc<Self>,
         patience: Duration,
         stream: S,
-        peer: Peer,
+        domain: String,
         certificate: Option<Vec<u8>>,
     ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let reason = match self.registry.holder(certificate.as_deref()) {
-            Ok(holder) => return connection::serve(&self, stream, (peer, holder), patience).await,
+            Ok(holder) => return connection::serve(&self, stream, (domain, holder), patience).await,
             Err(Stranger::Unknown) => "the certificate is missing or not registered",
             Err(Stranger::Inactive) => "the certificate is not active",
         };
@@ -120,11 +119,10 @@ impl Iot {
     }
 
     /// Answers a request to the Greengrass data plane.
-    /// `certificate` is what the client at that address showed, DER.
+    /// `certificate` is what the client showed, DER.
     pub(crate) async fn data_plane<B>(
         self: Arc<Self>,
         request: hyper::Request<B>,
-        peer: IpAddr,
         certificate: Option<Vec<u8>>,
     ) -> hyper::Response<Full<Bytes>>
     where
@@ -132,7 +130,7 @@ impl Iot {
         B::Error: Error + Send + Sync + 'static,
     {
         let holder = self.registry.holder(certificate.as_deref()).ok();
-        data_plane::answer(&self, request, peer, holder).await
+        data_plane::answer(&self, request, holder).await
     }
 
     /// Answers a request to the data plane as it comes in, within limits.
@@ -140,7 +138,6 @@ impl Iot {
         self: Arc<Self>,
         limits: &Limits,
         request: hyper::Request<Incoming>,
-        peer: IpAddr,
         certificate: Option<Vec<u8>>,
     ) -> hyper::Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
@@ -148,7 +145,7 @@ impl Iot {
             Err(excess) => data_plane::excess(head.uri.path(), excess),
             Ok(body) => {
                 let request = hyper::Request::from_parts(head, Full::new(body));
-                self.data_plane(request, peer, certificate).await
+                self.data_plane(request, certificate).await
             }
         }
     }

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response, header::HeaderName};
 use serde_json::json;
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 use time::Duration;
 
 const THING_NAME: HeaderName = HeaderName::from_static("x-amzn-iot-thingname");
@@ -58,46 +58,31 @@ impl Provider {
     }
 
     /// Answers one request as it comes, rightly or as a fault wants it.
-    pub(super) async fn serve<B>(
-        &self,
-        request: &Request<B>,
-        peer: IpAddr,
-        certificate: Option<&[u8]>,
-    ) -> Response<Full<Bytes>> {
+    pub(super) async fn serve<B>(&self, request: &Request<B>, certificate: Option<&[u8]>) -> Response<Full<Bytes>> {
         match self.faults.strike(Service::Provider, "").await {
             Some(Strike::Status(status, body)) => Self::failing(request, status, body),
             Some(Strike::Page) => Self::failing(request, 200, Some(PAGE.to_owned())),
-            _ => self.answer(request, peer, certificate),
+            _ => self.answer(request, certificate),
         }
     }
 
     /// Answers one request of the holder of a certificate, and writes it down.
-    pub(super) fn answer<B>(
-        &self,
-        request: &Request<B>,
-        peer: IpAddr,
-        certificate: Option<&[u8]>,
-    ) -> Response<Full<Bytes>> {
-        let (response, seen) = self.answered(request, peer, certificate);
+    pub(super) fn answer<B>(&self, request: &Request<B>, certificate: Option<&[u8]>) -> Response<Full<Bytes>> {
+        let (response, seen) = self.answered(request, certificate);
         if let Some(seen) = seen {
             emit(seen);
         }
         response
     }
 
-    fn answered<B>(
-        &self,
-        request: &Request<B>,
-        peer: IpAddr,
-        certificate: Option<&[u8]>,
-    ) -> (Response<Full<Bytes>>, Option<What>) {
+    fn answered<B>(&self, request: &Request<B>, certificate: Option<&[u8]>) -> (Response<Full<Bytes>>, Option<What>) {
         let path = request.uri().path();
         let Some(alias) = path.strip_prefix("/role-aliases/").and_then(|rest| rest.strip_suffix("/credentials")) else {
             return (respond(404, None, &json!({ "message": "Not Found" }).to_string()), None);
         };
         let thing = request.headers().get(THING_NAME).and_then(|value| value.to_str().ok());
         let mut decided = Decided::default();
-        let result = self.credentials(alias, thing, (certificate, peer), &mut decided);
+        let result = self.credentials(alias, thing, certificate, &mut decided);
         let (status, message) = match &result {
             Ok(_) => (200, None),
             Err(Refusal(status, _, message)) => (*status, Some((*message).to_owned())),
@@ -144,7 +129,7 @@ impl Provider {
         &self,
         alias: &str,
         thing: Option<&str>,
-        (certificate, peer): (Option<&[u8]>, IpAddr),
+        certificate: Option<&[u8]>,
         decided: &mut Decided,
     ) -> Result<String, Refusal> {
         let holder = self.registry.holder(certificate).map_err(|stranger| match stranger {
@@ -156,7 +141,7 @@ impl Provider {
         }
         let World { region, account, .. } = &*self.world;
         let resource = format!("arn:aws:iot:{region}:{account}:rolealias/{alias}");
-        let decision = self.registry.decide((&holder, peer), "iot:AssumeRoleWithCertificate", &resource, &[]);
+        let decision = self.registry.decide(&holder, "iot:AssumeRoleWithCertificate", &resource, &[]);
         if !decided.alias.insert(decision).may_go_on() {
             return Err(Refusal(403, None, "Access Denied"));
         }

@@ -6,7 +6,7 @@
 
 use super::{
     gate::{Door, Gate, Peer},
-    iot::{self, Iot},
+    iot::Iot,
     limits::{self, Limits},
     provider::Provider,
 };
@@ -119,8 +119,7 @@ impl Front {
         let stream = stream.map_err(|error| error.to_string())?;
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|der| der.to_vec());
         if purpose == Purpose::Mqtt {
-            let peer = iot::Peer { address: peer.ip(), domain: name };
-            Arc::clone(&self.iot).serve_mqtt_within(patience, stream, peer, certificate).await;
+            Arc::clone(&self.iot).serve_mqtt_within(patience, stream, name, certificate).await;
             return Ok(());
         }
         self.http(stream, peer, purpose, certificate).await
@@ -159,9 +158,9 @@ impl Front {
         match purpose {
             Purpose::DataPlane => {
                 let iot = Arc::clone(&self.iot);
-                iot.data_plane_within(&self.limits, request, peer.address, certificate).await
+                iot.data_plane_within(&self.limits, request, certificate).await
             }
-            Purpose::Credentials => self.provider.serve(&request, peer.address, certificate.as_deref()).await,
+            Purpose::Credentials => self.provider.serve(&request, certificate.as_deref()).await,
             Purpose::Gate | Purpose::Mqtt => self.gate.answer(request, peer).await,
         }
     }

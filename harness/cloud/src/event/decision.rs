@@ -55,6 +55,8 @@ pub enum Outcome {
     ExplicitlyDenied,
     /// The caller could not be identified; no policy was asked.
     Unauthenticated,
+    /// No policy was asked: what is wanted is not emulated, or its input can't be read.
+    Undecided,
 }
 
 impl From<iam::Outcome> for Outcome {
@@ -96,6 +98,24 @@ impl Decision {
     #[must_use]
     pub fn is_allowed(&self) -> bool {
         self.outcome == Outcome::Allowed
+    }
+
+    /// How it came out, in a word or two.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self.outcome {
+            Outcome::Allowed => "allowed",
+            _ if self.let_through => "let through",
+            Outcome::ImplicitlyDenied | Outcome::ExplicitlyDenied => "denied",
+            Outcome::Unauthenticated => "unauthenticated",
+            Outcome::Undecided => "undecided",
+        }
+    }
+
+    /// Whether policies were asked.
+    #[must_use]
+    pub fn was_made(&self) -> bool {
+        !matches!(self.outcome, Outcome::Unauthenticated | Outcome::Undecided)
     }
 
     /// Whether the request may go on.

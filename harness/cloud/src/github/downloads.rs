@@ -17,8 +17,7 @@ const OF_API: [&str; 4] = ["contents", "releases", "tarball", "zipball"];
 
 /// What an event tells was wanted of GitHub that is not emulated, for a person: an answer of [`of`], or the question for
 /// the name of a host that has nothing but downloads.
-#[must_use]
-pub fn unsupported(what: &What) -> Option<String> {
+pub(crate) fn unsupported(what: &What) -> Option<String> {
     match what {
         What::Git { path, status, .. } if *status == StatusCode::NOT_IMPLEMENTED.as_u16() => {
             match path.split_at_checked(API.len()) {

@@ -108,8 +108,8 @@ fn steps(document: &Document<'_>) -> Vec<Remark> {
         if let Some(node) = get(step.node, "Timeout")
             && !is_seconds(node)
         {
-            let message = "Timeout is no whole number of seconds".to_owned();
-            remarks.push(error("timeout", node.place, message, "write a whole number"));
+            let message = "Timeout is no whole number of seconds: the nucleus takes the one that it begins with, or 0";
+            remarks.push(error("timeout", node.place, message.into(), "write a whole number"));
         }
     }
     remarks

@@ -2,6 +2,7 @@
 
 use super::{
     Engine, Entry, Published, Upload, archive,
+    creation::carried_out,
     error::{self, Error},
 };
 use bollard::{
@@ -215,7 +216,8 @@ impl Engine {
     pub async fn create(&self, spec: &ContainerSpec) -> Result<Container, Error> {
         let name = &spec.name;
         let options = CreateContainerOptionsBuilder::new().name(name).build();
-        let created = self.docker.create_container(Some(options), spec.body()).await;
+        let (docker, body) = (self.docker.clone(), spec.body());
+        let created = carried_out(Box::pin(async move { docker.create_container(Some(options), body).await })).await;
         let id = created.map_err(Error::engine(format!("creating container `{name}`")))?.id;
         let container = Container { id, name: name.clone() };
         if !spec.files.is_empty() {

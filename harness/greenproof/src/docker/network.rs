@@ -4,7 +4,7 @@
 //! environment, or a /24 for one with a fleet, a /24 of `10.84.0.0/16` for LocalStack, a /28 of `10.85.0.0/16` for a kept environment's edge. An `internal` network alone still reaches the host's services
 //! through the bridge's address; `inhibit_ipv4` leaves the bridge without one.
 
-use super::{Engine, Lease, error::Error};
+use super::{Engine, Lease, creation::carried_out, error::Error};
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
 use std::{collections::HashMap, net::Ipv4Addr};
 
@@ -164,7 +164,8 @@ impl Engine {
                 labels: Some(labels.clone()),
                 ..NetworkCreateRequest::default()
             };
-            match self.docker.create_network(request).await {
+            let docker = self.docker.clone();
+            match carried_out(Box::pin(async move { docker.create_network(request).await })).await {
                 Ok(_) => return Ok(subnet),
                 Err(error) if error.to_string().contains("overlap") => {}
                 Err(error) => return Err(Error::engine(format!("creating network `{name}`"))(error)),

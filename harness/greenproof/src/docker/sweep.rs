@@ -1,7 +1,7 @@
 //! Removing what was created: one environment at its end, or everything that dead processes left behind.
 
 use super::{
-    Engine,
+    Engine, creation,
     error::Error,
     labels,
     lease::{self, Holder},
@@ -174,6 +174,7 @@ async fn remove_volume(engine: &Engine, name: &str) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Engine`] if the engine does not say what is there, or refuses a removal; [`Error::Io`] for a folder.
 pub async fn sweep(engine: &Engine, everything: bool) -> Result<Swept, Error> {
+    creation::all_carried_out().await;
     let (inventory, guard) = removable(engine, everything).await?;
     remove(engine, &inventory).await?;
     for id in inventory.containers.iter().filter_map(|found| found.labels.get(labels::ENVIRONMENT)) {

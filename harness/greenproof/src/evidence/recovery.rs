@@ -35,6 +35,7 @@ fn outcomes(what: &What) -> Vec<(String, bool)> {
         // A refusal of the provider may have other reasons than a policy.
         What::Credentials { alias, status, .. } => vec![(format!("credentials of {alias}"), *status == 200)],
         _ => decisions(what)
+            .filter(|decision| decision.was_made())
             .map(|decision| (format!("{} {}", decision.action, decision.resource), decision.is_allowed()))
             .collect(),
     }

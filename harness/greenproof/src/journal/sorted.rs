@@ -66,7 +66,6 @@ impl Sorted {
             What::Mqtt { client, .. } | What::MqttClosed { client, .. } | What::Oversize { client, .. } => {
                 self.thing(client)
             }
-            What::Api(call) => self.address(call.source_ip_address.parse().ok()?),
             What::DataPlane { decision: Some(decision), .. } => {
                 let (_, certificate) = decision.principal.split_once(":cert/")?;
                 self.certificates.get(certificate).copied()

@@ -258,7 +258,7 @@ pub fn compare(before: &Side, after: &Side, record: &Evidence, replaces: Slot) -
     let form = Form::of(&before.scenario, record);
     let mut calls: Vec<Call> = Vec::new();
     let mut used: BTreeMap<(String, usize), BTreeSet<String>> = BTreeMap::new();
-    for one in asked(record).iter().filter(|one| one.decision.outcome != Outcome::Unauthenticated) {
+    for one in asked(record).iter().filter(|one| one.decision.was_made()) {
         let call = Call::decided(before, after, &one.decision, &form);
         if call.before.outcome != one.decision.outcome {
             return Err(not_of(before, one, &call));
@@ -369,7 +369,7 @@ impl Change {
             call.made = Some(made.contains(&(call.action.clone(), call.resource.clone())));
         }
         let known: BTreeSet<_> = self.calls.iter().map(|call| (call.action.clone(), call.resource.clone())).collect();
-        let more = all.iter().filter(|one| one.decision.outcome != Outcome::Unauthenticated);
+        let more = all.iter().filter(|one| one.decision.was_made());
         for one in more.filter(|one| !known.contains(&key(one))) {
             add(&mut self.calls, Call { made: Some(true), ..Call::decided(old, new, &one.decision, &form) });
         }

@@ -66,8 +66,7 @@ pub fn choose<'a>(asked: &'a [Asked], wanted: Option<&str>, place: &str) -> Resu
             None => "which call is meant".to_owned(),
         };
         let lines = asked.iter().map(|Asked { number, decision, .. }| {
-            let outcome = if decision.is_allowed() { "allowed" } else { "denied" };
-            format!("\n    {number:>3} {outcome:7} {} on {}", decision.action, decision.resource)
+            format!("\n    {number:>3} {:7} {} on {}", decision.word(), decision.action, decision.resource)
         });
         let hint = if asked.is_empty() {
             "run the scenario again: its evidence has no decision that can be made again".to_owned()

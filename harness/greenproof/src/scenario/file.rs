@@ -4,6 +4,7 @@
 //! lists and maps that it states replace the base's.
 
 mod account;
+mod device;
 mod fleet;
 mod github;
 mod names;
@@ -23,7 +24,7 @@ use crate::{
     fault::Fault,
     gdk::{self, Project},
 };
-use cloud::fault::Role;
+use cloud::{fault::Role, world::PUBLIC_ADDRESS};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
@@ -197,32 +198,6 @@ impl Layer<'_> {
         self.layer_expect(expect, &mut draft.seen)
     }
 
-    fn apply_device(&self, table: table::Device, device: &mut Device) -> Result<(), Error> {
-        if let Some(core) = table.core {
-            let unknown = |_| format!("the core `{}` is not known", core.get_ref());
-            let hint = "use `emulated`, `lite` or `classic`";
-            let known = core.get_ref().parse().map_err(unknown);
-            device.core = known.map_err(|message| self.error(Some(core.span()), message, hint))?;
-        }
-        set(&mut device.own.system, table.system);
-        self.apply_own(table.apt, table.image, &mut device.own)?;
-        device.thing = table.thing.or(device.thing.take());
-        set(&mut device.pep668, table.pep668);
-        set(&mut device.trust_ca, table.trust_ca);
-        if let Some(clock) = table.clock {
-            if !(0.001..=100_000.0).contains(clock.get_ref()) {
-                let message = format!("`{}` is no speed of the clock", clock.get_ref());
-                return Err(self.error(Some(clock.span()), message, "use a number from 0.001 to 100000"));
-            }
-            device.clock = clock.into_inner();
-        }
-        set(&mut device.timing, table.timing);
-        set(&mut device.cli, table.cli);
-        let nucleus = table.nucleus.map(serde_json::to_value).transpose();
-        set(&mut device.nucleus, nucleus.map_err(|error| self.error(None, error.to_string(), "use plain values"))?);
-        Ok(())
-    }
-
     fn component(&self, table: &table::Component, account: Option<&str>) -> Result<Component, Error> {
         let artifacts = table
             .artifacts
@@ -312,6 +287,7 @@ impl Layer<'_> {
             }
         }
         self.check_names(scenario)?;
+        self.check_faults(scenario)?;
         self.check_github(scenario)?;
         self.check_account(scenario)
     }
@@ -362,6 +338,7 @@ impl Scenario {
                 thing: None,
                 pep668: false,
                 trust_ca: true,
+                public_address: PUBLIC_ADDRESS,
                 clock: 1.0,
                 timing: Timing::default(),
                 cli: false,

@@ -11,6 +11,10 @@ use crate::{
     },
     scenario::{Scenario, Step},
 };
+use cloud::{
+    event::What,
+    fault::{self, Special},
+};
 use std::collections::BTreeMap;
 
 /// The states of a component that failed.
@@ -72,6 +76,22 @@ fn fails_as_expected(scenario: &Scenario, name: &str) -> bool {
     scenario.steps.iter().rev().find_map(of).is_some_and(|state| FAILED.contains(&state.as_str()))
 }
 
+/// The faults of the clouds that were on and struck nothing: of what they would have done the run shows nothing. Whether a
+/// clock was read that is wrong, nobody tells.
+#[must_use]
+pub fn idle<'s>(scenario: &'s Scenario, evidence: &Evidence) -> Vec<&'s cloud::fault::Fault> {
+    if scenario.fleet.is_some() || evidence.ending != Ending::Settled {
+        return Vec::new();
+    }
+    let struck =
+        |name: &str| evidence.events.iter().any(|event| matches!(&event.what, What::Fault { name: it } if it == name));
+    let shows = |fault: &&cloud::fault::Fault| {
+        !matches!(fault.kind, fault::Kind::Special(Special::Clock | Special::GitHubClock))
+    };
+    let begun = scenario.steps.iter().filter_map(|step| step.fault()?.cloud());
+    begun.filter(shows).filter(|fault| !struck(&fault.name())).collect()
+}
+
 /// The components that were RUNNING when they were judged and of which no line is awaited: that they stay so is not proven.
 #[must_use]
 pub fn unproven<'s>(scenario: &'s Scenario, evidence: &Evidence) -> Vec<&'s str> {
@@ -98,10 +118,22 @@ mod tests {
         },
         verdict::tests::{recorded, scenario},
     };
-    use cloud::event::{Event, What};
+    use cloud::event::Event;
     use serde_json::json;
 
     const NAME: &str = "com.example.GithubCustomPack";
+
+    #[test]
+    fn a_fault_that_struck_nothing_is_told() {
+        fidelity::fidelity!("fault-5");
+        let (mut scenario, mut evidence) = (scenario(), recorded());
+        let faults = ["s3.GetObject.503 times=1", "s3.GetObjct.503", "aws.clock shift=60", "device.no-git"];
+        scenario.begin_with(&faults.map(|text| text.parse().unwrap()));
+        let (time, what) = (String::new(), What::Fault { name: "s3.GetObject.503".into() });
+        evidence.events.push(Event { time, from: None, what });
+        let told: Vec<_> = idle(&scenario, &evidence).iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["s3.GetObjct.503"]);
+    }
 
     /// The recorded run, in whose log a component takes states after the last step.
     fn later(name: &str, states: &[&str]) -> Evidence {

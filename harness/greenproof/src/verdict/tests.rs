@@ -121,6 +121,22 @@ fn a_download_from_github_is_unsupported_and_blames_nothing_else() {
     assert_eq!(kinds(|evidence| say(evidence, asked("/o/r", 404))), [], "a page that is not there");
 }
 
+/// A component that goes on without it is no less unsupported.
+#[test]
+fn a_call_of_a_service_that_is_not_emulated_is_unsupported() {
+    fidelity::fidelity!("gate-24");
+    let mut evidence = recorded();
+    let event = evidence.events.iter().find(|event| matches!(event.what, What::Api(_)));
+    let Some(What::Api(mut call)) = event.map(|event| event.what.clone()) else { panic!("the reference calls AWS") };
+    (call.event_source, call.event_name) = ("ssm.amazonaws.com".into(), "GetParameter".into());
+    say(&mut evidence, What::Api(call.clone()));
+    assert!(matches!(judge(&scenario(), &evidence), Verdict::Passed));
+    call.not_emulated = true;
+    say(&mut evidence, What::Api(call));
+    let Verdict::Unsupported { what } = judge(&scenario(), &evidence) else { panic!("it is judged") };
+    assert_eq!(what, "GetParameter of ssm.amazonaws.com is not emulated");
+}
+
 #[test]
 fn what_is_not_emulated_is_never_green() {
     let mut evidence = recorded();

@@ -32,6 +32,20 @@ impl Gate {
         Err(if global { Refusal::wrong_region(signed, region) } else { Refusal::redirect(bucket, region) })
     }
 
+    /// S3 refuses to set ACLs in a bucket whose owner owns every object, as a new one's does
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-ownership-error-responses.html>).
+    pub(super) async fn takes_acl(&self, operation: &Operation) -> Result<(), Refusal> {
+        let Some(bucket) = operation.bucket.as_ref().filter(|_| operation.sets_acl) else { return Ok(()) };
+        let (scope, target) = (("s3", self.world.region.as_str()), format!("/{bucket}?ownershipControls"));
+        let answer = self.localstack.send(scope, Method::GET, &target, HeaderMap::new(), Bytes::new()).await;
+        let answer = answer.map_err(|reason| {
+            tracing::warn!(reason, "the ownership of a bucket's objects could not be read");
+            Refusal::internal(operation.protocol)
+        })?;
+        let enforced = String::from_utf8_lossy(&answer.body).contains("BucketOwnerEnforced");
+        if enforced { Err(Refusal::no_acls()) } else { Ok(()) }
+    }
+
     /// S3 says 403 instead of 404 for a missing object to those who may not list the bucket.
     pub(super) fn may_list(&self, call: &mut Call<'_>, read: &Decision) -> Result<(), Refusal> {
         let listing = call.operation.listing();

@@ -25,7 +25,7 @@ impl Gate {
         let mut asked = self
             .asks(caller, &operation.action, &operation.resource)
             .sent_to(&operation.region)
-            .with("aws:SourceIp", received.peer.address.to_string());
+            .with("aws:SourceIp", self.world.public_address.to_string());
         for (header, key) in [("user-agent", "aws:UserAgent"), ("referer", "aws:Referer")] {
             let value = received.header(header);
             if !value.is_empty() {

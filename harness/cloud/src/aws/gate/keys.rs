@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub(super) struct Key {
     pub(super) arn: String,
     pub(super) state: State,
-    /// Whether AWS manages it, as `aws/secretsmanager`.
+    /// Whether AWS manages it, as `aws/secretsmanager` or `aws/s3`.
     pub(super) is_of_aws: bool,
     /// The condition keys of every operation on it.
     pub(super) keys: Vec<(String, Value)>,
@@ -23,6 +23,9 @@ pub(super) enum State {
     Disabled,
     PendingDeletion,
 }
+
+/// How AWS describes `aws/s3`, by which alone LocalStack's can be told from the account's own keys.
+const OF_S3: &str = "Default key that protects my S3 objects when no other key is defined";
 
 /// A service that asks KMS in a caller's name.
 #[derive(Clone, Copy)]
@@ -72,7 +75,7 @@ impl Gate {
                 Some("PendingDeletion") => State::PendingDeletion,
                 _ => State::Disabled,
             },
-            is_of_aws: metadata["KeyManager"] == "AWS",
+            is_of_aws: metadata["KeyManager"] == "AWS" || metadata["Description"] == OF_S3,
             keys,
         };
         Some(self.keys.keep(asked, region, id, key))
@@ -108,7 +111,7 @@ impl Gate {
         let host = format!("{name}.amazonaws.com");
         let asked = self
             .asks(call.caller, action, &key.arn)
-            .with("aws:SourceIp", call.received.peer.address.to_string())
+            .with("aws:SourceIp", self.world.public_address.to_string())
             .with("aws:SecureTransport", "true")
             .with("aws:RequestedRegion", region.as_str())
             .with("aws:ViaAWSService", "true")

@@ -84,6 +84,8 @@ pub(super) struct Operation {
     pub(super) source: Option<Source>,
     /// The id of the multipart upload that it is on.
     pub(super) upload: Option<String>,
+    /// Whether it sets an ACL of S3's other than the one that every bucket takes.
+    pub(super) sets_acl: bool,
     /// The S3 bucket, and the object's key as it stands in the URL.
     pub(super) bucket: Option<String>,
     pub(super) key: String,
@@ -141,6 +143,7 @@ impl Operation {
             besides: Vec::new(),
             source: None,
             upload: None,
+            sets_acl: false,
             bucket: None,
             key: String::new(),
             routed: None,

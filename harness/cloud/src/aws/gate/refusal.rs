@@ -25,6 +25,8 @@ pub(super) struct Refusal {
     pub(super) bucket_region: Option<String>,
     /// Further members of a control-plane service's exception.
     pub(super) members: Box<Map<String, Value>>,
+    /// Whether AWS could have answered, and this world can't.
+    pub(super) not_emulated: bool,
 }
 
 impl From<Fault> for Refusal {
@@ -42,6 +44,7 @@ impl Refusal {
             details: Vec::new(),
             bucket_region: None,
             members: Box::default(),
+            not_emulated: false,
         }
     }
 
@@ -157,7 +160,7 @@ impl Refusal {
     pub(super) fn unknown_operation(operation: &Operation) -> Self {
         let Operation { service, name, protocol, .. } = operation;
         tracing::warn!(service, name, "the operation is not emulated");
-        match protocol {
+        let refusal = match protocol {
             Protocol::Json => Self::new(400, "UnknownOperationException", ""),
             Protocol::S3 => {
                 Self::new(501, "NotImplemented", "A header you provided implies functionality that is not implemented")
@@ -167,7 +170,14 @@ impl Refusal {
                 Self::new(400, "InvalidAction", format!("Could not find operation {name} for version {version}"))
             }
             Protocol::Rest => Self::new(404, "UnknownOperationException", ""),
-        }
+        };
+        Self { not_emulated: true, ..refusal }
+    }
+
+    /// S3's answer to Signature Version 2, which older buckets of older regions take.
+    pub(super) fn signature_version_2() -> Self {
+        let message = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
+        Self { not_emulated: true, ..Self::new(400, "InvalidRequest", message) }
     }
 
     pub(super) fn no_credentials(protocol: Protocol) -> Self {
@@ -258,6 +268,10 @@ impl Refusal {
 
     pub(super) fn no_such_bucket(bucket: &str) -> Self {
         Self::new(404, "NoSuchBucket", "The specified bucket does not exist").with("BucketName", bucket)
+    }
+
+    pub(super) fn no_acls() -> Self {
+        Self::new(400, "AccessControlListNotSupported", "The bucket does not allow ACLs")
     }
 
     pub(super) fn no_such_secret() -> Self {

@@ -6,7 +6,7 @@
 use super::{
     super::sessions::{Session, Sessions},
     Received,
-    operation::{Operation, Protocol, decoded},
+    operation::{Answerer, Operation, Protocol, decoded},
     refusal::Refusal,
 };
 use aws_credential_types::Credentials;
@@ -119,6 +119,9 @@ pub(super) fn verify(received: &Received, operation: &Operation, sessions: &Sess
         if authorization.starts_with("AWS4-HMAC-SHA256") {
             return Err(Refusal::incomplete(protocol, authorization));
         }
+        if protocol == Protocol::S3 && is_version_2(received) {
+            return Err(Refusal::signature_version_2());
+        }
         if protocol != Protocol::S3 || !unsigned {
             return Err(Refusal::no_credentials(protocol));
         }
@@ -150,6 +153,12 @@ pub(super) fn verify(received: &Received, operation: &Operation, sessions: &Sess
     Ok(Caller { session: Some(session), age: now - time, presigned: claim.expires.is_some(), region: claim.region })
 }
 
+/// Whether an S3 request has a signature of the version before, in its header or its URL.
+fn is_version_2(received: &Received) -> bool {
+    let in_url = |name: &str| received.query.split('&').any(|pair| pair.split('=').next() == Some(name));
+    received.header("authorization").starts_with("AWS ") || (in_url("AWSAccessKeyId") && in_url("Signature"))
+}
+
 fn in_time(claim: &Claim, protocol: Protocol, time: OffsetDateTime, now: OffsetDateTime) -> Result<(), Refusal> {
     let limit = if protocol == Protocol::S3 { S3_SKEW } else { SKEW };
     match claim.expires {
@@ -168,6 +177,10 @@ fn in_scope(received: &Received, claim: &Claim, operation: &Operation) -> Result
     }
     if operation.protocol == Protocol::S3 {
         return if claim.service == "s3" { Ok(()) } else { Err(Refusal::signature(operation.protocol)) };
+    }
+    // What is not emulated may be signed by another name than its host has.
+    if operation.answerer == Answerer::Unknown {
+        return Ok(());
     }
     let is_old_iot = operation.service == "iot" && claim.service == OLD_IOT;
     if claim.service != operation.service && !is_old_iot {

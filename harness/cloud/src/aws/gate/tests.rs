@@ -17,7 +17,7 @@ mod writes;
 use super::{Door, Gate, Peer, Sessions};
 use crate::{
     aws::{inventory::Inventory, presign, sessions::Session, upstream::LocalStack},
-    event::{ApiCall, Outcome},
+    event::{ApiCall, Outcome, What},
     faults::Faults,
     minted::Seed,
     world::World,
@@ -54,6 +54,8 @@ const SECRETS: &str = "secretsmanager.ap-northeast-1.amazonaws.com";
 const S3: &str = "artifacts.s3.ap-northeast-1.amazonaws.com";
 const ARN: &str = "arn:aws:secretsmanager:ap-northeast-1:111122223333:secret:github-token-AbCdEf";
 const CERTIFICATE: &str = "c0ffee";
+/// The site's public address.
+const SITE: &str = "203.0.113.10";
 
 /// A gate that listens, and the LocalStack behind it.
 struct Environment {

@@ -6,7 +6,7 @@ use super::{
     Iot,
     broker::{Attached, Subscription},
     packet::{self, Connect, Inbound, Message, Refused},
-    registry::{Client, Holder, Peer},
+    registry::{Client, Holder},
     topic,
 };
 use crate::event::{What, emit};
@@ -59,7 +59,7 @@ impl Ended {
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     iot: &Iot,
     stream: S,
-    (peer, holder): (Peer, Holder),
+    (domain, holder): (String, Holder),
     patience: Duration,
 ) {
     let options = ConnectionOptions::new().maximum_packet_size_recv(MAX_PACKET).receive_maximum(RECEIVE_MAXIMUM);
@@ -67,7 +67,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mqtt.set_auto_ping_response(true);
     let deadline = Some(Instant::now() + patience);
     let (out, session, in_flight, ended) = (Vec::new(), None, 0, None);
-    let mut link = Link { iot, stream, peer, holder, mqtt, out, patience, deadline, session, in_flight, ended };
+    let mut link = Link { iot, stream, domain, holder, mqtt, out, patience, deadline, session, in_flight, ended };
     let ended = link.run().await;
     let Some(Held { attached, connect }) = link.session.take() else {
         emit(What::MqttClosed { client: String::new(), reason: ended.reason });
@@ -85,7 +85,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 struct Link<'a, S> {
     iot: &'a Iot,
     stream: S,
-    peer: Peer,
+    /// The server name of its TLS handshake.
+    domain: String,
     holder: Holder,
     mqtt: Connection<Server>,
     /// Bytes that are not yet written.
@@ -391,7 +392,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<'_, S> {
 
     /// The client of this id as policies see it.
     fn client_of<'a>(&'a self, id: &'a str) -> Client<'a> {
-        Client { holder: &self.holder, id, peer: &self.peer }
+        Client { holder: &self.holder, id, domain: &self.domain }
     }
 
     fn client(&self) -> Option<String> {

@@ -21,7 +21,7 @@ use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper::{Method, Request, Response, StatusCode, body::Body};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, error::Error, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 
 /// The longest request in bytes.
 pub(super) const MAX_BODY: usize = 1024 * 1024;
@@ -84,12 +84,7 @@ struct Candidate {
 }
 
 /// Answers one request of whoever has shown a registered active certificate.
-pub(super) async fn answer<B>(
-    iot: &Iot,
-    request: Request<B>,
-    peer: IpAddr,
-    holder: Option<Holder>,
-) -> Response<Full<Bytes>>
+pub(super) async fn answer<B>(iot: &Iot, request: Request<B>, holder: Option<Holder>) -> Response<Full<Bytes>>
 where
     B: Body<Data = Bytes>,
     B::Error: Error + Send + Sync + 'static,
@@ -116,7 +111,7 @@ where
     }
     let body = Limited::new(body, MAX_BODY).collect().await;
     let body = body.map(Collected::to_bytes).map_err(|error| error.to_string());
-    let decision = holder.map(|holder| decide(iot, (&holder, peer), &call));
+    let decision = holder.map(|holder| decide(iot, &holder, &call));
     let allowed = decision.as_ref().is_some_and(Decision::may_go_on);
     let answer = perform(iot, &mut call, body, allowed);
     let status = answer.as_ref().map_or_else(|failure| failure.status, |_| StatusCode::OK).as_u16();
@@ -163,8 +158,8 @@ fn route<'a>(world: &World, method: &Method, path: &'a str, query: &'a str) -> R
 }
 
 /// Asks the certificate's policies. Variables of a connection's thing have no value here.
-fn decide(iot: &Iot, who: (&Holder, IpAddr), call: &Call<'_>) -> Decision {
-    iot.registry.decide(who, &format!("greengrass:{}", call.operation), &call.resource, &[])
+fn decide(iot: &Iot, holder: &Holder, call: &Call<'_>) -> Decision {
+    iot.registry.decide(holder, &format!("greengrass:{}", call.operation), &call.resource, &[])
 }
 
 fn perform(iot: &Iot, call: &mut Call<'_>, body: Result<Bytes, String>, allowed: bool) -> Answer {

@@ -22,7 +22,7 @@ use crate::{
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
-    net::IpAddr,
+    net::Ipv4Addr,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 use time::OffsetDateTime;
@@ -32,6 +32,7 @@ use time::OffsetDateTime;
 pub(in crate::aws) struct Registry {
     region: String,
     account: String,
+    public_address: Ipv4Addr,
     inventory: Arc<Inventory>,
     state: RwLock<State>,
 }
@@ -75,22 +76,14 @@ pub(in crate::aws) struct Alias {
     pub(super) modified: OffsetDateTime,
 }
 
-/// Where a client of the broker comes from and which of the broker's names it asked for.
-#[derive(Clone, Debug)]
-pub(in crate::aws) struct Peer {
-    /// Its address.
-    pub(in crate::aws) address: IpAddr,
-    /// The server name of its TLS handshake, which policies see as `iot:DomainName`.
-    pub(in crate::aws) domain: String,
-}
-
 /// A client of the broker as policies see it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Client<'a> {
     pub(super) holder: &'a Holder,
     /// Its client id.
     pub(super) id: &'a str,
-    pub(super) peer: &'a Peer,
+    /// The server name of its TLS handshake, which policies see as `iot:DomainName`.
+    pub(super) domain: &'a str,
 }
 
 /// Why nobody is known by a certificate.
@@ -109,7 +102,7 @@ impl Registry {
     /// If the certificate or a policy can't be read; the text names it.
     pub(in crate::aws) fn new(world: &World, inventory: Arc<Inventory>) -> Result<Self, String> {
         let mut state = State::default();
-        let World { region, account, thing, fleet, .. } = world;
+        let World { region, account, public_address, thing, fleet, .. } = world;
         for thing in std::iter::once(thing).chain(fleet) {
             state.register(thing)?;
         }
@@ -120,7 +113,8 @@ impl Registry {
             let alias = Alias { role, seconds: *duration_seconds, created: now, modified: now };
             state.aliases.insert(name.clone(), alias);
         }
-        Ok(Self { region: region.clone(), account: account.clone(), inventory, state: RwLock::new(state) })
+        let (region, account, state) = (region.clone(), account.clone(), RwLock::new(state));
+        Ok(Self { region, account, public_address: *public_address, inventory, state })
     }
 
     /// Who shows a certificate, DER.
@@ -141,18 +135,22 @@ impl Registry {
         self.read().certificates.get(certificate).is_some_and(|certificate| certificate.counts(now))
     }
 
-    /// Decides an action of a certificate's holder at an address by the certificate's policies.
+    /// Decides an action of a certificate's holder by the certificate's policies.
     pub(in crate::aws) fn decide(
         &self,
-        (holder, peer): (&Holder, IpAddr),
+        holder: &Holder,
         action: &str,
         resource: &str,
         context: &[(&str, &str)],
     ) -> Decision {
-        let asked = Decision::asked(holder.arn(), action, resource).with("aws:SourceIp", peer.to_string());
+        let asked = self.asked(holder, action, resource);
         let asked = context.iter().fold(asked, |asked, (key, value)| asked.with(*key, *value));
         let policies = self.read().of_certificate(holder.id());
         self.inventory.decide_by(asked, policies)
+    }
+
+    fn asked(&self, holder: &Holder, action: &str, resource: &str) -> Decision {
+        Decision::asked(holder.arn(), action, resource).with("aws:SourceIp", self.public_address.to_string())
     }
 
     /// Decides a packet of a client; `keys` are the condition keys that such a packet has besides. Of the thing whose
@@ -163,16 +161,16 @@ impl Registry {
     /// examples, and its thing policy variables.
     pub(super) fn decide_packet(
         &self,
-        Client { holder, id: client, peer }: Client<'_>,
+        Client { holder, id: client, domain }: Client<'_>,
         action: &str,
         resource: &str,
         keys: Vec<(&str, Value)>,
     ) -> Decision {
-        let asked = Decision::asked(holder.arn(), action, resource)
-            .with("aws:SourceIp", peer.address.to_string())
+        let asked = self
+            .asked(holder, action, resource)
             .with("iot:ClientId", client)
             .with("iot:CertificateId", holder.id())
-            .with("iot:DomainName", peer.domain.as_str());
+            .with("iot:DomainName", domain);
         let asked = keys.into_iter().fold(asked, |asked, (key, value)| asked.with(key, value));
         let state = self.read();
         let mut policies = state.of_certificate(holder.id());

@@ -5,7 +5,7 @@ mod data_plane;
 mod mqtt;
 mod wire_lite;
 
-use super::{Iot, Peer, Registry};
+use super::{Iot, Registry};
 use crate::{
     aws::{inventory::Inventory, upstream::LocalStack},
     world::World,
@@ -13,7 +13,7 @@ use crate::{
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 /// The broker's name that clients ask for.
 pub(in crate::aws) const DOMAIN: &str = "a1b2-ats.iot.ap-northeast-1.amazonaws.com";
@@ -68,11 +68,6 @@ pub(in crate::aws) fn iot_of(world: World) -> Result<Arc<Iot>, String> {
 
 pub(super) fn certificate(iot: &Iot) -> Vec<u8> {
     CertificateDer::from_pem_slice(iot.world.thing.certificate.as_bytes()).unwrap().to_vec()
-}
-
-/// A client at an address that asked for [`DOMAIN`].
-pub(in crate::aws) fn peer_of(address: SocketAddr) -> Peer {
-    Peer { address: address.ip(), domain: DOMAIN.to_owned() }
 }
 
 impl Iot {

@@ -8,12 +8,9 @@ use crate::{
 use http_body_util::BodyExt;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::Value;
-use std::net::Ipv4Addr;
 
 /// What nucleus lite has for all values of the credentials together, in bytes.
 const LITES_BUFFER: usize = 1500;
-
-const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn world() -> World {
     let certificate = rcgen::generate_simple_self_signed(["core".to_owned()]).unwrap().cert.pem();
@@ -60,7 +57,7 @@ async fn answered(provider: &Provider, alias: &str, thing: Option<&str>, der: Op
     if let Some(thing) = thing {
         request = request.header("x-amzn-iot-thingname", thing);
     }
-    let response = provider.answer(&request.body(()).unwrap(), HERE, der);
+    let response = provider.answer(&request.body(()).unwrap(), der);
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, serde_json::from_slice(&body).unwrap())
@@ -142,7 +139,7 @@ fn seen(statements: &Value, trusted: &Value) -> (u16, Option<Box<Decision>>, Vec
         "Principal": {"Service": "credentials.iot.amazonaws.com"}, "Condition": trusted}));
     let der = CertificateDer::from_pem_slice(world.thing.certificate.as_bytes()).unwrap();
     let request = Request::get("/role-aliases/Alias/credentials").body(()).unwrap();
-    let (_, seen) = provider(world).answered(&request, HERE, Some(&der));
+    let (_, seen) = provider(world).answered(&request, Some(&der));
     let Some(What::Credentials { status, decision, further, .. }) = seen else { panic!("{seen:?}") };
     (status, decision, further)
 }
@@ -153,7 +150,7 @@ fn the_certificates_policies_and_the_roles_trust_decide_with_their_conditions() 
     let alias = "arn:aws:iot:ap-northeast-1:123456789012:rolealias/Alias";
     let action = "iot:AssumeRoleWithCertificate";
     let (any, none) = (json!({}), json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}));
-    let here = json!({"IpAddress": {"aws:SourceIp": "127.0.0.1"}});
+    let here = json!({"IpAddress": {"aws:SourceIp": "203.0.113.10"}});
     let deny = json!([allow(action, "*", &any), {"Sid": "No", "Effect": "Deny", "Action": action, "Resource": alias}]);
     let of_alias =
         json!({"ArnEquals": {"aws:SourceArn": alias}, "StringEquals": {"aws:SourceAccount": "123456789012"}});
@@ -184,7 +181,7 @@ fn a_resource_control_policy_keeps_the_provider_out() {
     world.rcps = vec![[("data".to_owned(), deny.to_string())].into()];
     let der = CertificateDer::from_pem_slice(world.thing.certificate.as_bytes()).unwrap();
     let request = Request::get("/role-aliases/Alias/credentials").body(()).unwrap();
-    let (response, _) = provider(world).answered(&request, HERE, Some(&der));
+    let (response, _) = provider(world).answered(&request, Some(&der));
     assert_eq!(response.status(), 400);
 }
 
@@ -231,7 +228,7 @@ fn the_provider_is_known_to_resource_control_policies_as_a_service() {
             world.rcps = vec![[("perimeter".to_owned(), deny.to_string())].into()];
             let der = CertificateDer::from_pem_slice(world.thing.certificate.as_bytes()).unwrap();
             let request = Request::get("/role-aliases/Alias/credentials").body(()).unwrap();
-            let (response, _) = provider(world).answered(&request, HERE, Some(&der));
+            let (response, _) = provider(world).answered(&request, Some(&der));
             assert_eq!(response.status(), status, "{deny}");
         }
     }

@@ -77,9 +77,10 @@ RUN lacks=''; \\
 COPY greenproof /usr/local/bin/greenproof
 ";
 
-/// Fetches packages, and what they need, for the Python of an image.
+/// Fetches packages, and what they need, for the Python of an image. What the build was given to reach the package index
+/// stays in a stage that is thrown away.
 const WHEELS: &str = "ARG BASE
-FROM ${BASE}
+FROM ${BASE} AS fetched
 USER root
 COPY requirements.txt greenproof-ca.crt* /tmp/build/
 ARG PIP_INDEX_URL
@@ -89,6 +90,8 @@ ARG PIP_DEFAULT_TIMEOUT
 RUN if [ -s /tmp/build/greenproof-ca.crt ]; then export PIP_CERT=/tmp/build/greenproof-ca.crt; fi; \\
     pip3 download --no-cache-dir --disable-pip-version-check \\
         --dest /srv/packages --requirement /tmp/build/requirements.txt
+FROM ${BASE}
+COPY --from=fetched /srv/packages /srv/packages
 ";
 
 /// The image of a scenario's device.

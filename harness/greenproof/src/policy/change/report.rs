@@ -107,6 +107,6 @@ fn shown(decided: &Decided) -> String {
         Outcome::Allowed => format!("allowed{by}"),
         Outcome::ImplicitlyDenied => format!("denied: {layer} does not allow it"),
         Outcome::ExplicitlyDenied => format!("denied: {layer}{by}"),
-        Outcome::Unauthenticated => "not known".to_owned(),
+        Outcome::Unauthenticated | Outcome::Undecided => "not known".to_owned(),
     }
 }

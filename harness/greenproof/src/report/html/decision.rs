@@ -3,7 +3,7 @@
 //! Each recorded decision is made again by the policies that the run began with. Only where that comes out the same is a
 //! document shown: a device may change policies while it runs, and then the document is not the one that decided.
 
-use super::timeline::{Of, Timeline, outcome};
+use super::timeline::{Of, Timeline};
 use crate::evidence::{Evidence, recovery};
 use cloud::{event::Decision, policies::Account, world::World};
 use iam::{Layer, StatementRef};
@@ -117,6 +117,7 @@ pub(super) struct Decisions<'a> {
 }
 
 const UNKNOWN: &str = "The policies that decided are not known here.";
+const UNASKED: &str = "No policy was asked.";
 const CHANGED: &str = "The policies that the run began with decide otherwise: they were changed before this request.";
 
 impl<'a> Decisions<'a> {
@@ -130,6 +131,7 @@ impl<'a> Decisions<'a> {
         for (index, event) in evidence.events.iter().enumerate() {
             for decision in recovery::decisions(&event.what) {
                 let (clause, why, places) = match documents {
+                    _ if !decision.was_made() => (None, UNASKED, Vec::new()),
                     Some(documents) => all.decided(documents, decision, &mut known),
                     None => (None, UNKNOWN, Vec::new()),
                 };
@@ -140,7 +142,7 @@ impl<'a> Decisions<'a> {
                     action: &decision.action,
                     resource: &decision.resource,
                     principal: &decision.principal,
-                    outcome: outcome(decision),
+                    outcome: decision.word(),
                     layer: decision.layer.as_deref(),
                     statement: decision.statement.as_deref(),
                     clause,

@@ -6,7 +6,7 @@ use crate::evidence::{
     Evidence,
     log::{self, Millis},
 };
-use cloud::event::{ApiCall, Decision, Event, Outcome, What};
+use cloud::event::{ApiCall, Event, What};
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt};
@@ -299,17 +299,7 @@ fn action(call: &ApiCall) -> String {
 
 fn answered(call: &ApiCall) -> String {
     let code = call.error_code.as_ref().map_or_else(String::new, |code| format!(" {code}"));
-    format!("{}, {}{code}", outcome(&call.decision), call.status)
-}
-
-/// How a decision came out, in words.
-pub(super) fn outcome(decision: &Decision) -> &'static str {
-    match decision.outcome {
-        Outcome::Allowed => "allowed",
-        _ if decision.let_through => "let through",
-        Outcome::ImplicitlyDenied | Outcome::ExplicitlyDenied => "denied",
-        Outcome::Unauthenticated => "unauthenticated",
-    }
+    format!("{}, {}{code}", call.decision.word(), call.status)
 }
 
 /// The states of components; each lasts until the component's next.

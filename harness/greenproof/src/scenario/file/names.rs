@@ -1,10 +1,15 @@
-//! The components that expectations name: of one that there can't be, every absence is true and says nothing.
+//! What expectations and faults name: of a component that there can't be, every absence is true and says nothing, and a
+//! fault of what is not there strikes nothing.
 
 use super::Layer;
-use crate::scenario::{
-    Error, Scenario,
-    step::{Action, Step},
+use crate::{
+    fault::Fault,
+    scenario::{
+        Error, Scenario,
+        step::{Action, Step},
+    },
 };
+use cloud::fault::{Kind, Special};
 use std::collections::BTreeSet;
 
 /// The core's own log, which expectations name as they name a component's.
@@ -14,6 +19,32 @@ const CORE_LOG: &str = "greengrass";
 const PUBLIC: &str = "aws.greengrass.";
 
 impl Layer<'_> {
+    /// Every secret, token and key that a fault is about is one of the scenario's; a command on the device may make secrets.
+    pub(super) fn check_faults(&self, scenario: &Scenario) -> Result<(), Error> {
+        let commands = scenario.steps.iter().any(|step| matches!(step.action, Action::Run { .. }));
+        for step in &scenario.steps {
+            let Some(Fault::Cloud(fault)) = step.fault() else { continue };
+            let (Kind::Special(special), Some(about)) = (&fault.kind, &fault.about) else { continue };
+            let (what, known): (_, Vec<&String>) = match special {
+                Special::SecretMissing | Special::SecretDeleted | Special::SecretRotated if !commands => {
+                    ("`aws.secrets`", scenario.aws.secrets.keys().collect())
+                }
+                Special::TokenRevoked => ("`github.tokens`", scenario.github.tokens.keys().collect()),
+                Special::AppKeyRevoked => ("`github.apps`", scenario.github.apps.keys().collect()),
+                Special::DeployKeyRevoked => ("`github.deploy_keys`", scenario.github.deploy_keys.keys().collect()),
+                _ => continue,
+            };
+            if known.contains(&about) {
+                continue;
+            }
+            let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let message = format!("the fault `{fault}` is about `{about}`, which is not in {what}");
+            return Err(self.error(self.find(about), message, format!("correct the name; there is {known}")));
+        }
+        Ok(())
+    }
+
     /// Every component that a step names is one of the scenario's or of AWS's own, unless a command on the device may bring others.
     pub(super) fn check_names(&self, scenario: &Scenario) -> Result<(), Error> {
         let commands = |step: &Step| matches!(step.action, Action::Run { .. } | Action::Cli(_));
@@ -66,5 +97,25 @@ mod tests {
         }
         let command = "[[step]]\nrun = [\"true\"]\n";
         assert!(loaded(&format!("{}{command}", absent("com.example.Local"))).is_ok() || loaded(command).is_ok());
+    }
+
+    #[test]
+    fn a_fault_is_about_what_there_is() {
+        fidelity::fidelity!("fault-5");
+        let secret = |name: &str| format!("faults = [\"secretsmanager.missing secret={name}\"]\n");
+        loaded(&secret("GithubPersonalAccessToekn")).unwrap();
+        let error = loaded(&secret("GithubPersonalAccessToken")).unwrap_err();
+        assert!(error.contains("named.toml:2:"), "{error}");
+        let says = "is about `GithubPersonalAccessToken`, which is not in `aws.secrets`; correct the name; \
+                    there is `GithubPersonalAccessToekn`";
+        assert!(error.ends_with(says), "{error}");
+        for (fault, table) in [
+            ("github.token-revoked token", "tokens"),
+            ("github.app-key-revoked app", "apps"),
+            ("github.deploy-key-revoked key", "deploy_keys"),
+        ] {
+            let error = loaded(&format!("faults = [\"{fault}=nobody\"]\n")).unwrap_err();
+            assert!(error.contains(&format!("is about `nobody`, which is not in `github.{table}`")), "{error}");
+        }
     }
 }

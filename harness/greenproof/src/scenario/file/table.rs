@@ -56,6 +56,7 @@ pub(super) struct Device {
     pub(super) thing: Option<String>,
     pub(super) pep668: Option<bool>,
     pub(super) trust_ca: Option<bool>,
+    pub(super) public_address: Option<Spanned<String>>,
     pub(super) clock: Option<Spanned<f64>>,
     pub(super) timing: Option<Timing>,
     pub(super) cli: Option<bool>,

@@ -135,7 +135,7 @@ fn form_tags(input: &Value) -> Vec<(String, String)> {
 }
 
 /// The fields of a form, where `+` is a space.
-fn form(text: &str) -> Map<String, Value> {
+pub(super) fn form(text: &str) -> Map<String, Value> {
     let plain = |text: &str| decoded(&text.replace('+', " "));
     let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
     pairs.map(|(name, value)| (plain(name), plain(value).into())).collect()

@@ -1,6 +1,6 @@
 //! Services of the control plane: method and path say the operation, its route what IAM authorises.
 
-use super::{Answerer, Operation, Protocol, host::Place};
+use super::{Answerer, Operation, Protocol, host::Place, query::form};
 use crate::{
     aws::{
         gate::{Received, Services},
@@ -8,6 +8,7 @@ use crate::{
     },
     world::World,
 };
+use serde_json::Value;
 use std::sync::Arc;
 
 /// A call of a control-plane service that knows it.
@@ -23,7 +24,7 @@ impl Operation {
     pub(super) fn rest(place: &Place, received: &Received, world: &World, services: &Services) -> Self {
         let Received { method, path, query, headers, body, .. } = received;
         let mut operation = Self::bare(place, &format!("{method} {path}"), Protocol::Rest);
-        let Some(service) = services.get(place.service.as_str()) else { return operation };
+        let Some(service) = services.get(place.service.as_str()) else { return Self::foreign(place, received) };
         if received.is_at_endpoint() {
             // It is the endpoint of one region.
             operation.region.clone_from(&world.region);
@@ -51,5 +52,17 @@ impl Operation {
         operation.shown = Some(operation.resource.clone());
         operation.routed = Some(Routed { service: Arc::clone(service), route, call });
         operation
+    }
+
+    /// A call of a service that is not emulated: its operation is where the service's protocol has it.
+    fn foreign(place: &Place, received: &Received) -> Self {
+        let Received { method, path, body, .. } = received;
+        if !received.header("x-amz-target").is_empty() {
+            return Self::json(place, received);
+        }
+        match form(&String::from_utf8_lossy(body)).get("Action").and_then(Value::as_str) {
+            Some(action) => Self::bare(place, action, Protocol::Query),
+            None => Self::bare(place, &format!("{method} {path}"), Protocol::Rest),
+        }
     }
 }

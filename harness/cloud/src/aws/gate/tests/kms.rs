@@ -75,7 +75,7 @@ async fn a_secret_is_read_with_its_key_in_the_callers_name() {
         "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["SecretARN", "SecretVersionId"]},
         "ForAnyValue:StringEquals": {"aws:CalledVia": "secretsmanager.amazonaws.com", "kms:ResourceAliases": "alias/main"},
         "Bool": {"aws:ViaAWSService": "true", "kms:MultiRegion": "false"},
-        "IpAddress": {"aws:SourceIp": "127.0.0.0/8"},
+        "IpAddress": {"aws:SourceIp": "203.0.113.0/24"},
         "Null": {"kms:EncryptionContextKeys": "false"},
     });
     let here = encrypted(&read_and(&seen), &account(), true).await;

@@ -38,10 +38,12 @@ async fn logs_are_decided_on_groups_and_streams() {
         let (status, code, said) = here.send(logs(operation, &input).signed(&session)).await.error();
         let Some(resource) = denied else {
             assert_eq!((status, code.as_str()), (400, "UnknownOperationException"), "{operation} {input}: {said}");
+            assert!(here.last().not_emulated, "{operation} {input}");
             continue;
         };
         let resource = format!("arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{resource}");
         assert_eq!(code, "AccessDeniedException", "{operation} {input}");
+        assert!(!here.last().not_emulated, "{operation} {input}");
         assert!(said.contains(&format!("perform: logs:{operation} on resource: {resource} because")), "{said}");
     }
     assert!(here.localstack.received_requests().await.unwrap().is_empty());

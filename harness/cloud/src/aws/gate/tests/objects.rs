@@ -53,6 +53,33 @@ async fn headers_of_a_new_object_need_their_own_actions() {
     assert!(answer.text.contains("s3:PutObjectAcl on resource"), "{}", answer.text);
 }
 
+/// Of a bucket whose owner owns all objects; one that was given ACLs takes them (above).
+#[tokio::test]
+async fn a_bucket_without_acls_takes_none_but_its_owners() {
+    fidelity::fidelity!("gate-26");
+    let here = Environment::raise(allow("s3:*", "*")).await;
+    let enforced = ResponseTemplate::new(200).set_body_string("<ObjectOwnership>BucketOwnerEnforced</ObjectOwnership>");
+    let controls = Mock::given(matchers::query_param("ownershipControls", "")).respond_with(enforced);
+    controls.mount(&here.localstack).await;
+    Mock::given(matchers::any()).respond_with(ResponseTemplate::new(200)).mount(&here.localstack).await;
+    let owners = "bucket-owner-full-control";
+    for (call, taken) in [
+        (s3("PUT", "/o").with("x-amz-acl", "public-read"), false),
+        (s3("PUT", "/o").with("x-amz-acl", "private"), false),
+        (s3("PUT", "/o").with("x-amz-acl", owners).with("x-amz-grant-read", "id=\"x\""), false),
+        (s3("POST", "/o?uploads=").with("x-amz-acl", "public-read"), false),
+        (s3("PUT", "/o?acl=").with("x-amz-acl", owners), false),
+        (s3("PUT", "/?acl=").with("x-amz-acl", "private"), false),
+        (s3("PUT", "/o").with("x-amz-acl", owners), true),
+        (s3("PUT", "/o"), true),
+        (s3("GET", "/o?acl="), true),
+    ] {
+        let answer = here.send(call.signed(&here.session())).await;
+        let refused = answer.text.contains("<Code>AccessControlListNotSupported</Code>");
+        assert_eq!((answer.status.as_u16(), refused), if taken { (200, false) } else { (400, true) }, "{}", call.uri);
+    }
+}
+
 #[tokio::test]
 async fn settings_of_a_new_bucket_need_their_own_actions() {
     fidelity::fidelity!("gate-14");

@@ -5,7 +5,7 @@ use super::*;
 /// A call is written down with everything that decided it.
 #[tokio::test]
 async fn a_call_is_written_down_with_what_decided_it() {
-    fidelity::fidelity!("gate-10");
+    fidelity::fidelity!("gate-10", "gate-25");
     let here = Environment::raise(allow("s3:GetObject", "*")).await;
     let session = here.session();
     here.send(s3("HEAD", "/gone").signed(&session)).await;
@@ -18,7 +18,7 @@ async fn a_call_is_written_down_with_what_decided_it() {
     assert_eq!((&head.decision.principal, head.decision.outcome), (&principal, Outcome::Allowed));
     assert_eq!(head.decision.statement.as_deref(), Some("access[It]"));
     assert_eq!(head.decision.resource_account.as_deref(), Some(ACCOUNT));
-    assert_eq!(head.decision.context["aws:SourceIp"], "127.0.0.1");
+    assert_eq!((&head.decision.context["aws:SourceIp"], &*head.source_ip_address), (&json!(SITE), SITE));
     let [listing] = &head.further[..] else { panic!("{head:?}") };
     assert_eq!((listing.action.as_str(), listing.resource.as_str()), ("s3:ListBucket", "arn:aws:s3:::artifacts"));
     assert_eq!((listing.outcome, listing.layer.as_deref()), (Outcome::ImplicitlyDenied, Some("identity")));
@@ -37,6 +37,7 @@ async fn what_is_not_emulated_is_refused_and_not_forwarded() {
     let mut copy = s3("PUT", "/a");
     copy.headers.push(("x-amz-copy-source", "/theirs/secret".into()));
     assert_eq!(here.send(copy.signed(&session)).await.status, 404, "no other environment's bucket is there");
+    assert!(!here.last().not_emulated, "AWS says the same");
     assert_eq!(here.send(s3("PUT", "/?inventory").signed(&session)).await.status, 501);
     for (service, operation) in [("kms", "TrentService.ReEncrypt"), ("kms", "TrentService.CreateGrant")] {
         let mut call = secret("", &json!({"KeyId": "0b1c"}));
@@ -50,4 +51,56 @@ async fn what_is_not_emulated_is_refused_and_not_forwarded() {
     let batch = secret("BatchGetSecretValue", &json!({"SecretIdList": ["github-token"]}));
     assert_eq!(here.send(batch.signed(&session)).await.error().1, "UnknownOperationException");
     assert!(here.localstack.received_requests().await.unwrap().is_empty());
+    let calls = here.calls.lock().unwrap();
+    for call in &calls[1..] {
+        assert!(call.not_emulated && call.decision.outcome == Outcome::Undecided, "{call:?}");
+    }
+}
+
+/// A call of any other service, by whatever name it is signed, whatever the policies say of it.
+#[tokio::test]
+async fn a_service_that_is_not_emulated_is_told_with_its_operation() {
+    fidelity::fidelity!("gate-24");
+    let here = Environment::raise(allow("secretsmanager:*", "*")).await;
+    let session = here.session();
+    let at = |host: &str, service, call: Call| Call {
+        service,
+        region: REGION,
+        uri: format!("https://{host}.{REGION}.amazonaws.com{}", call.uri.split_once(".com").unwrap().1),
+        ..call
+    };
+    let target = secret("", &json!({"Name": "x"})).with("x-amz-target", "AmazonSSM.GetParameter");
+    let target = Call { headers: vec![target.headers[0].clone(), target.headers[2].clone()], ..target };
+    for (call, told) in [
+        (at("ssm", "ssm", target), "GetParameter of ssm.amazonaws.com"),
+        (at("sns", "sns", sts("Action=Publish&Message=x")), "Publish of sns.amazonaws.com"),
+        (
+            at("data-ats.iot", "iotdata", s3("POST", "/topics/t?qos=1").saying("x")),
+            "POST /topics/t of iot.amazonaws.com",
+        ),
+        (at("api.ecr", "ecr", s3("GET", "/")), "GET / of ecr.amazonaws.com"),
+    ] {
+        here.send(call.signed(&session)).await;
+        let what = What::Api(Box::new(here.last())).unsupported();
+        assert_eq!(what, Some(format!("{told} is not emulated")));
+        here.send(call.unsigned()).await;
+        assert_eq!(What::Api(Box::new(here.last())).unsupported(), None, "AWS refuses it without a signature, too");
+    }
+    here.send(get_secret("x").signed(&session)).await;
+    assert_eq!(What::Api(Box::new(here.last())).unsupported(), None, "it is emulated, and not there");
+}
+
+/// Older buckets take what newer ones refuse, so nobody knows whether it works.
+#[tokio::test]
+async fn a_signature_of_version_2_is_told_as_not_emulated() {
+    fidelity::fidelity!("gate-24");
+    let here = Environment::raise(allow("*", "*")).await;
+    let url = "/a?AWSAccessKeyId=AKIAX&Signature=x%3D&Expires=1";
+    for call in [s3("GET", url), s3("GET", "/a").with("authorization", "AWS AKIAX:x=")] {
+        let answer = here.send(call.unsigned()).await;
+        assert!(answer.status == 400 && answer.text.contains("Please use AWS4-HMAC-SHA256."), "{}", answer.text);
+        assert!(here.last().not_emulated);
+    }
+    assert_eq!(here.send(s3("GET", "/a?Signature=x").unsigned()).await.status, 403);
+    assert!(!here.last().not_emulated);
 }

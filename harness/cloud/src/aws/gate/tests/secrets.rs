@@ -93,7 +93,7 @@ async fn policies_see_who_calls_from_where_and_for_which_version() {
     let condition = json!({
         "ArnEquals": {"aws:PrincipalArn": format!("arn:aws:iam::{ACCOUNT}:role/device/DeviceRole")},
         "StringEquals": {"credentials-iot:ThingName": "core", "aws:RequestedRegion": REGION},
-        "IpAddress": {"aws:SourceIp": "127.0.0.0/8"},
+        "IpAddress": {"aws:SourceIp": "203.0.113.0/24"},
         "Bool": {"aws:SecureTransport": "true"},
         "Null": {"secretsmanager:VersionStage": "true"},
     });

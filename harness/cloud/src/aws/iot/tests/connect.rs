@@ -3,7 +3,6 @@
 use super::{
     DOMAIN, certificate, everything, iot,
     mqtt::{PATIENCE, listen, options, until},
-    peer_of,
 };
 use crate::aws::certificate_id;
 use rumqttc::{AsyncClient, Event, LastWill, MqttOptions, Packet, QoS, v5};
@@ -166,8 +165,7 @@ async fn a_will_is_asked_for_again_when_its_client_is_lost() {
     for (then, retained) in [(both.clone(), true), (json!("iot:Publish"), false)] {
         let iot = iot(&publishing(&both), &[]);
         let (mut device, stream) = tokio::io::duplex(1024);
-        let peer = peer_of(([127, 0, 0, 1], 1024).into());
-        let serving = Arc::clone(&iot).serve_mqtt_within(PATIENCE, stream, peer, Some(certificate(&iot)));
+        let serving = Arc::clone(&iot).serve_mqtt_within(PATIENCE, stream, DOMAIN.to_owned(), Some(certificate(&iot)));
         let serving = tokio::spawn(serving);
         device.write_all(CONNECT).await.unwrap();
         let mut answer = [0; CONNACK.len()];

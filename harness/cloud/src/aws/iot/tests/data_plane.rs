@@ -11,7 +11,7 @@ use std::sync::Arc;
 async fn call(iot: &Arc<Iot>, method: &str, path: &str, body: Value, known: bool) -> (u16, Value) {
     let request = hyper::Request::builder().method(method).uri(path);
     let request = request.body(Full::new(bytes::Bytes::from(body.to_string()))).unwrap();
-    let answering = Arc::clone(iot).data_plane(request, [127, 0, 0, 1].into(), known.then(|| certificate(iot)));
+    let answering = Arc::clone(iot).data_plane(request, known.then(|| certificate(iot)));
     let response = tokio::spawn(answering).await.unwrap();
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -225,7 +225,7 @@ async fn each_operation_is_asked_on_its_own_resource() {
         (resolve, "arn:aws:greengrass:*:*:*", false),
     ] {
         let statement = json!({"Effect": "Allow", "Action": action, "Resource": resource,
-            "Condition": {"IpAddress": {"aws:SourceIp": "127.0.0.1"}}});
+            "Condition": {"IpAddress": {"aws:SourceIp": "203.0.113.10"}}});
         let iot = iot(&json!({"Version": "2012-10-17", "Statement": [statement]}), &[HELLO]);
         let candidates = json!({"componentCandidates": [{"componentName": "com.example.Hello"}]});
         let (method, path) = if action == list { ("GET", groups) } else { ("POST", resolving) };

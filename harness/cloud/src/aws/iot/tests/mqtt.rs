@@ -1,6 +1,6 @@
 //! The broker and the services behind it, with rumqttc as the client.
 
-use super::{certificate, everything, iot, peer_of};
+use super::{DOMAIN, certificate, everything, iot};
 use crate::{aws::iot::Iot, control::Control};
 use rumqttc::{
     AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, QoS,
@@ -25,9 +25,9 @@ pub(super) async fn listen(iot: Arc<Iot>, known: bool) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
-        while let Ok((stream, peer)) = listener.accept().await {
+        while let Ok((stream, _)) = listener.accept().await {
             let certificate = known.then(|| certificate(&iot));
-            tokio::spawn(Arc::clone(&iot).serve_mqtt_within(PATIENCE, stream, peer_of(peer), certificate));
+            tokio::spawn(Arc::clone(&iot).serve_mqtt_within(PATIENCE, stream, DOMAIN.to_owned(), certificate));
         }
     });
     port
@@ -408,7 +408,7 @@ async fn retaining_receiving_and_the_things_name_are_asked_for() {
     let may = |actions: Value, name: &str| {
         let resource = |kind: &str| format!("arn:aws:iot:*:*:{kind}/{name}");
         json!({"Effect": "Allow", "Action": actions, "Resource": [resource("topic"), resource("topicfilter")],
-            "Condition": {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}})
+            "Condition": {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}})
     };
     let both = json!(["iot:Publish", "iot:Subscribe"]);
     let all = json!(["iot:Publish", "iot:Subscribe", "iot:Receive"]);

@@ -157,7 +157,7 @@ async fn answered(iot: &Arc<Iot>, recorded: &Value) -> (u16, String) {
         request = request.header(name, value.as_str().unwrap());
     }
     let request = request.body(Full::new(bytes::Bytes::from(text("body")))).unwrap();
-    let response = Arc::clone(iot).data_plane(request, [127, 0, 0, 1].into(), Some(certificate(iot))).await;
+    let response = Arc::clone(iot).data_plane(request, Some(certificate(iot))).await;
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8(body.to_vec()).unwrap())

@@ -21,6 +21,9 @@ const ACL: [&str; 6] = [
     "x-amz-grant-write-acp",
 ];
 
+/// The canned ACL that says what holds in a bucket without ACLs.
+const OWNERS_ACL: &str = "bucket-owner-full-control";
+
 impl Operation {
     /// Notes what a call on one object or bucket needs besides.
     pub(super) fn needs(&mut self, headers: &Headers) {
@@ -34,6 +37,8 @@ impl Operation {
             if ACL.iter().any(|header| has(header)) {
                 also("s3:PutObjectAcl");
             }
+            let canned = headers.get(ACL[0]);
+            self.sets_acl = !["", OWNERS_ACL].contains(&canned) || ACL[1..].iter().any(|header| has(header));
             if has("x-amz-object-lock-mode") || has("x-amz-object-lock-retain-until-date") {
                 also("s3:PutObjectRetention");
             }
@@ -57,6 +62,7 @@ impl Operation {
                     also("s3:PutBucketOwnershipControls");
                 }
             }
+            "PutObjectAcl" | "PutBucketAcl" => self.sets_acl = true,
             "GetObjectAttributes" if self.action.contains("Version") => also("s3:GetObjectVersion"),
             "GetObjectAttributes" => also("s3:GetObject"),
             "DeleteObject" if headers.says_true(BYPASS) => also("s3:BypassGovernanceRetention"),

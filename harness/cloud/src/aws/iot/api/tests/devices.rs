@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::aws::{
-    iot::{Registry, tests::peer_of},
+    iot::{Registry, tests::DOMAIN},
     provider::Provider,
 };
 use http_body_util::{BodyExt, Full};
@@ -43,11 +43,11 @@ async fn connect(iot: &Arc<Iot>, certificate: &[u8], client: &str) -> (AsyncClie
     let port = listener.local_addr().unwrap().port();
     let (iot, certificate) = (Arc::clone(iot), certificate.to_vec());
     tokio::spawn(async move {
-        while let Ok((stream, peer)) = listener.accept().await {
+        while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(Arc::clone(&iot).serve_mqtt_within(
                 PATIENCE,
                 stream,
-                peer_of(peer),
+                DOMAIN.to_owned(),
                 Some(certificate.clone()),
             ));
         }
@@ -67,7 +67,7 @@ async fn gets_in(events: &mut EventLoop) -> Result<(), String> {
 async fn data_plane(iot: &Arc<Iot>, certificate: &[u8], thing: &str) -> (u16, Value) {
     let path = format!("/greengrass/v2/coreDevices/{thing}/thingGroups");
     let request = Request::get(path).body(Full::new(bytes::Bytes::new())).unwrap();
-    let answering = Arc::clone(iot).data_plane(request, [127, 0, 0, 1].into(), Some(certificate.to_vec()));
+    let answering = Arc::clone(iot).data_plane(request, Some(certificate.to_vec()));
     let response = tokio::spawn(answering).await.unwrap();
     let status = response.status().as_u16();
     (status, serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap())
@@ -252,7 +252,7 @@ async fn credentials_are_for_things_that_the_certificate_is_attached_to() {
     let asked = async |thing: Option<&str>| {
         let request = Request::get("/role-aliases/Alias/credentials");
         let request = thing.into_iter().fold(request, |request, thing| request.header("x-amzn-iot-thingname", thing));
-        let answer = provider.answer(&request.body(()).unwrap(), [127, 0, 0, 1].into(), Some(&certificate));
+        let answer = provider.answer(&request.body(()).unwrap(), Some(&certificate));
         let status = answer.status().as_u16();
         let body: Value = serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap();
         (status, body["message"].as_str().unwrap_or_default().to_owned())
