@@ -52,7 +52,7 @@ bench-leak:
 # What takes longer than a gate may: `just soak runs --seed 1`, `just soak kills --seed 1 --rounds 100`,
 # `just soak conformance --seed 1 --rounds 5`, `just soak policies --seed 1 --rounds 1`, `just soak failures --seed 1 --rounds 1`,
 # `just soak fleet --seed 1 --rounds 1`, `just soak engines --seed 1 --rounds 3`, `just soak leaks --seed 1 --rounds 9`,
-# `just soak suites --seed 1 --rounds 14` (three hours).
+# `just soak suites --seed 1 --rounds 14` (three hours), `just soak core-kills --seed 1 --rounds 13`.
 soak *ARGUMENTS: build
     target/x86_64-unknown-linux-gnu/debug/soak {{ARGUMENTS}}
 

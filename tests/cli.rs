@@ -355,6 +355,28 @@ fn alone_what_can_not_be_removed_stops_no_run() -> Result<()> {
     Ok(())
 }
 
+/// What another user of the engine has stays whatever is swept: a world and a LocalStack.
+#[test]
+fn alone_a_sweep_of_everything_leaves_what_is_anothers() -> Result<()> {
+    fidelity!("docker-14");
+    let folder = tempfile::tempdir()?;
+    let (mut run, _) = raised(folder.path())?;
+    let images = docker(&["ps", "--format", "{{.Image}}"])?;
+    let image = images.lines().next().context("a container stands")?;
+    let labels = ["greenproof=1", "greenproof.owner=another", "greenproof.role=localstack"];
+    let mut words = vec!["run", "--detach", "--network", "none", "--entrypoint", "sleep"];
+    words.extend(labels.iter().flat_map(|label| ["--label", label]));
+    let theirs = docker(&[&words[..], &[image, "infinity"]].concat())?;
+    run.kill()?;
+    run.wait()?;
+    let swept = greenproof().args(["sweep", "--all"]).output()?;
+    let stays = docker(&["inspect", "--format", "{{.State.Running}}", theirs.trim()]);
+    docker(&["rm", "--force", theirs.trim()])?;
+    assert_eq!((swept.status.code(), stays?.trim()), (Some(0), "true"), "{}", String::from_utf8_lossy(&swept.stderr));
+    assert_eq!(standing()?, "");
+    Ok(())
+}
+
 /// Recipes are judged without Docker: text for a person, JSON for a program, and an exit code for both.
 #[test]
 fn a_recipe_is_checked_without_docker() -> Result<()> {

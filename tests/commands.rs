@@ -72,6 +72,18 @@ fn configuration_is_found_upwards_and_says_where_it_was_said() -> Result<()> {
     Ok(())
 }
 
+/// A name that is spelled wrong on the command line is no less wrong than in a file.
+#[test]
+fn a_fault_about_nothing_is_refused_before_docker_is_asked() -> Result<()> {
+    fidelity!("fault-5");
+    let folder = tempfile::tempdir()?;
+    let words = ["run", "--fault", "github.token-revoked token=nobody"];
+    let (code, _, error) = said(&run(folder.path(), &words, &[("DOCKER_HOST", "unix:///nowhere")])?);
+    assert!(code == Some(2) && error.contains("is about `nobody`, which is not in `github.tokens`"), "{error}");
+    assert!(error.contains("hint: correct the name; there is `"), "{error}");
+    Ok(())
+}
+
 /// What is no part of an answer goes to standard error.
 #[test]
 fn a_variable_that_is_spelled_wrong_is_remarked() -> Result<()> {

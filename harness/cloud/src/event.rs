@@ -37,7 +37,7 @@ impl What {
     #[must_use]
     pub fn unsupported(&self) -> Option<String> {
         match self {
-            Self::Api(call) if call.not_emulated => {
+            Self::Api(call) if call.not_emulated && !call.is_of_a_person() => {
                 Some(format!("{} of {} is not emulated", call.event_name, call.event_source))
             }
             other => crate::github::unsupported(other),
@@ -69,6 +69,9 @@ pub enum What {
     Fault {
         /// Its name, such as `s3.503`.
         name: String,
+        /// What it is about, such as a host.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<String>,
     },
     /// A message that was not delivered, since its packet is larger than the client takes.
     Oversize {
@@ -262,6 +265,11 @@ pub struct ApiCall {
 }
 
 impl ApiCall {
+    /// Whether a person's tools made it, as the account's operator, and no device.
+    fn is_of_a_person(&self) -> bool {
+        self.user_identity["type"] == "IAMUser"
+    }
+
     /// All that was decided for it, its own action first.
     pub fn decisions(&self) -> impl Iterator<Item = &Decision> {
         std::iter::once(&self.decision).chain(&self.further)

@@ -54,7 +54,7 @@ impl Faults {
         let mut active = self.lock();
         active.retain(|known| known.fault.kind != fault.kind || known.fault.about != fault.about);
         if of_clock(&fault) {
-            emit(What::Fault { name: fault.name() });
+            emit(What::Fault { name: fault.name(), about: fault.about.clone() });
         }
         active.push(Active { left: fault.times, fault });
         self.note(&active);
@@ -157,7 +157,7 @@ impl Faults {
             active.remove(index);
             self.note(&active);
         }
-        emit(What::Fault { name: fault.name() });
+        emit(What::Fault { name: fault.name(), about: fault.about.clone() });
         Some(fault)
     }
 

@@ -61,6 +61,7 @@ pub use lease::Lease;
 pub use localstack::{LocalStack, localstack, stop_localstack};
 pub use logs::LogLines;
 pub use network::Network;
+pub(crate) use sweep::remove_abandoned;
 pub use sweep::{Swept, leftovers, remove_environment, sweep};
 
 use bollard::Docker;

@@ -16,12 +16,14 @@ pub mod fleet;
 pub mod leaks;
 pub mod step;
 mod text;
+mod unknown;
 
 pub use account::Aws;
 pub(crate) use file::UNFILLED;
 pub use fleet::{Except, Fleet};
 pub use leaks::Leaks;
 pub use step::{Action, Condition, Deploy, Step};
+pub use unknown::Unknown;
 
 use crate::{component::Component, core::Core, docker::Own, fault::Fault};
 use cloud::{

@@ -3,7 +3,7 @@
 use crate::{
     config::{self, Config, Given},
     core::{Core, Source},
-    docker::{self, Build, Endpoint, Engine, Images, Own, Progress},
+    docker::{self, Build, Endpoint, Engine, Images, Own, Progress, System},
     redact::masked,
     report::{Reader, Told},
     scenario::Scenario,
@@ -216,13 +216,7 @@ impl Stage {
             Core::Lite => self.images.lite.is_some(),
             Core::Classic => self.images.classic.is_some(),
         };
-        let own = scenario.own();
-        if here && core != Core::Emulated && (own.image.is_some() || !own.apt.is_empty()) {
-            return Some(format!(
-                "`device.image` and `device.apt` are not for the core `{core}`: give it an image with both"
-            ));
-        }
-        (!here).then(|| core.missing().to_owned())
+        if here { not_for(core, &scenario.own()) } else { Some(core.missing().to_owned()) }
     }
 
     /// What a scenario runs with here.
@@ -239,6 +233,18 @@ impl Stage {
     pub const fn patience(&self) -> Duration {
         self.patience
     }
+}
+
+/// Why a real core, whose image is the user's, can't have a device as the scenario wants it.
+fn not_for(core: Core, own: &Own) -> Option<String> {
+    let what = match own {
+        _ if core == Core::Emulated => return None,
+        Own { image: Some(_), .. } => "device.image",
+        Own { apt, .. } if !apt.is_empty() => "device.apt",
+        Own { system, .. } if *system != System::default() => "device.system",
+        _ => return None,
+    };
+    Some(format!("`{what}` is not for the core `{core}`: give it an image that is so"))
 }
 
 /// What a scenario runs with wherever it runs.
@@ -292,5 +298,31 @@ impl From<docker::Error> for Error {
         let hint = error.hint().unwrap_or_default().to_owned();
         let message = error.log().map_or_else(|| error.to_string(), |log| format!("{error}\n{log}"));
         Self { message, hint, usage: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_real_core_has_the_image_that_it_was_given() {
+        fidelity::fidelity!("lite-6");
+        let own = |apt: &[&str], image: Option<&str>, system| Own {
+            apt: apt.iter().map(ToString::to_string).collect(),
+            image: image.map(str::to_owned),
+            system,
+        };
+        let plain = || own(&[], None, System::default());
+        assert_eq!(not_for(Core::Lite, &plain()), None);
+        for (own, what) in [
+            (own(&["jq"], None, System::Bullseye), "device.apt"),
+            (own(&["jq"], Some("mine"), System::default()), "device.image"),
+            (own(&[], None, System::Trixie), "device.system"),
+        ] {
+            assert_eq!(not_for(Core::Emulated, &own), None);
+            let why = format!("`{what}` is not for the core `classic`: give it an image that is so");
+            assert_eq!(not_for(Core::Classic, &own), Some(why));
+        }
     }
 }

@@ -218,13 +218,15 @@ impl Gate {
             Err(refusal) => return undecided(ANONYMOUS, operation, Outcome::Unauthenticated, Value::Null, refusal),
         };
         let identity = self.user_identity(&caller);
-        if operation.answerer == Answerer::Unknown {
-            let (principal, refusal) = (self.principal(&caller), Refusal::unknown_operation(operation));
-            return undecided(&principal, operation, Outcome::Undecided, identity, refusal);
-        }
-        if operation.routed.as_ref().is_some_and(|routed| routed.call.is_none()) {
-            let (principal, refusal) = (self.principal(&caller), Refusal::no_json());
-            return undecided(&principal, operation, Outcome::Undecided, identity, refusal);
+        let unasked = match operation.answerer {
+            Answerer::Unreadable => Some(Refusal::unreadable(operation)),
+            // AWS refuses it as well.
+            Answerer::Unknown if caller.session.is_none() => Some(Refusal::no_credentials(operation.protocol)),
+            Answerer::Unknown => Some(Refusal::unknown_operation(operation)),
+            _ => None,
+        };
+        if let Some(refusal) = unasked {
+            return undecided(&self.principal(&caller), operation, Outcome::Undecided, identity, refusal);
         }
         let found = self.locate(operation, &caller).await;
         let decided = self.decide(&caller, self.question(received, operation, &found, &caller));
@@ -276,7 +278,11 @@ impl Gate {
             Answerer::Gate => return self.own_answer(call, &decided.decision),
             Answerer::Service => return self.of_service(call, &decided.decision).await,
             Answerer::LocalStack => {}
-            Answerer::Nobody | Answerer::Unknown => return Err(Refusal::unknown_operation(operation)),
+            Answerer::Nobody | Answerer::Unknown | Answerer::Unreadable => {
+                // What is denied and was let through is nothing that AWS would have answered.
+                let not_emulated = decided.decision.is_allowed();
+                return Err(Refusal { not_emulated, ..Refusal::unknown_operation(operation) });
+            }
         }
         match (found, operation.service.as_str()) {
             (Found::Missing, _) => return Err(Refusal::no_such_secret()),

@@ -203,7 +203,7 @@ impl Iot {
     fn begin(&self, fault: Fault) -> Answer {
         let name = fault.name();
         if fault.kind == Kind::Special(Special::MqttCut) {
-            emit(What::Fault { name: name.clone() });
+            emit(What::Fault { name: name.clone(), about: None });
             self.broker.cut(|_| true);
         } else {
             self.faults.begin(fault);

@@ -264,7 +264,7 @@ async fn another_content_type(here: &Raised) -> Result<(), Failure> {
     for (call, tls, host, words) in [
         (form(resolve), &data, DATA, "validationexception"),
         (form("/things/a").signed("iot")?, &endpoint, "localhost", "serializationexception"),
-        (json, &endpoint, "localhost", "invalidaction"),
+        (json, &endpoint, "localhost", "missingaction"),
     ] {
         let answer = call.send(tls, host).await?;
         let all = format!("{}{}", answer.head, answer.body).to_lowercase();

@@ -144,6 +144,15 @@ pub async fn remove_environment(engine: &Engine, id: &str) -> Result<(), Error> 
     Ok(())
 }
 
+/// The same for one whose making was given up, with what is still being created of it.
+///
+/// # Errors
+/// As [`remove_environment`].
+pub(crate) async fn remove_abandoned(engine: &Engine, id: &str) -> Result<(), Error> {
+    creation::all_carried_out().await;
+    remove_environment(engine, id).await
+}
+
 async fn remove(engine: &Engine, inventory: &Inventory) -> Result<(), Error> {
     let containers = stream::iter(inventory.containers.iter().map(|found| end(engine, found)));
     let containers: Vec<_> = containers.buffer_unordered(AT_ONCE).collect().await;
@@ -176,7 +185,8 @@ async fn remove_volume(engine: &Engine, name: &str) -> Result<(), Error> {
 pub async fn sweep(engine: &Engine, everything: bool) -> Result<Swept, Error> {
     creation::all_carried_out().await;
     let (inventory, guard) = removable(engine, everything).await?;
-    remove(engine, &inventory).await?;
+    // Something stuck hinders nothing else.
+    let removed = remove(engine, &inventory).await;
     for id in inventory.containers.iter().filter_map(|found| found.labels.get(labels::ENVIRONMENT)) {
         lease::forget(&engine.own, id);
     }
@@ -187,6 +197,7 @@ pub async fn sweep(engine: &Engine, everything: bool) -> Result<Swept, Error> {
     }
     // Under the guard there is none left.
     let unused = if guard.is_some() { 0 } else { localstack::trim(engine).await? };
+    removed?;
     let mut swept = inventory.count(&folders);
     swept.containers += unused;
     Ok(swept)

@@ -168,7 +168,7 @@ pub(super) async fn whole<T>(
 ) -> Result<T, Error> {
     let raised = raising.await;
     if raised.is_err()
-        && let Err(error) = docker::remove_environment(engine, environment).await
+        && let Err(error) = docker::remove_abandoned(engine, environment).await
     {
         // Why it did not come up is what counts; the next sweep tries again.
         tracing::warn!(%error, "removing what stands of it");

@@ -116,7 +116,13 @@ mod tests {
         let decision = json!({
             "principal": "arn:aws:iot:r:1:cert/c2", "action": "a", "resource": "*", "outcome": "allowed", "statement": null,
         });
+        let api = json!({
+            "kind": "api", "from": "10.0.0.5", "eventTime": "", "eventSource": "", "eventName": "", "awsRegion": "",
+            "sourceIPAddress": "203.0.113.10", "userAgent": "", "userIdentity": null, "requestParameters": null,
+            "errorCode": null, "errorMessage": null, "requestID": "", "status": 200, "decision": decision,
+        });
         for (what, to) in [
+            (api, "t2"),
             (job(Value::Null), "t1"),
             (job(json!("t2")), "t2"),
             (job(json!("t9")), "common"),

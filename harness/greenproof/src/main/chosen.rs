@@ -66,7 +66,7 @@ impl Chosen {
         let (message, hint) = match suite.seen {
             0 => (
                 format!("no scenario in {places}"),
-                "below a folder, a scenario is a .toml file with `base`, `deployment` or `step` at its top level",
+                "below a folder, a scenario is a .toml file with `base`, `deployment`, `step` or the like at its top level",
             ),
             seen => (
                 format!("of {seen} scenario{} in {places}, none{wanted}", if seen == 1 { "" } else { "s" }),

@@ -9,6 +9,7 @@ use clap::Args;
 use greenproof::{
     exit, fault,
     kept::{self, trouble},
+    scenario::{Scenario, Unknown},
 };
 use serde_json::{Value, json};
 
@@ -32,6 +33,17 @@ const EXAMPLES: &str = "Examples:
   greenproof fault 's3.GetObject.503 times=2'
   greenproof fault 'net.cut host=github.com'
   greenproof fault --end net.cut";
+
+/// Puts faults before everything else that happens in a scenario.
+pub(crate) fn begin_with(scenario: &mut Scenario, faults: &[fault::Fault]) -> Result<(), Failure> {
+    scenario.begin_with(faults);
+    match scenario.unknown_of_faults() {
+        Some(Unknown { message, hint, .. }) => {
+            Err(Failure::new(exit::USAGE, format!("{}: {message}", scenario.name), hint))
+        }
+        None => Ok(()),
+    }
+}
 
 pub(crate) async fn fault(arguments: Trouble) -> Result<u8, Failure> {
     let engine = engine().await?;

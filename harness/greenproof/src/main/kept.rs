@@ -5,6 +5,7 @@ use super::{
     chosen::scenarios,
     command::Failure,
     config::{self, Making, Said},
+    fault::begin_with,
     interrupt::interruptible,
     shown::terminal,
 };
@@ -208,7 +209,7 @@ async fn raise(up: Up) -> Result<u8, Failure> {
     let (mut scenarios, _folder) = scenarios(&files)?;
     let mut scenario = scenarios.remove(0);
     scenario.leaks = up.leaks.or(scenario.leaks.take());
-    scenario.begin_with(&up.fault);
+    begin_with(&mut scenario, &up.fault)?;
     let name = match up.name {
         Some(given) => given,
         None => name(&scenario.name).map_err(|rule| {

@@ -5,6 +5,7 @@ use super::{
     chosen::{Choice, Chosen},
     command::Failure,
     config::{self, Making, Said},
+    fault::begin_with,
     interrupt::interruptible,
     shown::{Format, Shown},
 };
@@ -91,7 +92,7 @@ const EXAMPLES: &str = "Examples:
   greenproof run scenarios/ --tag smoke --junit report.xml    # every scenario below a folder with a tag
   greenproof run scenarios/ --jobs 4 --retries 1              # four at once; what passes the second time is flaky
   greenproof run my.toml --fault 's3.GetObject.503 times=2'
- greenproof run scenarios/ --engine default --engine ssh://ci@builder
+  greenproof run scenarios/ --engine default --engine ssh://ci@builder
   greenproof run scenarios/ --partition slice:1/3             # on the first of three machines; then: greenproof merge
   greenproof run my.toml --keep=on-failure                    # then: greenproof shell
   greenproof run my.toml --dry-run";
@@ -223,7 +224,7 @@ impl Run {
         for scenario in &mut choice.scenarios {
             scenario.aws.soft |= self.soft;
             scenario.leaks = self.leaks.clone().or(scenario.leaks.take());
-            scenario.begin_with(&self.fault);
+            begin_with(scenario, &self.fault)?;
         }
         choice.scenarios = on_cores(choice.scenarios, &self.core);
         choice.names = names_on_cores(choice.names, &self.core);

@@ -90,6 +90,7 @@ fn a_bundle_is_a_run_too() {
 
 #[test]
 fn a_scenario_that_does_something_else_is_refused() {
+    fidelity::fidelity!("judge-5");
     let folder = tempfile::tempdir().unwrap();
     let run = stored(folder.path());
     let file = changed(&run, "[deployment]", "[deployment]\n\"aws.greengrass.Cli\" = \"2.0.0\"");
@@ -97,6 +98,17 @@ fn a_scenario_that_does_something_else_is_refused() {
     assert!(error.message.starts_with("step 1 of the run was `deploy "), "{error}");
     assert!(error.message.contains("and the scenario says `deploy aws.greengrass.Cli 2.0.0, "), "{error}");
     assert!(error.hint.starts_with("only expectations can be judged anew"));
+}
+
+#[test]
+fn a_package_that_was_not_looked_for_is_refused() {
+    fidelity::fidelity!("judge-5");
+    let folder = tempfile::tempdir().unwrap();
+    let run = stored(folder.path());
+    let file = changed(&run, "name = \"myawsname\"", "name = \"boto3\"");
+    let error = judged(&run, Some(&file)).unwrap_err();
+    assert_eq!(error.message, "the run did not look for the package `boto3`");
+    assert!(error.hint.starts_with("run the scenario"), "{error}");
 }
 
 #[test]

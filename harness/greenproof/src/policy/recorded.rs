@@ -57,9 +57,13 @@ fn message(event: &Event) -> Option<String> {
 /// When there is none; the hint lists all.
 pub fn choose<'a>(asked: &'a [Asked], wanted: Option<&str>, place: &str) -> Result<&'a Asked, Error> {
     let is = |wanted: &str, one: &Asked| {
-        one.number.to_string() == wanted || one.decision.action.eq_ignore_ascii_case(wanted)
+        one.number.to_string() == wanted || one.decision.was_made() && one.decision.action.eq_ignore_ascii_case(wanted)
     };
     let found = wanted.and_then(|wanted| asked.iter().find(|one| is(wanted, one)));
+    if let Some(Asked { number, decision, .. }) = found.filter(|one| !one.decision.was_made()) {
+        let message = format!("no policy was asked for call {number}, {}: it was {}", decision.action, decision.word());
+        return Err(Error::new(place, message, "choose a call that was decided"));
+    }
     found.ok_or_else(|| {
         let message = match wanted {
             Some(wanted) => format!("the run asked for no `{wanted}`"),

@@ -11,11 +11,8 @@ use crate::{
     },
     scenario::{Scenario, Step},
 };
-use cloud::{
-    event::What,
-    fault::{self, Special},
-};
-use std::collections::BTreeMap;
+use cloud::{event::What, fault::Fault};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The states of a component that failed.
 const FAILED: [&str; 2] = ["ERRORED", "BROKEN"];
@@ -76,20 +73,20 @@ fn fails_as_expected(scenario: &Scenario, name: &str) -> bool {
     scenario.steps.iter().rev().find_map(of).is_some_and(|state| FAILED.contains(&state.as_str()))
 }
 
-/// The faults of the clouds that were on and struck nothing: of what they would have done the run shows nothing. Whether a
-/// clock was read that is wrong, nobody tells.
+/// The faults of the clouds that were on and struck nothing: of what they would have done the run shows nothing.
 #[must_use]
-pub fn idle<'s>(scenario: &'s Scenario, evidence: &Evidence) -> Vec<&'s cloud::fault::Fault> {
+pub fn idle<'s>(scenario: &'s Scenario, evidence: &Evidence) -> Vec<&'s Fault> {
     if scenario.fleet.is_some() || evidence.ending != Ending::Settled {
         return Vec::new();
     }
-    let struck =
-        |name: &str| evidence.events.iter().any(|event| matches!(&event.what, What::Fault { name: it } if it == name));
-    let shows = |fault: &&cloud::fault::Fault| {
-        !matches!(fault.kind, fault::Kind::Special(Special::Clock | Special::GitHubClock))
-    };
+    let struck: BTreeSet<_> = (evidence.events.iter())
+        .filter_map(|event| match &event.what {
+            What::Fault { name, about } => Some((name.clone(), about.clone())),
+            _ => None,
+        })
+        .collect();
     let begun = scenario.steps.iter().filter_map(|step| step.fault()?.cloud());
-    begun.filter(shows).filter(|fault| !struck(&fault.name())).collect()
+    begun.filter(|fault| !struck.contains(&(fault.name(), fault.about.clone()))).collect()
 }
 
 /// The components that were RUNNING when they were judged and of which no line is awaited: that they stay so is not proven.
@@ -127,12 +124,15 @@ mod tests {
     fn a_fault_that_struck_nothing_is_told() {
         fidelity::fidelity!("fault-5");
         let (mut scenario, mut evidence) = (scenario(), recorded());
-        let faults = ["s3.GetObject.503 times=1", "s3.GetObjct.503", "aws.clock shift=60", "device.no-git"];
+        let faults = ["s3.GetObject.503 times=1", "s3.GetObjct.503", "dns.timeout host=a", "dns.timeout host=b"];
         scenario.begin_with(&faults.map(|text| text.parse().unwrap()));
-        let (time, what) = (String::new(), What::Fault { name: "s3.GetObject.503".into() });
-        evidence.events.push(Event { time, from: None, what });
+        scenario.begin_with(&["device.no-git".parse().unwrap()]);
+        for (name, about) in [("s3.GetObject.503", None), ("dns.timeout", Some("b".to_owned()))] {
+            let what = What::Fault { name: name.into(), about };
+            evidence.events.push(Event { time: String::new(), from: None, what });
+        }
         let told: Vec<_> = idle(&scenario, &evidence).iter().map(ToString::to_string).collect();
-        assert_eq!(told, ["s3.GetObjct.503"]);
+        assert_eq!(told, ["s3.GetObjct.503", "dns.timeout host=a"]);
     }
 
     /// The recorded run, in whose log a component takes states after the last step.

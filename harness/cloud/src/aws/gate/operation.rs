@@ -45,6 +45,8 @@ pub(super) enum Answerer {
     Nobody,
     /// Nobody, and what IAM would authorise is not known either.
     Unknown,
+    /// The gate refuses it: its input can't be read, or lacks what it is about.
+    Unreadable,
 }
 
 /// One operation on one resource.

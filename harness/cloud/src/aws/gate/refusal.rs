@@ -92,9 +92,23 @@ impl Refusal {
         Self::new(400, "XAmzContentSHA256Mismatch", message)
     }
 
-    /// A control-plane service's answer to a body that is no JSON object.
-    pub(super) fn no_json() -> Self {
-        Self::new(400, "SerializationException", "")
+    /// The answer to an input that can't be read, or lacks what the operation is about.
+    pub(super) fn unreadable(operation: &Operation) -> Self {
+        match operation.protocol {
+            Protocol::Json if operation.input.is_object() => {
+                let member = if operation.name == "CreateSecret" { "name" } else { "secretId" };
+                Self { code: "ValidationException".to_owned(), ..Self::missing(member) }
+            }
+            Protocol::Json | Protocol::Rest => Self::new(400, "SerializationException", ""),
+            Protocol::S3 => {
+                let message =
+                    "The XML you provided was not well-formed or did not validate against our published schema";
+                Self::new(400, "MalformedXML", message)
+            }
+            Protocol::Query => {
+                Self::new(400, "MissingAction", "The request is missing an action or a required parameter.")
+            }
+        }
     }
 
     /// The answer to a signature that lacks parts, or whose scope does.

@@ -25,6 +25,9 @@ use time::{Duration, OffsetDateTime, PrimitiveDateTime, macros::format_descripti
 const SKEW: Duration = Duration::minutes(5);
 const S3_SKEW: Duration = Duration::minutes(15);
 
+/// Operations of STS that nobody signs: another identity provider vouches for the caller.
+const BY_OTHERS: [&str; 2] = ["AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"];
+
 /// What botocore's model of IoT called the service in signatures until 2023; Debian's AWS CLI 2.9 does.
 pub(super) const OLD_IOT: &str = "execute-api";
 
@@ -121,6 +124,10 @@ pub(super) fn verify(received: &Received, operation: &Operation, sessions: &Sess
         }
         if protocol == Protocol::S3 && is_version_2(received) {
             return Err(Refusal::signature_version_2());
+        }
+        let in_url = protocol != Protocol::S3 && received.query.contains("X-Amz-Signature=");
+        if in_url || BY_OTHERS.contains(&operation.name.as_str()) {
+            return Err(Refusal::unknown_operation(operation));
         }
         if protocol != Protocol::S3 || !unsigned {
             return Err(Refusal::no_credentials(protocol));

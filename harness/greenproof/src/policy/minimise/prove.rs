@@ -10,6 +10,7 @@ use crate::{
     run,
     scenario::Scenario,
     stage::{Options, Stage},
+    verdict::Verdict,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
@@ -147,6 +148,10 @@ impl Proof<'_> {
         let mut scenario = policies.put(self.scenario);
         scenario.name = format!("{}.{name}", self.scenario.name);
         let outcome = Box::pin(run::run(self.stage, scenario, self.evidence, &Silent)).await?;
+        // What is denied may lead to something that is not emulated, which is no green either.
+        if let Verdict::Unsupported { what } = outcome.verdict {
+            return Ok(Some(what));
+        }
         let (came, _) = settled(outcome)?;
         Ok(came.findings.into_iter().next())
     }

@@ -123,7 +123,7 @@ fn calls(events: &[Event], known: &Known) -> BTreeMap<String, Count> {
     let mut calls: BTreeMap<String, Count> = BTreeMap::new();
     for event in events {
         let counted = matches!(event.what, What::Api(_));
-        for decision in recovery::decisions(&event.what) {
+        for decision in recovery::decisions(&event.what).filter(|decision| decision.was_made()) {
             let name = known.stable(&format!("{} on {}", decision.action, decision.resource));
             let count = calls.entry(name).or_default();
             let which = if decision.is_allowed() { &mut count.allowed } else { &mut count.denied };

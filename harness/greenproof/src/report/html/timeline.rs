@@ -215,7 +215,7 @@ impl Told {
             What::Failed { reason } => {
                 told(Lane::Faults, Mark::Bad, "a part of the cloud ended".into(), reason.clone())
             }
-            What::Fault { name } => told(Lane::Faults, Mark::Warned, format!("fault {name} struck"), String::new()),
+            What::Fault { name, .. } => told(Lane::Faults, Mark::Warned, format!("fault {name} struck"), String::new()),
             What::Dns { name, record, answer } => {
                 let unknown = answer.is_none() && record == "A";
                 let note = answer.clone().unwrap_or_else(|| "no answer".into());

@@ -36,13 +36,20 @@ impl Layer<'_> {
     }
 
     fn public_address(&self, address: &Spanned<String>) -> Result<Ipv4Addr, Error> {
-        let public =
-            |it: &Ipv4Addr| !(it.is_private() || it.is_loopback() || it.is_link_local() || it.is_unspecified());
-        address.get_ref().parse().ok().filter(public).ok_or_else(|| {
+        address.get_ref().parse().ok().filter(|address| is_public(*address)).ok_or_else(|| {
             let message = format!("`{}` is no public IPv4 address", address.get_ref());
             self.error(Some(address.span()), message, "state the one from which the site's calls reach AWS")
         })
     }
+}
+
+/// Whether it may be the address of a site on the Internet, or one for documentation. 100.64.0.0/10 is a provider's own
+/// (RFC 6598), such as a mobile router shows as its outer one.
+fn is_public(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    let of_provider = first == 100 && (64..128).contains(&second);
+    let special = address.is_private() || address.is_loopback() || address.is_link_local() || of_provider;
+    !special && (1..224).contains(&first)
 }
 
 #[cfg(test)]
@@ -63,7 +70,20 @@ mod tests {
     fn aws_sees_a_public_address() {
         fidelity::fidelity!("account-5");
         assert_eq!(loaded("198.51.100.7").unwrap().device.public_address.octets(), [198, 51, 100, 7]);
-        for address in ["10.0.0.7", "172.31.0.1", "192.168.1.1", "127.0.0.1", "169.254.0.1", "198.51.100", "::1"] {
+        assert!(["100.63.0.1", "100.128.0.1", "223.0.0.1"].iter().all(|address| loaded(address).is_ok()));
+        for address in [
+            "10.0.0.7",
+            "100.64.0.1",
+            "172.31.0.1",
+            "192.168.1.1",
+            "127.0.0.1",
+            "169.254.0.1",
+            "0.1.2.3",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.51.100",
+            "::1",
+        ] {
             let error = loaded(address).unwrap_err();
             assert!(error.contains(&format!("device.toml:3:18: `{address}` is no public IPv4 address")), "{error}");
             assert!(error.ends_with("; state the one from which the site's calls reach AWS"), "{error}");

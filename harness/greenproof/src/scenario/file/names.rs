@@ -2,14 +2,10 @@
 //! fault of what is not there strikes nothing.
 
 use super::Layer;
-use crate::{
-    fault::Fault,
-    scenario::{
-        Error, Scenario,
-        step::{Action, Step},
-    },
+use crate::scenario::{
+    Error, Scenario,
+    step::{Action, Step},
 };
-use cloud::fault::{Kind, Special};
 use std::collections::BTreeSet;
 
 /// The core's own log, which expectations name as they name a component's.
@@ -19,30 +15,10 @@ const CORE_LOG: &str = "greengrass";
 const PUBLIC: &str = "aws.greengrass.";
 
 impl Layer<'_> {
-    /// Every secret, token and key that a fault is about is one of the scenario's; a command on the device may make secrets.
+    /// Every secret, token and key that a fault is about is one of the scenario's.
     pub(super) fn check_faults(&self, scenario: &Scenario) -> Result<(), Error> {
-        let commands = scenario.steps.iter().any(|step| matches!(step.action, Action::Run { .. }));
-        for step in &scenario.steps {
-            let Some(Fault::Cloud(fault)) = step.fault() else { continue };
-            let (Kind::Special(special), Some(about)) = (&fault.kind, &fault.about) else { continue };
-            let (what, known): (_, Vec<&String>) = match special {
-                Special::SecretMissing | Special::SecretDeleted | Special::SecretRotated if !commands => {
-                    ("`aws.secrets`", scenario.aws.secrets.keys().collect())
-                }
-                Special::TokenRevoked => ("`github.tokens`", scenario.github.tokens.keys().collect()),
-                Special::AppKeyRevoked => ("`github.apps`", scenario.github.apps.keys().collect()),
-                Special::DeployKeyRevoked => ("`github.deploy_keys`", scenario.github.deploy_keys.keys().collect()),
-                _ => continue,
-            };
-            if known.contains(&about) {
-                continue;
-            }
-            let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            let message = format!("the fault `{fault}` is about `{about}`, which is not in {what}");
-            return Err(self.error(self.find(about), message, format!("correct the name; there is {known}")));
-        }
-        Ok(())
+        let Some(unknown) = scenario.unknown_of_faults() else { return Ok(()) };
+        Err(self.error(self.find(&unknown.name), unknown.message, unknown.hint))
     }
 
     /// Every component that a step names is one of the scenario's or of AWS's own, unless a command on the device may bring others.

@@ -64,6 +64,7 @@ impl Operation {
             // IAM has no resource-level permissions for these, and names what it lists all the same.
             ("iam", "ListRoles") => operation.listing_of(format!("arn:aws:iam::{}:role/", world.account)),
             ("iam", "ListPolicies") => operation.listing_of("policy path /".to_owned()),
+            (_, "") => operation.answerer = Answerer::Unreadable,
             _ => {}
         }
         operation

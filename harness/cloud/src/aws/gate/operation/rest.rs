@@ -8,7 +8,6 @@ use crate::{
     },
     world::World,
 };
-use serde_json::Value;
 use std::sync::Arc;
 
 /// A call of a control-plane service that knows it.
@@ -37,6 +36,9 @@ impl Operation {
         operation.action = format!("{}:{}", place.service, route.name);
         operation.answerer = Answerer::Service;
         let call = call.ok().filter(|call| call.body.is_object());
+        if call.is_none() {
+            operation.answerer = Answerer::Unreadable;
+        }
         let call = call.map(|call| Call { account: world.account.clone(), region: world.region.clone(), ..call });
         if let Some(call) = &call {
             operation.resource = (route.on)(call);
@@ -56,12 +58,13 @@ impl Operation {
 
     /// A call of a service that is not emulated: its operation is where the service's protocol has it.
     fn foreign(place: &Place, received: &Received) -> Self {
-        let Received { method, path, body, .. } = received;
+        let Received { method, path, query, body, .. } = received;
         if !received.header("x-amz-target").is_empty() {
             return Self::json(place, received);
         }
-        match form(&String::from_utf8_lossy(body)).get("Action").and_then(Value::as_str) {
-            Some(action) => Self::bare(place, action, Protocol::Query),
+        let body = String::from_utf8_lossy(body);
+        match [&body, query.as_str()].iter().find_map(|text| form(text).get("Action")?.as_str().map(str::to_owned)) {
+            Some(action) => Self::bare(place, &action, Protocol::Query),
             None => Self::bare(place, &format!("{method} {path}"), Protocol::Rest),
         }
     }

@@ -90,7 +90,9 @@ impl Operation {
             query: &names,
             copies: source.is_some(),
         });
-        let mut operation = Self::bare(place, found.map_or("Unknown", |(name, _)| name), Protocol::S3);
+        let unknown = || format!("{} {}?{}", received.method, received.path, names.join("&"));
+        let name = found.map_or_else(unknown, |(name, _)| name.to_owned());
+        let mut operation = Self::bare(place, name.trim_end_matches('?'), Protocol::S3);
         if place.region.is_none() {
             operation.region.clone_from(&world.region);
         }
@@ -150,7 +152,7 @@ impl Operation {
             _ => return,
         };
         if is_read.is_none() {
-            self.answerer = Answerer::Unknown;
+            self.answerer = Answerer::Unreadable;
         }
     }
 

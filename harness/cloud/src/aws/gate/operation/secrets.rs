@@ -73,6 +73,9 @@ impl Operation {
                 operation.shown = Some(id.to_owned());
                 operation.secret = Some(id.to_owned());
             }
+            (known, ..) if known == "CreateSecret" || ON_A_SECRET.contains(&known) => {
+                operation.answerer = Answerer::Unreadable;
+            }
             _ => {}
         }
         operation

@@ -143,6 +143,21 @@ async fn the_key_of_aws_needs_no_permission() {
     assert!(here.last().further.is_empty());
 }
 
+/// Its policy lets services alone use it.
+#[tokio::test]
+async fn the_key_of_aws_is_used_by_services_alone() {
+    fidelity::fidelity!("gate-12");
+    let here = Environment::raise(allow("kms:*", "*")).await;
+    let metadata = json!({"KeyMetadata": {"Arn": KEY, "KeyId": ID, "KeyState": "Enabled", "KeyManager": "AWS"}});
+    let described = Mock::given(matchers::header("x-amz-target", "TrentService.DescribeKey"));
+    described.respond_with(ResponseTemplate::new(200).set_body_json(metadata)).mount(&here.localstack).await;
+    let named = json!({"KeyId": "alias/aws/secretsmanager", "Plaintext": "eA=="});
+    let (_, code, said) = here.send(kms("Encrypt", &named).signed(&here.session())).await.error();
+    assert!(
+        code == "AccessDeniedException" && said.ends_with("no resource-based policy allows the kms:Encrypt action")
+    );
+}
+
 #[tokio::test]
 async fn kms_names_the_key_if_it_may() {
     fidelity::fidelity!("gate-4", "gate-7");

@@ -48,3 +48,13 @@ async fn logs_are_decided_on_groups_and_streams() {
     }
     assert!(here.localstack.received_requests().await.unwrap().is_empty());
 }
+
+/// Where policies are not enforced a denial stays a finding.
+#[tokio::test]
+async fn what_is_let_through_although_it_is_denied_is_no_gap() {
+    fidelity::fidelity!("gate-19");
+    let here = Environment::of(&allow("s3:*", "*"), |world| world.soft = true).await;
+    here.send(logs("CreateLogGroup", &json!({"logGroupName": "/x"})).signed(&here.session())).await;
+    let last = here.last();
+    assert!(last.decision.let_through && !last.not_emulated, "{last:?}");
+}

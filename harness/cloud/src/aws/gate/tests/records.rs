@@ -55,6 +55,52 @@ async fn what_is_not_emulated_is_refused_and_not_forwarded() {
     for call in &calls[1..] {
         assert!(call.not_emulated && call.decision.outcome == Outcome::Undecided, "{call:?}");
     }
+    let what = What::Api(Box::new(calls[1].clone()));
+    assert_eq!(what.unsupported().as_deref(), Some("PUT /?inventory of s3.amazonaws.com is not emulated"));
+    let person = ApiCall { user_identity: json!({"type": "IAMUser"}), ..calls[1].clone() };
+    assert_eq!(What::Api(Box::new(person)).unsupported(), None, "no device depends on it");
+}
+
+/// What AWS refuses too is no gap of ours.
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_and_not_told_as_not_emulated() {
+    fidelity::fidelity!("gate-24");
+    let here = Environment::raise(allow("*", "*")).await;
+    let session = here.session();
+    let missing = "Value null at 'secretId' failed to satisfy constraint: Member must not be null";
+    for (call, status, says) in [
+        (secret("GetSecretValue", &json!({})), 400, missing),
+        (secret("CreateSecret", &json!({})), 400, "'name' failed to satisfy constraint"),
+        (secret("GetSecretValue", &json!({})).saying("{"), 400, "SerializationException"),
+        (s3("POST", "/?delete=").saying("<Delete>"), 400, "<Code>MalformedXML</Code>"),
+        (sts(""), 400, "<Code>MissingAction</Code>"),
+    ] {
+        let answer = here.send(call.signed(&session)).await;
+        assert!(answer.status == status && answer.text.contains(says), "{}", answer.text);
+        let last = here.last();
+        assert!(!last.not_emulated && last.decision.outcome == Outcome::Undecided, "{last:?}");
+    }
+    let answer = here.send(s3("OPTIONS", "/").unsigned()).await;
+    assert!(answer.status == 403 && !here.last().not_emulated, "{}", answer.text);
+}
+
+/// What is not signed as other calls are is seen, too.
+#[tokio::test]
+async fn a_call_that_is_signed_otherwise_is_told_as_not_emulated() {
+    fidelity::fidelity!("gate-24");
+    let here = Environment::raise(allow("*", "*")).await;
+    let signed = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=x";
+    for (host, query, told) in [
+        ("data-ats.iot", signed.to_owned(), "GET /mqtt of iot.amazonaws.com"),
+        ("sts", format!("Action=GetCallerIdentity&{signed}"), "GetCallerIdentity of sts.amazonaws.com"),
+        ("sts", "Action=AssumeRoleWithWebIdentity".into(), "AssumeRoleWithWebIdentity of sts.amazonaws.com"),
+    ] {
+        let path = if host == "sts" { "/" } else { "/mqtt" };
+        let uri = format!("https://{host}.{REGION}.amazonaws.com{path}?{query}");
+        here.send(Call { uri, ..s3("GET", "") }.unsigned()).await;
+        let what = What::Api(Box::new(here.last())).unsupported();
+        assert_eq!(what, Some(format!("{told} is not emulated")));
+    }
 }
 
 /// A call of any other service, by whatever name it is signed, whatever the policies say of it.
