@@ -355,7 +355,7 @@ fn alone_what_can_not_be_removed_stops_no_run() -> Result<()> {
     Ok(())
 }
 
-/// What another user of the engine has stays whatever is swept: a world and a LocalStack.
+/// Another cache folder's LocalStack stays whatever is swept; what a killed run of this one left goes.
 #[test]
 fn alone_a_sweep_of_everything_leaves_what_is_anothers() -> Result<()> {
     fidelity!("docker-14");

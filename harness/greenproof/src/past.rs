@@ -81,9 +81,7 @@ impl Past {
         let evidence = self.seen()?;
         let scenario = self.scenario(file)?;
         same_steps(&scenario, &evidence)?;
-        if file.is_some() {
-            same_packages(&scenario, &self.scenario(None)?)?;
-        }
+        same_packages(&scenario, &evidence)?;
         let before = self.events()?.into_iter().rev().find_map(|event| match event.told {
             Told::Judged(judged) => Some(*judged),
             _ => None,
@@ -159,8 +157,8 @@ fn same_steps(scenario: &Scenario, evidence: &Evidence) -> Result<(), Error> {
 }
 
 /// Of a package that pip was not asked for nothing is known.
-fn same_packages(scenario: &Scenario, own: &Scenario) -> Result<(), Error> {
-    let asked = |name: &str| own.expect.packages.iter().any(|package| package.name == name);
+fn same_packages(scenario: &Scenario, evidence: &Evidence) -> Result<(), Error> {
+    let asked = |name: &str| evidence.devices.iter().chain([evidence]).any(|one| one.packages.contains_key(name));
     let Some(package) = scenario.expect.packages.iter().find(|package| !asked(&package.name)) else { return Ok(()) };
     let message = format!("the run did not look for the package `{}`", package.name);
     Err(Error::new(message, "run the scenario, which then looks for it"))

@@ -181,25 +181,27 @@ async fn remove_volume(engine: &Engine, name: &str) -> Result<(), Error> {
 /// when nobody has used it for a while.
 ///
 /// # Errors
-/// [`Error::Engine`] if the engine does not say what is there, or refuses a removal; [`Error::Io`] for a folder.
+/// [`Error::Engine`] if the engine does not say what is there, or refuses a removal; [`Error::Io`] for a folder. The rest is tried
+/// nevertheless.
 pub async fn sweep(engine: &Engine, everything: bool) -> Result<Swept, Error> {
     creation::all_carried_out().await;
     let (inventory, guard) = removable(engine, everything).await?;
     // Something stuck hinders nothing else.
     let removed = remove(engine, &inventory).await;
-    for id in inventory.containers.iter().filter_map(|found| found.labels.get(labels::ENVIRONMENT)) {
-        lease::forget(&engine.own, id);
+    if removed.is_ok() {
+        for id in inventory.containers.iter().filter_map(|found| found.labels.get(labels::ENVIRONMENT)) {
+            lease::forget(&engine.own, id);
+        }
     }
     lease::prune(&engine.own);
     let folders = folders(engine)?;
-    for folder in &folders {
-        scratch::remove(folder).map_err(Error::io("removing", folder))?;
-    }
+    let emptied = folders.iter().map(|folder| scratch::remove(folder).map_err(Error::io("removing", folder)));
+    let emptied: Vec<_> = emptied.collect();
     // Under the guard there is none left.
-    let unused = if guard.is_some() { 0 } else { localstack::trim(engine).await? };
-    removed?;
+    let unused = if guard.is_some() { Ok(0) } else { localstack::trim(engine).await };
+    [removed].into_iter().chain(emptied).collect::<Result<(), _>>()?;
     let mut swept = inventory.count(&folders);
-    swept.containers += unused;
+    swept.containers += unused?;
     Ok(swept)
 }
 

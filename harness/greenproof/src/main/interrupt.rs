@@ -29,10 +29,7 @@ pub(crate) async fn interruptible<T>(work: impl Future<Output = Result<T, Failur
 }
 
 pub(crate) async fn sweep(all: bool, json: bool) -> Result<u8, Failure> {
-    let mut swept = docker::Swept::default();
-    for options in each()? {
-        swept += docker::sweep(&options.connect().await?, all).await?;
-    }
+    let swept = sweep_each(all).await?;
     if json {
         answer::json(&swept)?;
         return Ok(exit::PASSED);
@@ -47,20 +44,25 @@ fn each() -> Result<Vec<Options>, Failure> {
     Ok(config::options()?.on_each(config::engines()))
 }
 
+/// Sweeps each engine, whatever the others say; fails as the first that does.
+async fn sweep_each(all: bool) -> Result<docker::Swept, Failure> {
+    let (mut sum, mut failed) = (docker::Swept::default(), None);
+    for options in each()? {
+        let swept = async { Ok::<_, Failure>(docker::sweep(&options.connect().await?, all).await?) };
+        match swept.await {
+            Ok(swept) => sum += swept,
+            Err(failure) => failed = failed.or(Some(failure)),
+        }
+    }
+    failed.map_or(Ok(sum), Err)
+}
+
 /// Removes what this process raised, once its runs are dropped; says what was done.
 pub(crate) async fn clean_up() -> String {
-    let swept = async {
-        let mut all = docker::Swept::default();
-        for options in each().map_err(|failure| failure.message)? {
-            let engine = options.connect().await.map_err(|error| error.to_string())?;
-            all += docker::sweep(&engine, false).await.map_err(|error| error.to_string())?;
-        }
-        Ok::<_, String>(all)
-    };
-    match swept.await {
+    match sweep_each(false).await {
         Ok(swept) if swept.is_empty() => "nothing was left to remove".into(),
         Ok(swept) => format!("removed {swept}"),
-        Err(error) => format!("could not clean up: {error}; run `greenproof sweep`"),
+        Err(Failure { message, .. }) => format!("could not clean up: {message}; run `greenproof sweep`"),
     }
 }
 

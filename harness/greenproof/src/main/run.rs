@@ -221,10 +221,17 @@ impl Run {
     /// The scenarios as they are to be run.
     fn scenarios(&self, evidence: &Path) -> Result<Choice, Failure> {
         let mut choice = self.chosen.choice(evidence)?;
+        let mut refused = Vec::new();
         for scenario in &mut choice.scenarios {
             scenario.aws.soft |= self.soft;
             scenario.leaks = self.leaks.clone().or(scenario.leaks.take());
-            begin_with(scenario, &self.fault)?;
+            refused.push(begin_with(scenario, &self.fault).err());
+        }
+        // In one that lacks what a fault is about it strikes nothing, which is told; it is wrong if all lack it.
+        if refused.iter().all(Option::is_some)
+            && let Some(failure) = refused.into_iter().flatten().next()
+        {
+            return Err(failure);
         }
         choice.scenarios = on_cores(choice.scenarios, &self.core);
         choice.names = names_on_cores(choice.names, &self.core);

@@ -57,9 +57,10 @@ fn message(event: &Event) -> Option<String> {
 /// When there is none; the hint lists all.
 pub fn choose<'a>(asked: &'a [Asked], wanted: Option<&str>, place: &str) -> Result<&'a Asked, Error> {
     let is = |wanted: &str, one: &Asked| {
-        one.number.to_string() == wanted || one.decision.was_made() && one.decision.action.eq_ignore_ascii_case(wanted)
+        one.number.to_string() == wanted || one.decision.action.eq_ignore_ascii_case(wanted)
     };
-    let found = wanted.and_then(|wanted| asked.iter().find(|one| is(wanted, one)));
+    let all = || asked.iter().filter(|one| wanted.is_some_and(|wanted| is(wanted, one)));
+    let found = all().find(|one| one.decision.was_made()).or_else(|| all().next());
     if let Some(Asked { number, decision, .. }) = found.filter(|one| !one.decision.was_made()) {
         let message = format!("no policy was asked for call {number}, {}: it was {}", decision.action, decision.word());
         return Err(Error::new(place, message, "choose a call that was decided"));
@@ -79,4 +80,25 @@ pub fn choose<'a>(asked: &'a [Asked], wanted: Option<&str>, place: &str) -> Resu
         };
         Error::new(place, message, hint)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cloud::event::Outcome;
+
+    #[test]
+    fn a_call_that_no_policy_was_asked_for_is_not_decided_now() {
+        fidelity::fidelity!("gate-24");
+        let asked = |number, outcome| {
+            let decision = Decision { outcome, ..Decision::asked("p", "s3:GetObject", "*") };
+            Asked { number, time: String::new(), decision, message: None }
+        };
+        let all = [asked(1, Outcome::Undecided), asked(2, Outcome::Allowed)];
+        assert_eq!(choose(&all, Some("S3:getobject"), "run").unwrap().number, 2);
+        let error = choose(&all, Some("1"), "run").unwrap_err().to_string();
+        assert!(error.contains("no policy was asked for call 1, s3:GetObject: it was undecided"), "{error}");
+        let error = choose(&all[..1], Some("s3:GetObject"), "run").unwrap_err().to_string();
+        assert!(error.contains("no policy was asked for call 1"), "{error}");
+    }
 }

@@ -42,13 +42,16 @@ impl Scenario {
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         Some(Unknown {
             name: about.clone(),
-            message: format!("the fault `{fault}` is about `{about}`, which is not in `{table}`"),
+            message: format!("the fault `{}` is about `{about}`, which is not in `{table}`", fault.name()),
             hint: format!("correct the name; there is {known}"),
         })
     }
 
     fn may_make(&self, secret: &str) -> bool {
-        let commands = self.steps.iter().any(|step| matches!(step.action, Action::Run { .. }));
-        commands || self.components.iter().any(|component| component.recipe.contains(secret))
+        // What may stand in the name of a secret.
+        let is_of_name = |character: char| character.is_ascii_alphanumeric() || "/_+=.@-".contains(character);
+        let names = |recipe: &str| recipe.split(|character| !is_of_name(character)).any(|word| word == secret);
+        let commands = self.steps.iter().any(|step| matches!(step.action, Action::Run { .. } | Action::Cli(_)));
+        commands || self.components.iter().any(|component| names(&component.recipe))
     }
 }

@@ -155,7 +155,8 @@ impl Operation {
     fn json(place: &Place, received: &Received) -> Self {
         let name = received.header("x-amz-target").rsplit('.').next().unwrap_or_default();
         let input = serde_json::from_slice(&received.body).unwrap_or_default();
-        Self { input, ..Self::bare(place, name, Protocol::Json) }
+        let answerer = if name.is_empty() { Answerer::Unreadable } else { Answerer::Unknown };
+        Self { answerer, input, ..Self::bare(place, name, Protocol::Json) }
     }
 
     /// A text of the input.

@@ -95,6 +95,7 @@ impl Refusal {
     /// The answer to an input that can't be read, or lacks what the operation is about.
     pub(super) fn unreadable(operation: &Operation) -> Self {
         match operation.protocol {
+            Protocol::Json if operation.name.is_empty() => Self::new(400, "UnknownOperationException", ""),
             Protocol::Json if operation.input.is_object() => {
                 let member = if operation.name == "CreateSecret" { "name" } else { "secretId" };
                 Self { code: "ValidationException".to_owned(), ..Self::missing(member) }

@@ -28,6 +28,9 @@ const S3_SKEW: Duration = Duration::minutes(15);
 /// Operations of STS that nobody signs: another identity provider vouches for the caller.
 const BY_OTHERS: [&str; 2] = ["AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"];
 
+/// Services, by their hosts, of which some calls need no signature.
+const WITHOUT: [&str; 6] = ["appsync-api", "cognito-identity", "cognito-idp", "execute-api", "oidc", "sso"];
+
 /// What botocore's model of IoT called the service in signatures until 2023; Debian's AWS CLI 2.9 does.
 pub(super) const OLD_IOT: &str = "execute-api";
 
@@ -125,8 +128,7 @@ pub(super) fn verify(received: &Received, operation: &Operation, sessions: &Sess
         if protocol == Protocol::S3 && is_version_2(received) {
             return Err(Refusal::signature_version_2());
         }
-        let in_url = protocol != Protocol::S3 && received.query.contains("X-Amz-Signature=");
-        if in_url || BY_OTHERS.contains(&operation.name.as_str()) {
+        if is_known_otherwise(received, operation) {
             return Err(Refusal::unknown_operation(operation));
         }
         if protocol != Protocol::S3 || !unsigned {
@@ -158,6 +160,18 @@ pub(super) fn verify(received: &Received, operation: &Operation, sessions: &Sess
         return Err(Refusal::body(protocol));
     }
     Ok(Caller { session: Some(session), age: now - time, presigned: claim.expires.is_some(), region: claim.region })
+}
+
+/// Whether AWS may know the caller by something else than a signature in the header: one in the URL or, at S3, in a form,
+/// one with an asymmetric key, or what another identity provider says.
+fn is_known_otherwise(received: &Received, operation: &Operation) -> bool {
+    let is_s3 = operation.protocol == Protocol::S3;
+    let in_url = !is_s3 && received.query.contains("X-Amz-Signature=");
+    let in_form =
+        is_s3 && received.method == "POST" && received.header("content-type").starts_with("multipart/form-data");
+    let asymmetric = received.header("authorization").starts_with("AWS4-ECDSA-");
+    let by_others = BY_OTHERS.contains(&operation.name.as_str()) || WITHOUT.contains(&operation.service.as_str());
+    in_url || in_form || asymmetric || by_others
 }
 
 /// Whether an S3 request has a signature of the version before, in its header or its URL.

@@ -44,8 +44,8 @@ const ON_A_POLICY: [&str; 12] = [
 
 impl Operation {
     pub(super) fn query(place: &Place, received: &Received, account: &Account, world: &World) -> Self {
-        let body = String::from_utf8_lossy(&received.body);
-        let input = form(if body.is_empty() { &received.query } else { &body });
+        let mut input = form(&received.query);
+        input.extend(form(&String::from_utf8_lossy(&received.body)));
         let name = input.get("Action").and_then(Value::as_str).unwrap_or_default().to_owned();
         let mut operation = Self { input: input.into(), ..Self::bare(place, &name, Protocol::Query) };
         match (place.service.as_str(), name.as_str()) {

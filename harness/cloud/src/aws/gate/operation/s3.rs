@@ -90,7 +90,8 @@ impl Operation {
             query: &names,
             copies: source.is_some(),
         });
-        let unknown = || format!("{} {}?{}", received.method, received.path, names.join("&"));
+        let asked = || names.iter().filter(|name| !name.starts_with("X-Amz-")).copied().collect::<Vec<_>>();
+        let unknown = || format!("{} {}?{}", received.method, received.path, asked().join("&"));
         let name = found.map_or_else(unknown, |(name, _)| name.to_owned());
         let mut operation = Self::bare(place, name.trim_end_matches('?'), Protocol::S3);
         if place.region.is_none() {

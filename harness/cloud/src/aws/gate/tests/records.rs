@@ -82,6 +82,9 @@ async fn what_cannot_be_read_is_refused_and_not_told_as_not_emulated() {
     }
     let answer = here.send(s3("OPTIONS", "/").unsigned()).await;
     assert!(answer.status == 403 && !here.last().not_emulated, "{}", answer.text);
+    let nameless = secret("", &json!({"SecretId": "x"}));
+    assert_eq!(here.send(nameless.signed(&session)).await.error().1, "UnknownOperationException");
+    assert!(!here.last().not_emulated);
 }
 
 /// What is not signed as other calls are is seen, too.
@@ -101,6 +104,24 @@ async fn a_call_that_is_signed_otherwise_is_told_as_not_emulated() {
         let what = What::Api(Box::new(here.last())).unsupported();
         assert_eq!(what, Some(format!("{told} is not emulated")));
     }
+    let form = s3("POST", "/").with("content-type", "multipart/form-data; boundary=x");
+    let asymmetric = get_secret("x").with("authorization", "AWS4-ECDSA-P256-SHA256 Credential=x");
+    let api = Call { uri: format!("https://a1b2.execute-api.{REGION}.amazonaws.com/prod"), ..s3("GET", "") };
+    for call in [form, asymmetric, api] {
+        here.send(call.unsigned()).await;
+        assert!(here.last().not_emulated, "{}", call.uri);
+    }
+}
+
+/// Parameters of a form may stand in the URL beside a body.
+#[tokio::test]
+async fn an_action_in_the_url_is_read_whatever_the_body_is() {
+    fidelity::fidelity!("gate-8");
+    let here = Environment::raise(allow("s3:*", "*")).await;
+    let call = sts("x=y");
+    let uri = format!("{}?Action=GetCallerIdentity&Version=2011-06-15", call.uri);
+    let answer = here.send(Call { uri, ..call }.signed(&here.session())).await;
+    assert!(answer.status == 200 && answer.text.contains("<GetCallerIdentityResult>"), "{}", answer.text);
 }
 
 /// A call of any other service, by whatever name it is signed, whatever the policies say of it.
