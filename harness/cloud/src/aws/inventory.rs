@@ -14,7 +14,7 @@ use crate::{
     policies::{Account, Decided},
     world::{Bucket, Key, Secret, Sensitive, World},
 };
-use hyper::{HeaderMap, Method};
+use hyper::Method;
 use iam::{Policies, Policy};
 use serde_json::{Value, json};
 use std::{
@@ -207,8 +207,7 @@ impl Inventory {
 
     async fn reread_bucket(&self, world: &mut World, name: &str) -> Result<(), String> {
         let target = format!("/{name}?policy");
-        let scope = ("s3", world.region.as_str());
-        let answer = self.localstack.send(scope, Method::GET, &target, HeaderMap::new(), bytes::Bytes::new()).await?;
+        let answer = self.localstack.s3(&world.region, Method::GET, &target).await?;
         let missing = String::from_utf8_lossy(&answer.body).contains("<Code>NoSuch");
         let policy = if missing {
             None

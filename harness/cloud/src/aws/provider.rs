@@ -141,7 +141,7 @@ impl Provider {
         }
         let World { region, account, .. } = &*self.world;
         let resource = format!("arn:aws:iot:{region}:{account}:rolealias/{alias}");
-        let decision = self.registry.decide(&holder, "iot:AssumeRoleWithCertificate", &resource, &[]);
+        let decision = self.registry.decide(&holder, "iot:AssumeRoleWithCertificate", &resource);
         if !decided.alias.insert(decision).may_go_on() {
             return Err(Refusal(403, None, "Access Denied"));
         }

@@ -89,6 +89,11 @@ impl LocalStack {
         Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 
+    /// Asks S3 with a method that changes nothing. `target` is path and query, path-style.
+    pub(super) async fn s3(&self, region: &str, method: Method, target: &str) -> Result<Answer, String> {
+        self.send(("s3", region), method, target, HeaderMap::new(), Bytes::new()).await
+    }
+
     /// Calls an operation of IAM, such as `CreateRole`.
     pub(super) async fn iam(&self, operation: &str, input: &[(&str, &str)]) -> Result<Answer, String> {
         let form = form_urlencoded::Serializer::new(String::new())

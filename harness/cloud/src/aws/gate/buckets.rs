@@ -7,8 +7,7 @@ use super::{
     signature::Caller,
 };
 use crate::event::Decision;
-use bytes::Bytes;
-use hyper::{HeaderMap, Method};
+use hyper::Method;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -36,8 +35,8 @@ impl Gate {
     /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-ownership-error-responses.html>).
     pub(super) async fn takes_acl(&self, operation: &Operation) -> Result<(), Refusal> {
         let Some(bucket) = operation.bucket.as_ref().filter(|_| operation.sets_acl) else { return Ok(()) };
-        let (scope, target) = (("s3", self.world.region.as_str()), format!("/{bucket}?ownershipControls"));
-        let answer = self.localstack.send(scope, Method::GET, &target, HeaderMap::new(), Bytes::new()).await;
+        let target = format!("/{bucket}?ownershipControls");
+        let answer = self.localstack.s3(&self.world.region, Method::GET, &target).await;
         let answer = answer.map_err(|reason| {
             tracing::warn!(reason, "the ownership of a bucket's objects could not be read");
             Refusal::internal(operation.protocol)
@@ -73,8 +72,7 @@ impl Gate {
     /// The tags of an object; none if it is not there.
     pub(super) async fn tags_of(&self, object: &str, version: Option<&str>) -> Vec<(String, String)> {
         let Some(target) = objects::target(object, Some("tagging"), version) else { return Vec::new() };
-        let scope = ("s3", self.world.region.as_str());
-        let answer = self.localstack.send(scope, Method::GET, &target, HeaderMap::new(), Bytes::new()).await;
+        let answer = self.localstack.s3(&self.world.region, Method::GET, &target).await;
         let answer = answer.ok().filter(|answer| answer.status.is_success());
         answer.and_then(|answer| operation::object_tags(&answer.body)).unwrap_or_default()
     }

@@ -6,7 +6,6 @@ use super::{
     refusal::Refusal,
 };
 use crate::aws::upstream::{Answer, encoded};
-use bytes::Bytes;
 use hyper::{HeaderMap, Method};
 use serde_json::{Value, json};
 
@@ -85,8 +84,7 @@ impl Gate {
     /// How an object that is there is encrypted.
     async fn encryption(&self, object: &str, version: Option<&str>) -> Option<Encryption> {
         let target = target(object, None, version)?;
-        let scope = ("s3", self.world.region.as_str());
-        let answer = self.localstack.send(scope, Method::HEAD, &target, HeaderMap::new(), Bytes::new()).await.ok()?;
+        let answer = self.localstack.s3(&self.world.region, Method::HEAD, &target).await.ok()?;
         Encryption::of(&answer.headers)
     }
 

@@ -57,9 +57,8 @@ impl Gate {
 
     /// What a service of the control plane answers, if the caller may also do what it does in the caller's name.
     pub(super) async fn of_service(&self, call: &mut Call<'_>, allowed: &Decision) -> Result<Answer, Refusal> {
-        let unknown = || Refusal::unknown_operation(call.operation);
-        let routed = call.operation.routed.as_ref().ok_or_else(unknown)?;
-        let read = routed.call.as_ref().ok_or_else(unknown)?;
+        let routed = call.operation.routed.as_ref().ok_or_else(|| Refusal::unknown_operation(call.operation))?;
+        let read = &routed.call;
         for (action, resource) in (routed.route.needs)(read) {
             let asked = Decision { action: action.to_owned(), resource, ..allowed.clone() };
             let operation = Operation { shown: Some(asked.resource.clone()), ..call.operation.clone() };

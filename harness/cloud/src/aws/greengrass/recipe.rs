@@ -11,7 +11,7 @@ use crate::aws::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
-use hyper::{HeaderMap, Method};
+use hyper::Method;
 use std::collections::BTreeMap;
 
 /// The one version of the format that there is.
@@ -95,8 +95,7 @@ impl Greengrass {
             return None;
         }
         let target = format!("/{bucket}/{}", encoded(&key));
-        let scope = ("s3", call.region.as_str());
-        let answer = self.localstack.send(scope, Method::GET, &target, HeaderMap::new(), Bytes::new()).await;
+        let answer = self.localstack.s3(&call.region, Method::GET, &target).await;
         match answer {
             Ok(answer) if answer.status.is_success() => Some(answer.body),
             Ok(_) => None,

@@ -159,7 +159,7 @@ fn route<'a>(world: &World, method: &Method, path: &'a str, query: &'a str) -> R
 
 /// Asks the certificate's policies. Variables of a connection's thing have no value here.
 fn decide(iot: &Iot, holder: &Holder, call: &Call<'_>) -> Decision {
-    iot.registry.decide(holder, &format!("greengrass:{}", call.operation), &call.resource, &[])
+    iot.registry.decide(holder, &format!("greengrass:{}", call.operation), &call.resource)
 }
 
 fn perform(iot: &Iot, call: &mut Call<'_>, body: Result<Bytes, String>, allowed: bool) -> Answer {

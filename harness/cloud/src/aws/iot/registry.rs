@@ -136,15 +136,8 @@ impl Registry {
     }
 
     /// Decides an action of a certificate's holder by the certificate's policies.
-    pub(in crate::aws) fn decide(
-        &self,
-        holder: &Holder,
-        action: &str,
-        resource: &str,
-        context: &[(&str, &str)],
-    ) -> Decision {
+    pub(in crate::aws) fn decide(&self, holder: &Holder, action: &str, resource: &str) -> Decision {
         let asked = self.asked(holder, action, resource);
-        let asked = context.iter().fold(asked, |asked, (key, value)| asked.with(*key, *value));
         let policies = self.read().of_certificate(holder.id());
         self.inventory.decide_by(asked, policies)
     }

@@ -54,16 +54,10 @@ fn is_public(address: Ipv4Addr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::scenario::Scenario;
-    use std::path::Path;
+    use crate::scenario::{Scenario, file::tests::of_reference};
 
     fn loaded(address: &str) -> Result<Scenario, String> {
-        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/scenarios/private-package.toml");
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("device.toml");
-        let text = format!("base = {:?}\n[device]\npublic_address = {address:?}\n", base.display().to_string());
-        std::fs::write(&file, text).unwrap();
-        Scenario::load(&file).map_err(|error| format!("{error}; {}", error.hint))
+        of_reference("device.toml", &format!("[device]\npublic_address = {address:?}\n"))
     }
 
     #[test]

@@ -43,15 +43,10 @@ impl Layer<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::scenario::Scenario;
-    use std::path::Path;
+    use crate::scenario::{Scenario, file::tests::of_reference};
 
     fn loaded(more: &str) -> Result<Scenario, String> {
-        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/scenarios/private-package.toml");
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("named.toml");
-        std::fs::write(&file, format!("base = {:?}\n{more}", base.display().to_string())).unwrap();
-        Scenario::load(&file).map_err(|error| format!("{error}; {}", error.hint))
+        of_reference("named.toml", more)
     }
 
     #[test]

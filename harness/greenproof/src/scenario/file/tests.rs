@@ -6,6 +6,15 @@ fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/scenarios").join(path)
 }
 
+/// The reference scenario with more in a file of that name, or the error with its hint.
+pub(super) fn of_reference(name: &str, more: &str) -> Result<Scenario, String> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join(name);
+    let base = fixture("private-package.toml").display().to_string();
+    std::fs::write(&file, format!("base = {base:?}\n{more}")).expect("it can be written");
+    load(&file).map_err(|error| format!("{error}; {}", error.hint))
+}
+
 #[test]
 fn a_twin_states_only_what_differs() {
     let base = load(&fixture("private-package.toml")).expect("the reference is valid");

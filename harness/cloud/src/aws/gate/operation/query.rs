@@ -44,8 +44,7 @@ const ON_A_POLICY: [&str; 12] = [
 
 impl Operation {
     pub(super) fn query(place: &Place, received: &Received, account: &Account, world: &World) -> Self {
-        let mut input = form(&received.query);
-        input.extend(form(&String::from_utf8_lossy(&received.body)));
+        let input = form(received);
         let name = input.get("Action").and_then(Value::as_str).unwrap_or_default().to_owned();
         let mut operation = Self { input: input.into(), ..Self::bare(place, &name, Protocol::Query) };
         match (place.service.as_str(), name.as_str()) {
@@ -135,9 +134,10 @@ fn form_tags(input: &Value) -> Vec<(String, String)> {
     (1..).map_while(tag).collect()
 }
 
-/// The fields of a form, where `+` is a space.
-pub(super) fn form(text: &str) -> Map<String, Value> {
+/// The fields of a form, in the URL and in the body, which counts where both have one; `+` is a space.
+pub(super) fn form(received: &Received) -> Map<String, Value> {
     let plain = |text: &str| decoded(&text.replace('+', " "));
-    let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+    let body = String::from_utf8_lossy(&received.body);
+    let pairs = received.query.split('&').chain(body.split('&')).filter_map(|pair| pair.split_once('='));
     pairs.map(|(name, value)| (plain(name), plain(value).into())).collect()
 }

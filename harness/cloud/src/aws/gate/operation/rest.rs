@@ -8,6 +8,7 @@ use crate::{
     },
     world::World,
 };
+use serde_json::Value;
 use std::sync::Arc;
 
 /// A call of a control-plane service that knows it.
@@ -15,8 +16,7 @@ use std::sync::Arc;
 pub(in crate::aws::gate) struct Routed {
     pub(in crate::aws::gate) service: Arc<dyn Service>,
     pub(in crate::aws::gate) route: &'static Route,
-    /// Absent if the body is no JSON.
-    pub(in crate::aws::gate) call: Option<Call>,
+    pub(in crate::aws::gate) call: Call,
 }
 
 impl Operation {
@@ -34,23 +34,20 @@ impl Operation {
         let Some((route, call)) = found else { return operation };
         route.name.clone_into(&mut operation.name);
         operation.action = format!("{}:{}", place.service, route.name);
+        let Some(call) = call.ok().filter(|call| call.body.is_object()) else {
+            return Self { answerer: Answerer::Unreadable, ..operation };
+        };
+        let call = Call { account: world.account.clone(), region: world.region.clone(), ..call };
         operation.answerer = Answerer::Service;
-        let call = call.ok().filter(|call| call.body.is_object());
-        if call.is_none() {
-            operation.answerer = Answerer::Unreadable;
+        operation.resource = (route.on)(&call);
+        operation.parameters = call.summary();
+        operation.tagged(call.tags());
+        let removed: Vec<_> = call.queries("tagKeys").map(str::to_owned).collect();
+        if !removed.is_empty() {
+            operation.keys.insert("aws:TagKeys".into(), removed.into());
         }
-        let call = call.map(|call| Call { account: world.account.clone(), region: world.region.clone(), ..call });
-        if let Some(call) = &call {
-            operation.resource = (route.on)(call);
-            operation.parameters = call.summary();
-            operation.tagged(call.tags());
-            let removed: Vec<_> = call.queries("tagKeys").map(str::to_owned).collect();
-            if !removed.is_empty() {
-                operation.keys.insert("aws:TagKeys".into(), removed.into());
-            }
-            let tags = service.tags(&operation.resource).into_iter();
-            operation.keys.extend(tags.map(|(name, value)| (format!("aws:ResourceTag/{name}"), value.into())));
-        }
+        let tags = service.tags(&operation.resource).into_iter();
+        operation.keys.extend(tags.map(|(name, value)| (format!("aws:ResourceTag/{name}"), value.into())));
         operation.shown = Some(operation.resource.clone());
         operation.routed = Some(Routed { service: Arc::clone(service), route, call });
         operation
@@ -58,13 +55,12 @@ impl Operation {
 
     /// A call of a service that is not emulated: its operation is where the service's protocol has it.
     fn foreign(place: &Place, received: &Received) -> Self {
-        let Received { method, path, query, body, .. } = received;
+        let Received { method, path, .. } = received;
         if !received.header("x-amz-target").is_empty() {
             return Self::json(place, received);
         }
-        let body = String::from_utf8_lossy(body);
-        match [&body, query.as_str()].iter().find_map(|text| form(text).get("Action")?.as_str().map(str::to_owned)) {
-            Some(action) => Self::bare(place, &action, Protocol::Query),
+        match form(received).get("Action").and_then(Value::as_str) {
+            Some(action) => Self::bare(place, action, Protocol::Query),
             None => Self::bare(place, &format!("{method} {path}"), Protocol::Rest),
         }
     }
