@@ -136,6 +136,12 @@ pub(crate) fn stated(scenario: &Scenario) -> Redactor {
     values.fold(Redactor::default(), |stated, value| stated.with("a stated secret", &value))
 }
 
+/// What each layer of a scenario states as a bundle would have it, its own first; in place of a file or folder that it names stands
+/// the digest of its content.
+pub(crate) fn layers(scenario: &Scenario) -> io::Result<Vec<toml::Table>> {
+    pack::layers(scenario)
+}
+
 /// Writes a scenario with all that it names into a folder, which is made anew; gives its file.
 pub(crate) fn write_scenario(scenario: &Scenario, folder: &Path) -> io::Result<PathBuf> {
     match std::fs::remove_dir_all(folder) {

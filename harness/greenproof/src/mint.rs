@@ -75,14 +75,23 @@ pub fn secret_access_key() -> String {
     alphanumeric(40)
 }
 
+/// The length of the `{minted:SHAPE}` that a text begins with.
+pub(crate) fn first(text: &str) -> Option<usize> {
+    let shape = text.strip_prefix(BEGINS)?;
+    Some(BEGINS.len() + shape.find('}')? + 1)
+}
+
+/// How a shape begins.
+const BEGINS: &str = "{minted:";
+
 /// The text with each `{minted:SHAPE}` filled in: `A` stands for an upper-case letter, `a` for a lower-case one, `0` for
 /// a digit.
 pub(crate) fn filled(text: &str) -> String {
-    let mut parts = text.split("{minted:");
+    let mut parts = text.split(BEGINS);
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |filled, part| match part.split_once('}') {
         Some((shape, rest)) => filled + &shape.chars().map(of_shape).collect::<String>() + rest,
-        None => filled + "{minted:" + part,
+        None => filled + BEGINS + part,
     })
 }
 
@@ -113,5 +122,6 @@ mod tests {
         assert!(minted[4..8].bytes().all(|byte| byte.is_ascii_lowercase()), "{one}");
         assert!(minted[8..].bytes().all(|byte| byte.is_ascii_digit()), "{one}");
         assert!(one.ends_with("-{token:a} {minted:"), "{one}");
+        assert_eq!((first("{minted:A0}-x"), first("{minted:"), first("-{minted:A}")), (Some(11), None, None));
     }
 }

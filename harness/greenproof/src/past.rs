@@ -2,10 +2,11 @@
 //!
 //! Judging needs nothing but what was stored: the evidence is plain data, and the scenario stands beside it, whole.
 
+mod same;
+
 use crate::{
     bundle::{self, Manifest},
     evidence::{Evidence, folder, log::Span},
-    redact::MASK,
     report::{self, Event, Judged, Outcome, Reader, Record, Telling, Told},
     scenario::{Scenario, Step},
     scratch::Scratch,
@@ -80,8 +81,11 @@ impl Past {
     pub fn judge(&self, file: Option<&Path>, reader: &dyn Reader) -> Result<Outcome, Error> {
         let evidence = self.seen()?;
         let scenario = self.scenario(file)?;
-        same_steps(&scenario, &evidence)?;
-        same_packages(&scenario, &evidence)?;
+        same::steps(&scenario, &evidence)?;
+        same::packages(&scenario, &evidence)?;
+        if let Some(file) = file {
+            same::world(&self.scenario(None)?, &scenario, file)?;
+        }
         let before = self.events()?.into_iter().rev().find_map(|event| match event.told {
             Told::Judged(judged) => Some(*judged),
             _ => None,
@@ -136,32 +140,6 @@ fn tell_steps(scenario: &Scenario, evidence: &Evidence, reader: &dyn Reader) {
         let took = Duration::from_millis(u64::try_from(to.saturating_sub(from)).unwrap_or_default());
         reader.tell(Told::step(index, seen, findings.is_empty(), took));
     }
-}
-
-/// A verdict on something else than what was done would mean nothing.
-fn same_steps(scenario: &Scenario, evidence: &Evidence) -> Result<(), Error> {
-    const HINT: &str = "only expectations can be judged anew; run the scenario if it does something else";
-    for (index, seen) in evidence.steps.iter().enumerate() {
-        if index >= scenario.steps.len() {
-            let (done, has) = (evidence.steps.len(), scenario.steps.len());
-            return Err(Error::new(format!("the run carried out {done} steps, and the scenario has {has}"), HINT));
-        }
-        let action = filled(scenario, index, evidence).action.to_string();
-        if action != seen.action && !seen.action.contains(MASK) {
-            let number = index + 1;
-            let message = format!("step {number} of the run was `{}`, and the scenario says `{action}`", seen.action);
-            return Err(Error::new(message, HINT));
-        }
-    }
-    Ok(())
-}
-
-/// Of a package that pip was not asked for nothing is known.
-fn same_packages(scenario: &Scenario, evidence: &Evidence) -> Result<(), Error> {
-    let asked = |name: &str| evidence.devices.iter().chain([evidence]).any(|one| one.packages.contains_key(name));
-    let Some(package) = scenario.expect.packages.iter().find(|package| !asked(&package.name)) else { return Ok(()) };
-    let message = format!("the run did not look for the package `{}`", package.name);
-    Err(Error::new(message, "run the scenario, which then looks for it"))
 }
 
 /// A step with what the run knew when it was done.

@@ -18,6 +18,7 @@ pub use authority::Identity;
 pub use hidden::DEVICE_KEY;
 pub use kept::{Outside, Record};
 pub use preview::Preview;
+pub(crate) use repository::Bare;
 
 use crate::{
     component::{self, Component, Object, Place},
@@ -79,7 +80,7 @@ pub struct Plan {
     /// The deployments of the scenario's steps, by the index of the step.
     pub deployments: BTreeMap<usize, Deployment>,
     /// Bare repositories by `OWNER/NAME`.
-    pub repositories: BTreeMap<String, repository::Bare>,
+    pub repositories: BTreeMap<String, Bare>,
     /// Customer managed KMS keys by the name that the scenario gives them.
     pub keys: BTreeMap<String, Key>,
     /// Whom a person's tools call the account as; a run by itself has nobody.
@@ -262,9 +263,9 @@ impl Plan {
     ///
     /// # Errors
     /// When one can't be made.
-    pub(crate) fn repositories(scenario: &Scenario) -> Result<BTreeMap<String, repository::Bare>, Error> {
+    pub(crate) fn repositories(scenario: &Scenario) -> Result<BTreeMap<String, Bare>, Error> {
         let repositories = scenario.github.repositories.iter();
-        repositories.map(|(name, it)| Ok((name.clone(), repository::Bare::of(&it.origin)?))).collect()
+        repositories.map(|(name, it)| Ok((name.clone(), Bare::of(&it.origin)?))).collect()
     }
 
     /// The token that `{token:NAME}` stands for.

@@ -2,6 +2,7 @@
 
 use crate::gzip;
 use flate2::{Compression, GzBuilder};
+use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     fs::{File, Permissions},
@@ -35,6 +36,20 @@ impl Files {
     /// Adds a folder, which may stay empty.
     pub(crate) fn add_folder(&mut self, name: &str) {
         self.0.insert(format!("{name}/"), Content::Folder);
+    }
+
+    /// What all of them come to, in hex.
+    pub(crate) fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, content) in &self.0 {
+            let (bytes, executable) = match content {
+                Content::Folder => (&[][..], false),
+                Content::File { bytes, executable } => (bytes.as_slice(), *executable),
+            };
+            hash.update(format!("{name}\0{executable} {} ", bytes.len()));
+            hash.update(bytes);
+        }
+        hex::encode(hash.finalize())
     }
 
     /// Writes what stands below a name into a folder.

@@ -2,7 +2,7 @@
 
 use super::{archive::Files, secret};
 use crate::{
-    plan::Plan,
+    plan::Bare,
     redact::Redactor,
     scenario::{Origin, Scenario, Source},
 };
@@ -15,16 +15,28 @@ use std::{
 
 /// Adds the scenario's files below `scenario/`; gives the name of the first there.
 pub(super) fn scenario(scenario: &Scenario, files: &mut Files) -> io::Result<String> {
-    let mut packing = Packing { scenario, places: BTreeMap::new(), stated: super::stated(scenario) };
+    let stated = super::stated(scenario);
+    let mut packing = Packing { scenario, places: BTreeMap::new(), stated: &stated };
     let names: Vec<_> = scenario.sources.iter().enumerate().map(|(index, source)| name(index, source)).collect();
     for (source, name) in scenario.sources.iter().zip(&names) {
         packing.places.insert(canonical(&source.path), name.clone());
     }
     for (source, name) in scenario.sources.iter().zip(&names) {
-        let text = packing.rewritten(source, files)?;
+        let text = rewritten(source, &stated, |path| packing.place(path, files))?;
         files.add(&format!("scenario/{name}"), text);
     }
     Ok(names.into_iter().next().unwrap_or_default())
+}
+
+/// What each layer of a scenario states, its own first; in place of what it names stands the digest of that.
+pub(super) fn layers(scenario: &Scenario) -> io::Result<Vec<toml::Table>> {
+    let stated = super::stated(scenario);
+    let packing = Packing { scenario, places: BTreeMap::new(), stated: &stated };
+    let layer = |source: &Source| {
+        let text = rewritten(source, &stated, |path| packing.digest(path))?;
+        toml::from_str(&text).map_err(io::Error::other)
+    };
+    scenario.sources.iter().map(layer).collect()
 }
 
 /// The name of a layer: its own, with a number where it is a base, since two may be called the same.
@@ -42,24 +54,45 @@ struct Packing<'a> {
     /// What was put where, below `scenario/`.
     places: BTreeMap<PathBuf, String>,
     /// The values that the scenario states for secrets.
-    stated: Redactor,
+    stated: &'a Redactor,
+}
+
+/// The text of a layer without its secrets, with something else in place of each path.
+fn rewritten(
+    source: &Source,
+    stated: &Redactor,
+    mut instead: impl FnMut(&Path) -> io::Result<String>,
+) -> io::Result<String> {
+    let mut changes = secret::placeholders(&source.text);
+    for (range, path) in &source.named {
+        changes.insert(range.start, (range.clone(), quoted(&instead(path)?)));
+    }
+    let (mut text, mut end) = (String::new(), 0);
+    for (range, instead) in changes.values() {
+        text.push_str(&source.text[end..range.start]);
+        text.push_str(instead);
+        end = range.end;
+    }
+    text.push_str(&source.text[end..]);
+    Ok(stated.apply(&text))
 }
 
 impl Packing<'_> {
-    /// The text of a layer that names what is in the bundle, and no secret.
-    fn rewritten(&mut self, source: &Source, files: &mut Files) -> io::Result<String> {
-        let mut changes = secret::placeholders(&source.text);
-        for (range, path) in &source.named {
-            changes.insert(range.start, (range.clone(), quoted(&self.place(path, files)?)));
+    /// What a file or folder that the scenario names comes to: its name and all its content. A base is a layer by itself.
+    fn digest(&self, path: &Path) -> io::Result<String> {
+        if self.scenario.sources.iter().any(|source| canonical(&source.path) == canonical(path)) {
+            return Ok(String::new());
         }
-        let (mut text, mut end) = (String::new(), 0);
-        for (range, instead) in changes.values() {
-            text.push_str(&source.text[end..range.start]);
-            text.push_str(instead);
-            end = range.end;
-        }
-        text.push_str(&source.text[end..]);
-        Ok(self.stated.apply(&text))
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // Git may keep the same commits in other files.
+        let content = if let Some(bare) = self.served(path)? {
+            bare.head
+        } else {
+            let mut files = Files::default();
+            self.add(path, &name, &mut files)?;
+            files.digest()
+        };
+        Ok(format!("{name} {content}"))
     }
 
     /// Where a file or folder is put.
@@ -76,10 +109,8 @@ impl Packing<'_> {
     }
 
     fn add(&self, path: &Path, place: &str, files: &mut Files) -> io::Result<()> {
-        let origins = self.scenario.github.repositories.iter();
-        let is_checkout = |origin: &Origin| matches!(origin, Origin::Path(named) if named == path);
-        if let Some((name, _)) = origins.clone().find(|(_, repository)| is_checkout(&repository.origin)) {
-            return self.add_repository(name, place, files);
+        if let Some(bare) = self.served(path)? {
+            return add_repository(&bare, place, files);
         }
         let wheels: Vec<_> = self.scenario.index.wheels.iter().filter(|wheel| wheel.parent() == Some(path)).collect();
         if !wheels.is_empty() {
@@ -100,21 +131,10 @@ impl Packing<'_> {
     }
 
     /// What is committed of a checkout, as it is served: what is not committed may be secret, and plays no part.
-    fn add_repository(&self, name: &str, place: &str, files: &mut Files) -> io::Result<()> {
-        let made = Plan::repositories(self.scenario).map_err(io::Error::other)?;
-        let Some(bare) = made.get(name) else { return Ok(()) };
-        for entry in tar::Archive::new(bare.tar.as_slice()).entries()? {
-            let mut entry = entry?;
-            let name = entry.path()?.to_string_lossy().trim_start_matches("./").to_owned();
-            if entry.header().entry_type().is_file() {
-                let mut content = Vec::new();
-                io::Read::read_to_end(&mut entry, &mut content)?;
-                files.add(&format!("scenario/{place}/{name}"), content);
-            }
-        }
-        // Git takes a folder without it for no repository.
-        files.add_folder(&format!("scenario/{place}/refs"));
-        Ok(())
+    fn served(&self, path: &Path) -> io::Result<Option<Bare>> {
+        let mut origins = self.scenario.github.repositories.values().map(|repository| &repository.origin);
+        let origin = origins.find(|origin| matches!(origin, Origin::Path(named) if named == path));
+        origin.map(Bare::of).transpose().map_err(io::Error::other)
     }
 
     fn add_folder(&self, folder: &Path, place: &str, files: &mut Files) -> io::Result<()> {
@@ -146,6 +166,21 @@ impl Packing<'_> {
         files.add_as(&format!("scenario/{place}"), content, executable);
         Ok(())
     }
+}
+
+fn add_repository(bare: &Bare, place: &str, files: &mut Files) -> io::Result<()> {
+    for entry in tar::Archive::new(bare.tar.as_slice()).entries()? {
+        let mut entry = entry?;
+        let name = entry.path()?.to_string_lossy().trim_start_matches("./").to_owned();
+        if entry.header().entry_type().is_file() {
+            let mut content = Vec::new();
+            io::Read::read_to_end(&mut entry, &mut content)?;
+            files.add(&format!("scenario/{place}/{name}"), content);
+        }
+    }
+    // Git takes a folder without it for no repository.
+    files.add_folder(&format!("scenario/{place}/refs"));
+    Ok(())
 }
 
 /// A text as TOML has it.
@@ -200,8 +235,10 @@ deployment = "SUCCEEDED"
         let scenario = load(folder.path(), text);
         let into = tempfile::tempdir().unwrap();
         let file = crate::bundle::write_scenario(&scenario, &into.path().join("x")).unwrap();
+        let before = layers(&scenario).unwrap();
         drop(folder);
         let again = Scenario::load(&file).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(layers(&again).unwrap(), before, "what is packed says the same");
         assert_eq!((again.summary.as_str(), again.aws.region.as_str()), ("one", "eu-west-1"));
         assert_eq!(again.aws.role.policies.keys().collect::<Vec<_>>(), ["read"], "a policy keeps its name");
         assert_eq!(again.aws.secrets["new"].value, "{minted:AaaAaaaaa}-{minted:0000}");

@@ -2,11 +2,11 @@
 //!
 //! In place of each stands its shape, `{minted:SHAPE}`: `A` for an upper-case letter, `a` for a lower-case one, `0` for a
 //! digit. A run mints letters and digits for it, so what depends on a secret's form, such as JSON that is used whole or
-//! a newline at the end, fails again. `{token:NAME}` stays, and so do the keys of JSON and what stands before a token's
-//! first underscore.
+//! a newline at the end, fails again. `{token:NAME}` stays, and a shape that is stated itself; so do the keys of JSON, its words and
+//! its escapes, and what stands before a token's first underscore. The digits of JSON's numbers become ones.
 
 use super::pack::quoted;
-use crate::placeholder;
+use crate::{mint, placeholder};
 use serde_json::Value;
 use std::{collections::BTreeMap, ops::Range};
 use toml::{
@@ -16,6 +16,9 @@ use toml::{
 
 /// The beginnings of GitHub's tokens, which say what kind each is.
 const KINDS: [&str; 6] = ["ghp", "gho", "ghu", "ghs", "ghr", "github_pat"];
+
+/// What JSON has besides texts and numbers.
+const WORDS: [&str; 3] = ["true", "false", "null"];
 
 /// Where the text of a scenario states the value of a secret, and the value.
 fn values(text: &str) -> Vec<(Range<usize>, String)> {
@@ -67,6 +70,8 @@ pub(super) fn placeholders(text: &str) -> BTreeMap<usize, (Range<usize>, String)
 fn shape(value: &str) -> String {
     let shaped = pieces(value).into_iter().map(|piece| match piece {
         Piece::Plain(text) => text.to_owned(),
+        // It is JSON still, as a zero at the beginning is not.
+        Piece::Number(text) => text.chars().map(|it| if it.is_ascii_digit() { '1' } else { it }).collect(),
         Piece::Secret(text) => {
             let letter = |letter: char| match letter {
                 'A'..='Z' => 'A',
@@ -82,6 +87,8 @@ fn shape(value: &str) -> String {
 #[derive(Debug, PartialEq)]
 enum Piece<'a> {
     Plain(&'a str),
+    /// A number of JSON, or its exponent.
+    Number(&'a str),
     Secret(&'a str),
 }
 
@@ -89,19 +96,27 @@ enum Piece<'a> {
 fn pieces(value: &str) -> Vec<Piece<'_>> {
     let json = serde_json::from_str::<Value>(value).is_ok_and(|value| value.is_object() || value.is_array());
     let mut pieces = Vec::new();
-    let (mut rest, mut host) = (value, None);
+    let (mut rest, mut host, mut quoted) = (value, None, false);
     while let Some(first) = rest.chars().next() {
         let at = value.len() - rest.len();
         let run = rest.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(rest.len());
         let length = if let Some(placeholder) = placeholder::first(rest) {
             placeholder.length
+        } else if let Some(minted) = mint::first(rest) {
+            minted
+        } else if json && quoted && first == '\\' {
+            if rest[1..].starts_with('u') { 6 } else { 2 }
         } else if let Some((_, end)) = host.take_if(|(start, end)| *start == at && start < end) {
             end - at
         } else if rest[run..].starts_with("://") {
             host = Some(host_of(value, at + run + 3));
             run + 3
-        } else if let Some(key) = key(rest).filter(|_| json) {
+        } else if let Some(key) = key(rest).filter(|_| json && !quoted) {
             key
+        } else if json && !quoted && run > 0 {
+            pieces.push(if WORDS.contains(&&rest[..run]) { Piece::Plain } else { Piece::Number }(&rest[..run]));
+            rest = &rest[run..];
+            continue;
         } else if let Some(kind) =
             KINDS.iter().find(|kind| rest.strip_prefix(**kind).is_some_and(|rest| rest.starts_with('_')))
         {
@@ -113,6 +128,7 @@ fn pieces(value: &str) -> Vec<Piece<'_>> {
         } else {
             first.len_utf8()
         };
+        quoted ^= length == 1 && first == '"';
         pieces.push(Piece::Plain(&rest[..length]));
         rest = &rest[length..];
     }
@@ -150,7 +166,11 @@ mod tests {
             ("{token:mypat}", "{token:mypat}"),
             ("{token:mypat}\n", "{token:mypat}\n"),
             ("{\"mypat\":\"{token:mypat}\"}", "{\"mypat\":\"{token:mypat}\"}"),
-            ("{\"user\": \"Bob-7\", \"pin\": 42}", "{\"user\": \"{minted:Aaa}-{minted:0}\", \"pin\": {minted:00}}"),
+            ("{\"user\": \"Bob-7\", \"pin\": 42}", "{\"user\": \"{minted:Aaa}-{minted:0}\", \"pin\": 11}"),
+            (
+                r#"[true, -4.02e5, "a\nB\u00e9\"c: 1"]"#,
+                r#"[true, -1.11e1, "{minted:a}\n{minted:A}\u00e9\"{minted:a}: {minted:0}"]"#,
+            ),
             ("ghp_Ab1", "ghp_{minted:Aa0}"),
             ("user:{token:a}@host", "{minted:aaaa}:{token:a}@{minted:aaaa}"),
             ("https://bob:{token:a}@github.com/o/r", "https://{minted:aaa}:{token:a}@github.com/{minted:a}/{minted:a}"),
@@ -159,6 +179,9 @@ mod tests {
         ];
         for (value, expected) in cases {
             assert_eq!(shape(value), expected);
+            assert_eq!(shape(expected), expected, "a shape is its own");
+            let is_json = |text: &str| serde_json::from_str::<Value>(text).is_ok();
+            assert_eq!(is_json(&mint::filled(expected)), is_json(value), "{expected}");
         }
     }
 

@@ -100,6 +100,51 @@ fn a_scenario_that_does_something_else_is_refused() {
     assert!(error.hint.starts_with("only expectations can be judged anew"));
 }
 
+/// Steps read alike whatever is merged, and a world has no step at all: what the files say is compared, and what they name.
+#[test]
+fn a_scenario_of_another_world_is_refused() {
+    fidelity::fidelity!("judge-5");
+    let folder = tempfile::tempdir().unwrap();
+    let run = stored(folder.path());
+    let refused = |from: &str, to: &str| {
+        let file = changed(&run, from, to);
+        let error = judged(&run, Some(&file)).unwrap_err();
+        assert!(error.hint.starts_with("only expectations can be judged anew"), "{error}");
+        error.message.replace(&file.display().to_string(), "FILE")
+    };
+    let version = "\"com.example.GithubCustomPack\" = \"1.0.0\"";
+    let merged = "\"com.example.GithubCustomPack\" = { version = \"1.0.0\", merge = { a = 1 } }";
+    let told = refused(version, merged);
+    assert_eq!(told, "`FILE` says another `deployment.com.example.GithubCustomPack` than the run had");
+    let told = refused("region = \"ap-northeast-1\"", "region = \"eu-west-1\"");
+    assert_eq!(told, "`FILE` says another `aws.region` than the run had");
+    let told = refused("[aws.secrets]", "duration = 900\n[aws.secrets]");
+    assert_eq!(told, "`FILE` says another `aws.role.duration` than the run had");
+    // A file that it names has changed since.
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let text = fs::read_to_string(run.join("scenario/private-package.toml")).unwrap();
+    let named = text.split('"').find(|path| path.ends_with("/secret-read.json")).unwrap();
+    let wider = fs::read_to_string(fixtures.join("policies/secret-read.json")).unwrap().replace("GetSecretValue", "*");
+    fs::create_dir(run.join("scenario/wider")).unwrap();
+    fs::write(run.join("scenario/wider/secret-read.json"), wider).unwrap();
+    assert_eq!(refused(named, "wider/secret-read.json"), "`FILE` says another `aws.role.policies` than the run had");
+}
+
+/// The file that was run, where it stands, and a layer over it that expects something else.
+#[test]
+fn the_file_that_ran_is_judged_wherever_it_stands() {
+    fidelity::fidelity!("judge-2");
+    let folder = tempfile::tempdir().unwrap();
+    let run = stored(folder.path());
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/scenarios/private-package.toml");
+    assert_eq!(judged(&run, Some(&file)).unwrap().verdict, report::Came::Passed);
+    let over = folder.path().join("over.toml");
+    let text = format!("base = {file:?}\nsummary = \"another\"\n[expect]\ndeployment = \"FAILED\"\n");
+    fs::write(&over, text).unwrap();
+    let findings = judged(&run, Some(&over)).unwrap().findings;
+    assert!(!findings.is_empty() && findings.iter().any(|finding| finding.expected.contains("FAILED")), "{findings:?}");
+}
+
 #[test]
 fn a_package_that_was_not_looked_for_is_refused() {
     fidelity::fidelity!("judge-5");

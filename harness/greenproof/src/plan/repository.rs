@@ -19,7 +19,7 @@ pub struct Bare {
 
 impl Bare {
     /// Makes a repository of where it comes from.
-    pub(super) fn of(origin: &Origin) -> Result<Self, Error> {
+    pub(crate) fn of(origin: &Origin) -> Result<Self, Error> {
         let (what, path) = match origin {
             Origin::Source(path) => ("making a repository of", path),
             Origin::Path(path) => ("copying the repository", path),
