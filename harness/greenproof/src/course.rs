@@ -22,7 +22,7 @@ use crate::{
 };
 use cloud::{
     control::{Control, PolicyChange},
-    event::What,
+    event::{Event, What},
 };
 use std::{
     collections::BTreeMap,
@@ -269,19 +269,20 @@ impl<'a> Course<'a> {
 
     /// The last state of each component: as the core's log has it, else as the device reported it.
     fn states(&self) -> BTreeMap<String, String> {
-        let mut states = reported_states(&self.environment.journal.events());
+        let mut states = self.environment.journal.read(reported_states);
         states.extend(log::states(&self.core_log()));
         states
     }
 
     fn progress(&self) -> Option<Progress> {
-        Progress::of(&self.deployment.as_ref()?.id, &self.environment.journal.events())
+        let id = &self.deployment.as_ref()?.id;
+        self.environment.journal.read(|events| Progress::of(id, events))
     }
 
     /// How long the device took until it was allowed again what it was denied before a step.
     fn recovery(&self, beginning: Beginning) -> Option<f64> {
         let clock = self.environment.plan.scenario.device.clock;
-        recovery::after(&self.environment.journal.events(), beginning.time, clock)
+        self.environment.journal.read(|events| recovery::after(events, beginning.time, clock))
     }
 
     fn core_log(&self) -> String {
@@ -298,7 +299,7 @@ impl<'a> Course<'a> {
     fn snapshot(&self, step: &Step, beginning: Beginning, output: Option<Output>) -> StepSeen {
         let present = match self.environment.plan.scenario.device.core {
             // Its journal does not say what it removed.
-            Core::Lite => reported_present(&self.environment.journal.events()),
+            Core::Lite => self.environment.journal.read(reported_present),
             Core::Emulated | Core::Classic => log::present(&self.core_log(), Millis::MAX).into_keys().collect(),
         };
         let redact = |text: &str| self.environment.plan.redactor.apply(text);
@@ -319,10 +320,11 @@ impl<'a> Course<'a> {
     fn is_as_expected(&self, step: &Step, seen: &StepSeen) -> bool {
         let told = match (&step.action, &seen.deployment) {
             (Action::Deploy(_), Some(progress)) if ["SUCCEEDED", "FAILED"].contains(&progress.status.as_str()) => {
-                self.environment.journal.events().iter().any(|event| match &event.what {
+                let of_it = |event: &Event| match &event.what {
                     What::Fleet { message } => message["deploymentInformation"]["deploymentId"] == progress.deployment,
                     _ => false,
-                })
+                };
+                self.environment.journal.read(|events| events.iter().any(of_it))
             }
             _ => true,
         };

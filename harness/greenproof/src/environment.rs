@@ -181,9 +181,8 @@ impl Environment {
 
     /// What the clouds saw of this run, in order of time.
     pub(crate) fn events(&self) -> Vec<Event> {
-        let mut events = self.journal.events();
-        events.retain(|event| log::millis_of(&event.time).is_none_or(|time| time >= self.since));
-        events
+        let of_run = |event: &&Event| log::millis_of(&event.time).is_none_or(|time| time >= self.since);
+        self.journal.read(|events| events.iter().filter(of_run).cloned().collect())
     }
 
     /// Waits until one of the containers has ended; says which, and its last words.

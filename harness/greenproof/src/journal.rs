@@ -18,10 +18,19 @@ use tokio::{
 /// The events of one environment; clones share them.
 #[derive(Clone, Debug)]
 pub struct Journal {
-    events: Arc<Mutex<Vec<Event>>>,
+    events: Arc<Mutex<Held>>,
     changed: watch::Sender<usize>,
     /// Who else gets each event, in a fleet.
     sorted: Option<Arc<Sorted>>,
+}
+
+/// What has arrived.
+#[derive(Debug, Default)]
+struct Held {
+    /// In order of time, and of arrival where that is equal.
+    events: Vec<Event>,
+    /// The place of each in the order of arrival.
+    arrived: Vec<usize>,
 }
 
 impl Default for Journal {
@@ -52,17 +61,23 @@ impl Journal {
         if let Some(sorted) = &self.sorted {
             sorted.give(&event);
         }
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.push(event);
-        self.changed.send_replace(events.len());
+        let mut held = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let (count, place) = (held.events.len(), held.events.partition_point(|other| other.time <= event.time));
+        held.events.insert(place, event);
+        held.arrived.insert(place, count);
+        drop(held);
+        self.changed.send_replace(count + 1);
+    }
+
+    /// Reads all events so far, in order of time; nothing arrives meanwhile.
+    pub(crate) fn read<T>(&self, reader: impl FnOnce(&[Event]) -> T) -> T {
+        reader(&self.events.lock().unwrap_or_else(PoisonError::into_inner).events)
     }
 
     /// All events so far, in order of time.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        events.sort_by(|a, b| a.time.cmp(&b.time));
-        events
+        self.read(<[Event]>::to_vec)
     }
 
     /// The events that arrived after the first `known`, in the order of their arrival; waits until there is one.
@@ -70,8 +85,10 @@ impl Journal {
         let mut changed = self.changed.subscribe();
         // The sender lives as long as the journal.
         _ = changed.wait_for(|count| *count > known).await;
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.iter().skip(known).cloned().collect()
+        let held = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut after: Vec<_> = held.arrived.iter().zip(&held.events).filter(|(place, _)| **place >= known).collect();
+        after.sort_by_key(|(place, _)| **place);
+        after.into_iter().map(|(_, event)| event.clone()).collect()
     }
 
     /// Tells how many events there are, whenever one comes.
@@ -85,7 +102,7 @@ impl Journal {
         let mut changed = self.changed.subscribe();
         loop {
             changed.mark_unchanged();
-            if let Some(answer) = answer(&self.events()) {
+            if let Some(answer) = self.read(&mut answer) {
                 return Some(answer);
             }
             if !matches!(timeout_at(deadline, changed.changed()).await, Ok(Ok(()))) {
@@ -97,7 +114,7 @@ impl Journal {
     /// The last thing that a person would want to know when nothing happens any more.
     #[must_use]
     pub fn last_trouble(&self) -> Option<String> {
-        self.events().iter().rev().find_map(|event| match &event.what {
+        let trouble = |event: &Event| match &event.what {
             What::Credentials { alias, status, message: Some(message), .. } => {
                 Some(format!("the credentials provider answered {status} `{message}` for role alias `{alias}`"))
             }
@@ -113,13 +130,36 @@ impl Journal {
             What::Oversize { .. } => event.what.oversize(),
             What::Mqtt { action, resource, allowed: false, .. } => Some(format!("{action} on {resource} was denied")),
             _ => None,
-        })
+        };
+        self.read(|events| events.iter().rev().find_map(trouble))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn events_are_read_by_time_and_told_as_they_arrive() {
+        let journal = Journal::default();
+        let event = |time: &str, reason: &str| {
+            let what = What::Failed { reason: reason.to_owned() };
+            Event { time: format!("2026-01-01T00:00:0{time}Z"), from: None, what }
+        };
+        for (time, reason) in [("2", "a"), ("1", "b"), ("3", "c"), ("2", "d"), ("1", "e")] {
+            journal.push(event(time, reason));
+        }
+        let reasons = |events: &[Event]| {
+            let reason = |event: &Event| match &event.what {
+                What::Failed { reason } => reason.clone(),
+                other => panic!("{other:?}"),
+            };
+            events.iter().map(reason).collect::<String>()
+        };
+        assert_eq!((reasons(&journal.events()), journal.read(reasons)), ("beadc".to_owned(), "beadc".to_owned()));
+        assert_eq!(reasons(&journal.arrived_after(0).await), "abcde");
+        assert_eq!(reasons(&journal.arrived_after(3).await), "de");
+    }
 
     #[test]
     fn a_message_that_was_too_large_for_the_device_is_trouble() {

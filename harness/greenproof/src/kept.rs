@@ -12,7 +12,7 @@ pub mod inside;
 pub mod status;
 pub mod trouble;
 
-pub use deploy::deploy;
+pub use deploy::{Ordered, deploy};
 pub(crate) use end::Place;
 pub use end::{Ending, Keep};
 

@@ -134,9 +134,11 @@ impl Signature {
             _ => None,
         };
         let told = evidence.last_deployment();
+        // What passed has no failure to explain, and the library is large.
+        let failed = !matches!(verdict, Verdict::Passed);
         Self {
             findings: Some(verdict.findings().iter().map(finding).collect()),
-            failure: reproduce::explained(&evidence.core_log, &evidence.component_logs),
+            failure: failed.then(|| reproduce::explained(&evidence.core_log, &evidence.component_logs)).flatten(),
             deployment: told.map(Deployed::of),
             waiting,
             components: wrong(&evidence.core_log, &evidence.component_logs, &known),

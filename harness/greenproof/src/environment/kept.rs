@@ -45,13 +45,37 @@ impl Standing {
     /// # Errors
     /// When one is gone, or was made by another version of greenproof.
     pub async fn of(engine: &Engine, kept: &Kept) -> Result<Self, Error> {
+        Self::beside(engine, kept, async |_| Ok(())).await.map(|(standing, ())| standing)
+    }
+
+    /// Reads them while its clouds are made to take orders, which takes as long.
+    ///
+    /// # Errors
+    /// As [`Standing::of`].
+    pub(crate) async fn ordered(engine: &Engine, kept: &Kept) -> Result<(Self, Orders), Error> {
+        Self::beside(engine, kept, async |(aws, github)| {
+            let orders = Orders::new(engine, aws, github);
+            orders.expect().await.map(|()| orders)
+        })
+        .await
+    }
+
+    async fn beside<T>(
+        engine: &Engine,
+        kept: &Kept,
+        work: impl AsyncFnOnce((&Container, Option<&Container>)) -> Result<T, Error>,
+    ) -> Result<(Self, T), Error> {
         let hint = format!("remove what is left with `greenproof down --name {}`, and raise it anew", kept.name);
         let gone = |what: &str| Error::surrounding(&format!("looking at `{}`", kept.name), what, hint.clone());
         let mut containers = engine.containers_of(&kept.id).await?;
         let mut part = |role: &str| containers.remove(role).ok_or_else(|| gone(&format!("its `{role}` is gone")));
         let (aws, device) = (part("aws")?, part("device")?);
-        let (told, published) =
-            tokio::join!(engine.read_tar(&aws.id, FOLDER), engine.published(&aws, world::ENDPOINT_PORT));
+        let github = containers.remove("github");
+        let (told, published, done) = tokio::join!(
+            engine.read_tar(&aws.id, FOLDER),
+            engine.published(&aws, world::ENDPOINT_PORT),
+            work((&aws, github.as_ref()))
+        );
         let mut told = told?;
         let mut file = |path: &str| {
             let below = path.trim_start_matches(FOLDER).trim_start_matches('/');
@@ -59,9 +83,11 @@ impl Standing {
         };
         let other = |error: &dyn std::fmt::Display| gone(&format!("another version of greenproof raised it: {error}"));
         let world: World = serde_json::from_slice(&file(world::PATH)).map_err(|error| other(&error))?;
-        let github = world.github.map(|_| part("github")).transpose()?;
+        if world.github.is_some() && github.is_none() {
+            return Err(gone("its `github` is gone"));
+        }
         let watch = containers.remove(watch::ROLE);
-        Ok(Self {
+        let standing = Self {
             world,
             record: serde_json::from_slice(&file(RECORD)).map_err(|error| other(&error))?,
             port: published?,
@@ -70,7 +96,8 @@ impl Standing {
             github,
             device,
             watch,
-        })
+        };
+        Ok((standing, done?))
     }
 
     /// Puts the plan's repositories in place of those that the environment has.
@@ -123,7 +150,12 @@ impl Environment {
     ///
     /// # Errors
     /// When its clouds no longer run.
-    pub async fn attach(engine: &Engine, standing: &Standing, plan: Plan) -> Result<Self, Error> {
+    pub(crate) async fn attach(
+        engine: &Engine,
+        standing: &Standing,
+        orders: Orders,
+        plan: Plan,
+    ) -> Result<Self, Error> {
         let (journal, ended) = (Journal::default(), sync::watch::Sender::new(None));
         let clouds = [&standing.aws].into_iter().chain(&standing.github);
         let readers = clouds.map(|cloud| follow(engine, cloud.clone(), &journal, &ended)).collect();
@@ -143,7 +175,7 @@ impl Environment {
             device: standing.device.clone(),
             engine: engine.clone(),
             timings: Vec::new(),
-            orders: Orders::new(engine, &standing.aws, standing.github.as_ref()),
+            orders,
             aws: standing.aws.clone(),
             github: standing.github.clone(),
             readers,
@@ -154,7 +186,7 @@ impl Environment {
             is_ours: false,
             since: now,
         };
-        tokio::try_join!(environment.ready(), environment.orders.expect())?;
+        environment.ready().await?;
         environment.supervise(|engine, device, logs, restarts| async move {
             supervisor::watch(&engine, &device, &logs, &restarts).await;
         });

@@ -16,7 +16,7 @@ use crate::{
     report::{Reader, Silent, Told},
     stage::{Error, Extra, Stage},
 };
-use cloud::event::What;
+use cloud::event::{Event, What};
 use futures_util::{StreamExt, future::OptionFuture};
 use std::{
     collections::BTreeMap,
@@ -227,10 +227,11 @@ pub(super) async fn died(engine: &Engine, journal: &Journal, ended: &sync::watch
         return "the containers are no longer followed".into();
     };
     let container = container.expect("it was waited for");
-    let failed = journal.events().into_iter().find_map(|event| match event.what {
-        What::Failed { reason } => Some(reason),
+    let reason = |event: &Event| match &event.what {
+        What::Failed { reason } => Some(reason.clone()),
         _ => None,
-    });
+    };
+    let failed = journal.read(|events| events.iter().find_map(reason));
     let words = match failed {
         Some(reason) => reason,
         None => engine.last_lines(&container.id, 5).await,

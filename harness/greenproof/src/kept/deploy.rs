@@ -8,7 +8,7 @@ use super::{
 use crate::{
     component::Component,
     docker::Engine,
-    environment::{Environment, Standing},
+    environment::{Environment, Orders, Standing},
     evidence::{Progress, log},
     plan::{self, Plan},
     report::{Outcome, Reader, Telling, Told},
@@ -34,6 +34,25 @@ const PUBLISHED: &str = "published";
 /// How long what the device tells of its components may take after a deployment has ended.
 const TOLD: Duration = Duration::from_secs(10);
 
+/// A kept environment whose clouds take orders.
+#[derive(Debug)]
+pub struct Ordered {
+    /// Its containers, and what they were told.
+    pub standing: Standing,
+    orders: Orders,
+}
+
+impl Ordered {
+    /// The kept environment of this name; without a name the only one.
+    ///
+    /// # Errors
+    /// As [`super::standing`]; and when its clouds do not run.
+    pub async fn of(engine: &Engine, name: Option<&str>) -> Result<Self, Error> {
+        let (standing, orders) = Standing::ordered(engine, &super::find(engine, name)?).await?;
+        Ok(Self { standing, orders })
+    }
+}
+
 /// Carries a scenario out in an environment that stands.
 ///
 /// Its components are always installed anew. AWS never changes a component version, and a device keeps a version that it
@@ -44,7 +63,7 @@ const TOLD: Duration = Duration::from_secs(10);
 /// When a component can't be published, or the environment does not run.
 pub async fn deploy(
     engine: &Engine,
-    standing: &Standing,
+    Ordered { standing, orders }: Ordered,
     mut scenario: Scenario,
     patience: Duration,
     evidence: &Path,
@@ -53,6 +72,7 @@ pub async fn deploy(
     scenario.leaks = scenario.leaks.or_else(|| standing.record.leaks.clone());
     let began = Instant::now();
     let planned = |error: plan::Error| Error::surrounding("planning", error, "");
+    let standing = &standing;
     let mut plan = Plan::standing(scenario.clone(), &standing.world, &standing.record).map_err(planned)?;
     plan.repositories = Plan::repositories(&scenario).map_err(planned)?;
     let telling = Telling::new(&scenario.name, &plan.redactor, stage::versions(&scenario), reader);
@@ -62,7 +82,7 @@ pub async fn deploy(
     let (account, components) = (Account::of(standing), &scenario.components);
     let uploaded = stream::iter(components).map(Ok).try_for_each(|component| account.upload(component));
     let taken_off = async {
-        let attached = Environment::attach(engine, standing, plan);
+        let attached = Environment::attach(engine, standing, orders, plan);
         let (environment, there) = tokio::try_join!(attached, status::components(engine, standing))?;
         take_off(&environment, &there, patience).await?;
         Ok::<_, Error>(environment)

@@ -267,11 +267,11 @@ async fn deploy(scenario: Option<PathBuf>, named: &Named, said: &Said) -> Result
     let (options, evidence) = (said.options(&Making::default(), &config)?, said.evidence(&config));
     let patience = options.patience();
     let engine = options.connect().await?;
-    let standing = kept::standing(&engine, named.name.as_deref()).await?;
-    let file = scenario.or_else(|| standing.record.scenario.clone());
+    let ordered = kept::Ordered::of(&engine, named.name.as_deref()).await?;
+    let file = scenario.or_else(|| ordered.standing.record.scenario.clone());
     let (mut scenarios, _folder) = scenarios(&Vec::from_iter(file))?;
     let reader = terminal();
-    let work = kept::deploy(&engine, &standing, scenarios.remove(0), patience, &evidence, &reader);
+    let work = kept::deploy(&engine, ordered, scenarios.remove(0), patience, &evidence, &reader);
     Ok(exit::code(&[Box::pin(work).await?]))
 }
 
