@@ -129,31 +129,40 @@ impl<'l> Explainer<'l> {
     /// # Errors
     /// When it can't be read.
     pub fn explain(&self, name: &str, reader: impl Read) -> io::Result<Explanation> {
-        let reading = self.read(reader)?;
+        let reading = self.read([(name.to_owned(), reader)])?;
         let seen = reading.seen();
         Ok(self.explanation(name, &reading, &seen))
     }
 
-    /// Reads the files of one device and run, in order of time: what is shown by several of them together counts too.
+    /// Reads the files of one device and run, in order of time: what is shown by several of them together counts too, and
+    /// the parts of a rotated log are one.
     ///
     /// # Errors
     /// When one can't be read.
     pub fn together(&self, name: &str, files: Vec<(String, impl Read)>) -> io::Result<Explanation> {
-        let mut readings = Vec::new();
-        for (file, reader) in files {
-            readings.push((file, self.read(reader)?));
+        let mut logs: Vec<Vec<(String, _)>> = Vec::new();
+        for file in files {
+            match logs.last_mut() {
+                Some(log) if files::of_one_log(&log[0].0, &file.0) => log.push(file),
+                _ => logs.push(vec![file]),
+            }
         }
+        let readings: Vec<_> = logs.into_iter().map(|log| self.read(log)).collect::<Result<_, _>>()?;
         let mut seen = vec![false; self.vocabulary.len()];
-        for (_, reading) in &readings {
+        for reading in &readings {
             seen.iter_mut().zip(reading.seen()).for_each(|(all, here)| *all |= here);
         }
-        let of_each = readings.iter().map(|(file, reading)| self.explanation(file, reading, &seen));
+        let of_each = readings.iter().map(|reading| self.explanation(name, reading, &seen));
         Ok(self.joined(name, of_each.collect()))
     }
 
-    fn read(&self, reader: impl Read) -> io::Result<Reading<'_>> {
+    /// Reads a log, which may be in several files.
+    fn read(&self, files: impl IntoIterator<Item = (String, impl Read)>) -> io::Result<Reading<'_>> {
         let mut reading = Reading::new(&self.vocabulary);
-        source::pieces(reader, self.vocabulary.longest(), |piece| reading.take(&piece))?;
+        for (file, reader) in files {
+            reading.begin(file);
+            source::pieces(reader, self.vocabulary.longest(), |piece| reading.take(&piece))?;
+        }
         reading.end();
         Ok(reading)
     }
@@ -172,10 +181,10 @@ impl<'l> Explainer<'l> {
         }
         let named = found
             .into_iter()
-            .map(|(failure, found)| (failure, found.named(file, &self.library.failures()[failure].id)));
+            .map(|(failure, found)| (failure, found.named(reading, &self.library.failures()[failure].id)));
         let failures = self.ranked(named.filter(|(_, named)| named.confidence >= NAMED).collect());
         trouble.sort_by_key(|line| line.number);
-        let trouble: Vec<Line> = trouble.iter().map(|line| Line::of(file, line)).collect();
+        let trouble: Vec<Line> = trouble.iter().map(|line| Line::of(reading, line)).collect();
         let verdict = match (failures.is_empty(), trouble.is_empty()) {
             (false, _) => Verdict::Known,
             (true, false) => Verdict::Unknown,
@@ -185,7 +194,8 @@ impl<'l> Explainer<'l> {
         let nearest =
             if unknown { nearest::nearest(self.library, &self.vocabulary, reading, seen, &trouble) } else { None };
         let over = reading.overcome.iter();
-        let overcome = over.map(|(failure, line)| (self.library.failures()[*failure].id.clone(), Line::of(file, line)));
+        let overcome =
+            over.map(|(failure, line)| (self.library.failures()[*failure].id.clone(), Line::of(reading, line)));
         let overcome = overcome.collect();
         Explanation { file: file.into(), verdict, failures, trouble, nearest, overcome }
     }
@@ -272,10 +282,10 @@ impl Found {
         self.lines.extend(tally.lines.iter().cloned());
     }
 
-    fn named(mut self, file: &str, id: &str) -> Named {
+    fn named(mut self, reading: &Reading<'_>, id: &str) -> Named {
         self.lines.sort_by_key(|line| line.number);
         self.lines.dedup_by_key(|line| line.number);
-        let evidence = self.lines.iter().take(EVIDENCE).map(|line| Line::of(file, line)).collect();
+        let evidence = self.lines.iter().take(EVIDENCE).map(|line| Line::of(reading, line)).collect();
         Named { id: id.into(), confidence: self.confidence, evidence }
     }
 }
@@ -286,14 +296,15 @@ fn both(one: f64, other: f64) -> f64 {
 }
 
 impl Line {
-    fn of(file: &str, line: &Kept) -> Self {
+    fn of(reading: &Reading<'_>, line: &Kept) -> Self {
         // Colours and what else a terminal would obey.
         static CONTROL: LazyLock<Regex> = LazyLock::new(|| {
             Regex::new(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f\u{80}-\u{9f}]").expect("the pattern is valid")
         });
         let text = String::from_utf8_lossy(&line.text);
         let text = CONTROL.replace_all(text.trim(), "");
-        Self { file: file.into(), number: line.number, text: redact::masked(&text).into_owned() }
+        let (file, number) = reading.place(line.number);
+        Self { file: file.into(), number, text: redact::masked(&text).into_owned() }
     }
 }
 

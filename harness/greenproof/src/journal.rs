@@ -65,7 +65,7 @@ impl Journal {
         let (count, place) = (held.events.len(), held.events.partition_point(|other| other.time <= event.time));
         held.events.insert(place, event);
         held.arrived.insert(place, count);
-        drop(held);
+        // Still held, so that the count never goes back.
         self.changed.send_replace(count + 1);
     }
 

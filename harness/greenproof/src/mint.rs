@@ -78,7 +78,8 @@ pub fn secret_access_key() -> String {
 /// The length of the `{minted:SHAPE}` that a text begins with.
 pub(crate) fn first(text: &str) -> Option<usize> {
     let shape = text.strip_prefix(BEGINS)?;
-    Some(BEGINS.len() + shape.find('}')? + 1)
+    let end = shape.find(|letter: char| "{}\"\\".contains(letter) || letter.is_whitespace())?;
+    shape[end..].starts_with('}').then_some(BEGINS.len() + end + 1)
 }
 
 /// How a shape begins.

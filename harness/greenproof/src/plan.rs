@@ -18,7 +18,7 @@ pub use authority::Identity;
 pub use hidden::DEVICE_KEY;
 pub use kept::{Outside, Record};
 pub use preview::Preview;
-pub(crate) use repository::Bare;
+pub(crate) use repository::{Bare, references};
 
 use crate::{
     component::{self, Component, Object, Place},

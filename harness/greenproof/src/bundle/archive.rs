@@ -38,16 +38,14 @@ impl Files {
         self.0.insert(format!("{name}/"), Content::Folder);
     }
 
-    /// What all of them come to, in hex.
+    /// What the files come to by name and content, in hex. Who may run them, and empty folders, get lost on many ways.
     pub(crate) fn digest(&self) -> String {
         let mut hash = Sha256::new();
         for (name, content) in &self.0 {
-            let (bytes, executable) = match content {
-                Content::Folder => (&[][..], false),
-                Content::File { bytes, executable } => (bytes.as_slice(), *executable),
-            };
-            hash.update(format!("{name}\0{executable} {} ", bytes.len()));
-            hash.update(bytes);
+            if let Content::File { bytes, .. } = content {
+                hash.update(format!("{name}\0{} ", bytes.len()));
+                hash.update(bytes);
+            }
         }
         hex::encode(hash.finalize())
     }

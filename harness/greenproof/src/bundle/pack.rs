@@ -2,12 +2,14 @@
 
 use super::{archive::Files, secret};
 use crate::{
-    plan::Bare,
+    evidence,
+    plan::{self, Bare},
     redact::Redactor,
+    report::html,
     scenario::{Origin, Scenario, Source},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -16,7 +18,7 @@ use std::{
 /// Adds the scenario's files below `scenario/`; gives the name of the first there.
 pub(super) fn scenario(scenario: &Scenario, files: &mut Files) -> io::Result<String> {
     let stated = super::stated(scenario);
-    let mut packing = Packing { scenario, places: BTreeMap::new(), stated: &stated };
+    let mut packing = Packing { scenario, places: BTreeMap::new(), stated: &stated, but: None };
     let names: Vec<_> = scenario.sources.iter().enumerate().map(|(index, source)| name(index, source)).collect();
     for (source, name) in scenario.sources.iter().zip(&names) {
         packing.places.insert(canonical(&source.path), name.clone());
@@ -29,14 +31,22 @@ pub(super) fn scenario(scenario: &Scenario, files: &mut Files) -> io::Result<Str
 }
 
 /// What each layer of a scenario states, its own first; in place of what it names stands the digest of that.
-pub(super) fn layers(scenario: &Scenario) -> io::Result<Vec<toml::Table>> {
+pub(super) fn layers(scenario: &Scenario, but: &BTreeSet<String>) -> io::Result<Vec<toml::Table>> {
     let stated = super::stated(scenario);
-    let packing = Packing { scenario, places: BTreeMap::new(), stated: &stated };
+    let packing = Packing { scenario, places: BTreeMap::new(), stated: &stated, but: Some(but) };
     let layer = |source: &Source| {
         let text = rewritten(source, &stated, |path| packing.digest(path))?;
         toml::from_str(&text).map_err(io::Error::other)
     };
     scenario.sources.iter().map(layer).collect()
+}
+
+/// The names of the layers' files, as they were before they were packed.
+pub(super) fn names(scenario: &Scenario) -> impl Iterator<Item = String> {
+    scenario.sources.iter().enumerate().map(|(index, source)| {
+        let name = source.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.strip_prefix(&format!("base-{index}-")).map(str::to_owned).unwrap_or(name)
+    })
 }
 
 /// The name of a layer: its own, with a number where it is a base, since two may be called the same.
@@ -55,6 +65,8 @@ struct Packing<'a> {
     places: BTreeMap<PathBuf, String>,
     /// The values that the scenario states for secrets.
     stated: &'a Redactor,
+    /// Of a folder, the names of files that do not count, nor what runs left there; absent where all does.
+    but: Option<&'a BTreeSet<String>>,
 }
 
 /// The text of a layer without its secrets, with something else in place of each path.
@@ -78,21 +90,19 @@ fn rewritten(
 }
 
 impl Packing<'_> {
-    /// What a file or folder that the scenario names comes to: its name and all its content. A base is a layer by itself.
+    /// What a file or folder that the scenario names comes to: a file's name and all the content. A base is a layer by itself.
     fn digest(&self, path: &Path) -> io::Result<String> {
         if self.scenario.sources.iter().any(|source| canonical(&source.path) == canonical(path)) {
             return Ok(String::new());
         }
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
         // Git may keep the same commits in other files.
-        let content = if let Some(bare) = self.served(path)? {
-            bare.head
-        } else {
-            let mut files = Files::default();
-            self.add(path, &name, &mut files)?;
-            files.digest()
-        };
-        Ok(format!("{name} {content}"))
+        if self.repository(path).is_some() {
+            return plan::references(path).map_err(io::Error::other);
+        }
+        let name = path.file_name().filter(|_| path.is_file()).unwrap_or_default().to_string_lossy();
+        let mut files = Files::default();
+        self.add(path, "", &mut files)?;
+        Ok(format!("{name} {}", files.digest()).trim().to_owned())
     }
 
     /// Where a file or folder is put.
@@ -109,8 +119,8 @@ impl Packing<'_> {
     }
 
     fn add(&self, path: &Path, place: &str, files: &mut Files) -> io::Result<()> {
-        if let Some(bare) = self.served(path)? {
-            return add_repository(&bare, place, files);
+        if let Some(origin) = self.repository(path) {
+            return add_repository(origin, place, files);
         }
         let wheels: Vec<_> = self.scenario.index.wheels.iter().filter(|wheel| wheel.parent() == Some(path)).collect();
         if !wheels.is_empty() {
@@ -122,7 +132,7 @@ impl Packing<'_> {
         }
         let projects = self.scenario.components.iter().filter_map(|component| component.project.as_ref());
         if let Some(project) = projects.into_iter().find(|project| project.folder == path) {
-            for file in &project.files {
+            for file in project.files.iter().filter(|file| !self.leaves_out(file)) {
                 self.add_file(&path.join(file), &format!("{place}/{}", file.display()), files)?;
             }
             return Ok(());
@@ -130,11 +140,15 @@ impl Packing<'_> {
         if path.is_dir() { self.add_folder(path, place, files) } else { self.add_file(path, place, files) }
     }
 
-    /// What is committed of a checkout, as it is served: what is not committed may be secret, and plays no part.
-    fn served(&self, path: &Path) -> io::Result<Option<Bare>> {
+    /// The repository that a path is a checkout of, if it is one.
+    fn repository(&self, path: &Path) -> Option<&Origin> {
         let mut origins = self.scenario.github.repositories.values().map(|repository| &repository.origin);
-        let origin = origins.find(|origin| matches!(origin, Origin::Path(named) if named == path));
-        origin.map(Bare::of).transpose().map_err(io::Error::other)
+        origins.find(|origin| matches!(origin, Origin::Path(named) if named == path))
+    }
+
+    fn leaves_out(&self, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        self.but.is_some_and(|but| but.contains(&*name) || is_of_a_run(path))
     }
 
     fn add_folder(&self, folder: &Path, place: &str, files: &mut Files) -> io::Result<()> {
@@ -143,7 +157,7 @@ impl Packing<'_> {
             let entry = entry?;
             let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
             // A folder that becomes a commit may be a checkout itself.
-            if name == ".git" {
+            if name == ".git" || self.leaves_out(&path) {
                 continue;
             }
             let place = format!("{place}/{name}");
@@ -168,7 +182,15 @@ impl Packing<'_> {
     }
 }
 
-fn add_repository(bare: &Bare, place: &str, files: &mut Files) -> io::Result<()> {
+/// Whether a folder is what runs left: of one, or of what was green.
+fn is_of_a_run(path: &Path) -> bool {
+    path.ends_with(html::GREEN)
+        || [evidence::folder::NAME, super::MANIFEST].iter().all(|name| path.join(name).is_file())
+}
+
+/// Adds what is committed of a checkout, as it is served: what is not committed may be secret, and plays no part.
+fn add_repository(origin: &Origin, place: &str, files: &mut Files) -> io::Result<()> {
+    let bare = Bare::of(origin).map_err(io::Error::other)?;
     for entry in tar::Archive::new(bare.tar.as_slice()).entries()? {
         let mut entry = entry?;
         let name = entry.path()?.to_string_lossy().trim_start_matches("./").to_owned();
@@ -235,10 +257,10 @@ deployment = "SUCCEEDED"
         let scenario = load(folder.path(), text);
         let into = tempfile::tempdir().unwrap();
         let file = crate::bundle::write_scenario(&scenario, &into.path().join("x")).unwrap();
-        let before = layers(&scenario).unwrap();
+        let before = layers(&scenario, &BTreeSet::new()).unwrap();
         drop(folder);
         let again = Scenario::load(&file).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(layers(&again).unwrap(), before, "what is packed says the same");
+        assert_eq!(layers(&again, &BTreeSet::new()).unwrap(), before, "what is packed says the same");
         assert_eq!((again.summary.as_str(), again.aws.region.as_str()), ("one", "eu-west-1"));
         assert_eq!(again.aws.role.policies.keys().collect::<Vec<_>>(), ["read"], "a policy keeps its name");
         assert_eq!(again.aws.secrets["new"].value, "{minted:AaaAaaaaa}-{minted:0000}");

@@ -51,7 +51,7 @@ pub(super) fn stated(text: &str) -> Vec<String> {
         }
         all.push(value);
     }
-    all.retain(|value| is_telling(value) && pieces(value).iter().any(|piece| matches!(piece, Piece::Secret(_))));
+    all.retain(|value| is_telling(value) && pieces(value).iter().any(Piece::is_secret));
     all
 }
 
@@ -92,55 +92,107 @@ enum Piece<'a> {
     Secret(&'a str),
 }
 
+impl Piece<'_> {
+    /// Whether it is something else than its shape.
+    fn is_secret(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Number(text) => text.chars().any(|letter| letter.is_ascii_digit() && letter != '1'),
+            Self::Secret(_) => true,
+        }
+    }
+}
+
 /// A value taken apart into what may be told and what may not: runs of letters and digits. A URL's host may be told.
 fn pieces(value: &str) -> Vec<Piece<'_>> {
     let json = serde_json::from_str::<Value>(value).is_ok_and(|value| value.is_object() || value.is_array());
+    let texts = if json { texts_of(value) } else { Vec::new() };
     let mut pieces = Vec::new();
-    let (mut rest, mut host, mut quoted) = (value, None, false);
+    let (mut rest, mut host) = (value, None);
     while let Some(first) = rest.chars().next() {
         let at = value.len() - rest.len();
+        let quoted = texts.iter().any(|text| text.contains(&at));
         let run = rest.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(rest.len());
-        let length = if let Some(placeholder) = placeholder::first(rest) {
-            placeholder.length
+        let (length, piece) = if let Some(placeholder) = placeholder::first(rest) {
+            (placeholder.length, Piece::Plain as fn(_) -> _)
         } else if let Some(minted) = mint::first(rest) {
-            minted
-        } else if json && quoted && first == '\\' {
-            if rest[1..].starts_with('u') { 6 } else { 2 }
+            (minted, Piece::Plain as _)
+        } else if quoted && first == '\\' {
+            let length = if rest[1..].starts_with('u') { 6 } else { 2 };
+            if length == 6 && is_of_a_letter(&rest[2..6]) {
+                pieces.push(Piece::Secret("0"));
+                rest = &rest[length..];
+                continue;
+            }
+            (length, Piece::Plain as _)
         } else if let Some((_, end)) = host.take_if(|(start, end)| *start == at && start < end) {
-            end - at
+            (end - at, Piece::Plain as _)
         } else if rest[run..].starts_with("://") {
             host = Some(host_of(value, at + run + 3));
-            run + 3
+            (run + 3, Piece::Plain as _)
         } else if let Some(key) = key(rest).filter(|_| json && !quoted) {
-            key
+            (key, Piece::Plain as _)
+        } else if json && !quoted && WORDS.contains(&&rest[..run]) {
+            (run, Piece::Plain as _)
         } else if json && !quoted && run > 0 {
-            pieces.push(if WORDS.contains(&&rest[..run]) { Piece::Plain } else { Piece::Number }(&rest[..run]));
-            rest = &rest[run..];
-            continue;
+            (run, Piece::Number as _)
         } else if let Some(kind) =
             KINDS.iter().find(|kind| rest.strip_prefix(**kind).is_some_and(|rest| rest.starts_with('_')))
         {
-            kind.len() + 1
+            (kind.len() + 1, Piece::Plain as _)
         } else if run > 0 {
-            pieces.push(Piece::Secret(&rest[..run]));
-            rest = &rest[run..];
-            continue;
+            (run, Piece::Secret as _)
         } else {
-            first.len_utf8()
+            (first.len_utf8(), Piece::Plain as _)
         };
-        quoted ^= length == 1 && first == '"';
-        pieces.push(Piece::Plain(&rest[..length]));
+        pieces.push(piece(&rest[..length]));
         rest = &rest[length..];
     }
     pieces
 }
 
-/// From where to where a URL's host stands, whose authority begins at a place.
+/// Where the texts of JSON are, without their quotes.
+fn texts_of(json: &str) -> Vec<Range<usize>> {
+    let (mut texts, mut begun, mut escaped) = (Vec::new(), None, false);
+    for (at, letter) in json.char_indices() {
+        match begun {
+            None if letter == '"' => begun = Some(at + 1),
+            Some(start) if letter == '"' && !escaped => {
+                texts.push(start..at);
+                begun = None;
+            }
+            _ => {}
+        }
+        escaped = letter == '\\' && !escaped;
+    }
+    texts
+}
+
+/// Whether what JSON writes by these four hex digits is a letter, a digit, or half of something that may be one.
+fn is_of_a_letter(hex: &str) -> bool {
+    let code = u32::from_str_radix(hex, 16).ok();
+    code.and_then(char::from_u32).is_none_or(char::is_alphanumeric)
+}
+
+/// From where to where a URL's host stands, with its port, whose authority begins at a place. What could be anything else is no host.
 fn host_of(value: &str, start: usize) -> (usize, usize) {
-    let authority = &value[start..];
-    let end = authority.find(|letter: char| letter == '/' || letter == '"' || letter.is_whitespace());
-    let authority = &authority[..end.unwrap_or(authority.len())];
-    (start + authority.rfind('@').map_or(0, |at| at + 1), start + authority.len())
+    let url = &value[start..];
+    let url = &url[..url.find(|letter: char| "\"\\".contains(letter) || letter.is_whitespace()).unwrap_or(url.len())];
+    let authority = &url[..url.find(['/', '?', '#']).unwrap_or(url.len())];
+    let user = match authority.rfind('@') {
+        Some(at) => at + 1,
+        // A password may have a slash.
+        None if url.contains('@') => return (start, start),
+        None => 0,
+    };
+    let host = &authority[user..];
+    let name = host.find(|letter: char| !letter.is_alphanumeric() && !"-_.".contains(letter)).unwrap_or(host.len());
+    let port = host[name..].strip_prefix(':').map_or(0, |port| {
+        let digits = port.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(port.len());
+        let more = port[digits..].starts_with(char::is_alphanumeric);
+        if digits > 0 && !more { digits + 1 } else { 0 }
+    });
+    (start + user, start + user + name + port)
 }
 
 /// The length of a JSON key that a text begins with.
@@ -169,7 +221,7 @@ mod tests {
             ("{\"user\": \"Bob-7\", \"pin\": 42}", "{\"user\": \"{minted:Aaa}-{minted:0}\", \"pin\": 11}"),
             (
                 r#"[true, -4.02e5, "a\nB\u00e9\"c: 1"]"#,
-                r#"[true, -1.11e1, "{minted:a}\n{minted:A}\u00e9\"{minted:a}: {minted:0}"]"#,
+                r#"[true, -1.11e1, "{minted:a}\n{minted:A}{minted:0}\"{minted:a}: {minted:0}"]"#,
             ),
             ("ghp_Ab1", "ghp_{minted:Aa0}"),
             ("user:{token:a}@host", "{minted:aaaa}:{token:a}@{minted:aaaa}"),
@@ -195,5 +247,7 @@ mod tests {
         let text =
             "[aws.secrets]\na = '{\"user\": \"service\", \"pat\": \"abcdefg8\"}'\nb = '{token:x}'\nc = 'onlyletters'\n";
         assert_eq!(stated(text), ["abcdefg8", "{\"user\": \"service\", \"pat\": \"abcdefg8\"}"]);
+        assert_eq!(stated("[aws.secrets]\na = '[48213377, 99120043]'"), ["[48213377, 99120043]"]);
+        assert!(stated("[aws.secrets]\na = '[11111111, 11111111]'").is_empty(), "it is a shape");
     }
 }

@@ -20,6 +20,9 @@ use std::{
     sync::LazyLock,
 };
 
+/// In place of a failure's id where nothing failed.
+const NONE: &str = "none";
+
 /// How many of a script's last lines are kept.
 const LAST: usize = 3;
 
@@ -29,7 +32,7 @@ pub struct Signature {
     /// The findings: their kinds, and what was expected. Logs alone have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub findings: Option<BTreeSet<String>>,
-    /// The failure of the library that explains it best.
+    /// The failure of the library that explains it best; `none` of what passed, which is like no failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// How the last deployment with a status ended.
@@ -138,7 +141,11 @@ impl Signature {
         let failed = !matches!(verdict, Verdict::Passed);
         Self {
             findings: Some(verdict.findings().iter().map(finding).collect()),
-            failure: failed.then(|| reproduce::explained(&evidence.core_log, &evidence.component_logs)).flatten(),
+            failure: if failed {
+                reproduce::explained(&evidence.core_log, &evidence.component_logs)
+            } else {
+                Some(NONE.to_owned())
+            },
             deployment: told.map(Deployed::of),
             waiting,
             components: wrong(&evidence.core_log, &evidence.component_logs, &known),
@@ -311,5 +318,26 @@ impl Wrong {
     fn how(&self) -> String {
         let step = self.step.as_ref().map_or_else(|| "went wrong".to_owned(), |step| format!("{step} failed"));
         self.exit.map_or_else(|| step.clone(), |code| format!("{step} with exit code {code}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn what_passed_is_like_no_failure() {
+        fidelity::fidelity!("reproduce-2");
+        let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/evidence/private-package.json");
+        let evidence: Evidence = serde_json::from_str(&std::fs::read_to_string(stored).unwrap()).unwrap();
+        let passed = Signature::of(&Verdict::Passed, &evidence);
+        for failure in ["F14", "unknown"] {
+            // A finding of the whole run, such as a leak: no deployment and no component failed.
+            let wanted = Signature { failure: Some(failure.to_owned()), findings: None, ..passed.clone() };
+            let comparison = Comparison::of(&wanted, &Signature { findings: None, ..passed.clone() });
+            assert!(!comparison.is_same(), "{comparison:?}");
+            assert!(Comparison::of(&wanted, &wanted).is_same());
+        }
     }
 }

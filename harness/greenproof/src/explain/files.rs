@@ -39,6 +39,15 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether two files are parts of one log.
+pub(super) fn of_one_log(one: &str, other: &str) -> bool {
+    let log = |file: &str| {
+        let (folder, log, ..) = age(Path::new(file));
+        (folder, log)
+    };
+    log(one) == log(other)
+}
+
 /// What a file is sorted by: its folder, the log that it is a part of, and its place in it.
 fn age(file: &Path) -> (PathBuf, String, bool, String, std::cmp::Reverse<u64>) {
     let folder = file.parent().unwrap_or(Path::new("")).to_owned();

@@ -30,7 +30,7 @@ pub(super) fn nearest(
     }
     for (watched, line) in reading.missed() {
         if let Meaning::Failure(failure) = watched.meaning {
-            return Some(near(failure, lacks(vocabulary, watched, line.number)));
+            return Some(near(failure, lacks(vocabulary, watched, reading.place(line.number).1)));
         }
     }
     let words = trouble.iter().flat_map(|line| words(&line.text)).collect::<BTreeSet<_>>();

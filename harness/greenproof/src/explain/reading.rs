@@ -55,8 +55,10 @@ struct Open {
 /// A log that is being read.
 pub(super) struct Reading<'v> {
     vocabulary: &'v Vocabulary,
+    /// The files that it is in, each with the number of its first line.
+    files: Vec<(u64, String)>,
     kind: Option<Kind>,
-    /// The number of the line that is read next.
+    /// The number of the line that is read next; it goes on from one file to the next.
     next: u64,
     writers: HashMap<Vec<u8>, u32>,
     /// The last line in which each text stood; 0 for never.
@@ -75,6 +77,7 @@ impl<'v> Reading<'v> {
     pub(super) fn new(vocabulary: &'v Vocabulary) -> Self {
         Self {
             vocabulary,
+            files: Vec::new(),
             kind: None,
             next: 1,
             writers: HashMap::new(),
@@ -85,6 +88,17 @@ impl<'v> Reading<'v> {
             overcome: BTreeMap::new(),
             missed: BTreeMap::new(),
         }
+    }
+
+    /// Goes on in another file.
+    pub(super) fn begin(&mut self, file: String) {
+        self.files.push((self.next, file));
+    }
+
+    /// The file and its line that a number stands for.
+    pub(super) fn place(&self, number: u64) -> (&str, u64) {
+        let last = self.files.partition_point(|(first, _)| *first <= number).saturating_sub(1);
+        self.files.get(last).map_or(("", number), |(first, file)| (file, number - first + 1))
     }
 
     /// Reads on.

@@ -227,6 +227,26 @@ fn files_of_one_device_are_read_together() {
     assert_eq!(together(&[("role.json", policy), ("b.log", "fine\n")]).verdict, Verdict::Healthy);
 }
 
+/// What failed before a log was rotated, and what went well after it.
+#[test]
+fn the_parts_of_a_rotated_log_are_one() {
+    fidelity!("explain-6");
+    let failed = "fine\nfatal: Remote branch v9.9.9 not found in upstream origin";
+    let done = "2026-11-28T10:00:00Z [INFO] (main) com.aws.greengrass.x.Y: Stored deployment status. {DeploymentId=1, DeploymentStatus=SUCCEEDED}\n";
+    let together = |files: &[(&str, &str)]| {
+        let files = files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes())).collect();
+        EXPLAINER.together("device", files).unwrap()
+    };
+    let parts = together(&[("x/a.log.2", failed), ("x/a.log.1", "fine\n"), ("x/a.log", failed)]);
+    let places: Vec<_> = parts.failures[0].evidence.iter().map(|line| (line.file.as_str(), line.number)).collect();
+    assert_eq!((first(&parts), places.as_slice()), ("F52", &[("x/a.log.2", 2), ("x/a.log", 2)][..]));
+    let over = together(&[("x/a_2026_11_28_09_0.log", failed), ("x/a.log", done)]);
+    let (id, line) = &over.overcome[0];
+    assert_eq!((over.verdict, id.as_str()), (Verdict::Healthy, "F52"));
+    assert_eq!((line.file.as_str(), line.number), ("x/a_2026_11_28_09_0.log", 2));
+    assert_eq!(together(&[("x/a.log.1", failed), ("y/a.log", done)]).verdict, Verdict::Known, "another log");
+}
+
 /// A log of 100 MiB that is made as it is read.
 struct Endless {
     lines: Vec<u8>,

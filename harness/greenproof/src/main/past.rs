@@ -63,7 +63,7 @@ pub(crate) struct Replay {
 pub(crate) struct Judge {
     /// The evidence folder of a run, or its bundle.
     run: PathBuf,
-    /// A scenario that does the same and may expect something else; without it, the run's own.
+    /// A scenario that has the same world, does the same and may expect something else; without it, the run's own.
     scenario: Option<PathBuf>,
     /// What goes to standard output.
     #[arg(long, value_name = "FORMAT", default_value = "human")]

@@ -41,6 +41,24 @@ impl Bare {
     }
 }
 
+/// What a checkout or a bare repository is served with: its `HEAD`, branches and tags, each with what it is at.
+pub(crate) fn references(path: &Path) -> Result<String, git2::Error> {
+    let repository = git2::Repository::open(path)?;
+    let head = repository.head()?;
+    let mut told = vec![match head.shorthand() {
+        Ok(branch) if head.is_branch() => format!("HEAD {branch}"),
+        _ => format!("HEAD {}", head.peel_to_commit()?.id()),
+    }];
+    for reference in repository.references()?.flatten() {
+        let (Ok(name), Some(target)) = (reference.name(), reference.target()) else { continue };
+        if name.starts_with("refs/heads/") || name.starts_with("refs/tags/") {
+            told.push(format!("{name} {target}"));
+        }
+    }
+    told[1..].sort();
+    Ok(told.join(", "))
+}
+
 /// Commits a folder's content on `main` of a new repository.
 fn commit(source: &Path, into: &Path) -> Result<String, git2::Error> {
     let repository = empty(into, "main")?;

@@ -33,6 +33,9 @@ use timeline::{Lane, Timeline, log_id};
 /// The name of a report in the evidence folder.
 pub const NAME: &str = "report.html";
 
+/// The folder of what is known of green runs, beside the evidence folders.
+pub(crate) const GREEN: &str = ".green";
+
 impl Documents {
     /// The policies of a plan, without its secrets. Where AWS would refuse one, the world was not raised.
     #[must_use]

@@ -98,7 +98,7 @@ impl Green {
 
     /// Where it is kept.
     pub(super) fn file(evidence: &Path, scenario: &str) -> PathBuf {
-        evidence.join(".green").join(format!("{scenario}.json"))
+        evidence.join(super::GREEN).join(format!("{scenario}.json"))
     }
 
     /// What is kept of the last green run, if it is of this version.
