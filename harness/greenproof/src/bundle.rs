@@ -136,11 +136,11 @@ pub(crate) fn stated(scenario: &Scenario) -> Redactor {
     values.fold(Redactor::default(), |stated, value| stated.with("a stated secret", &value))
 }
 
-/// What each layer of two scenarios states as a bundle would have it, its own first; in place of a file or folder that it names
-/// stands the digest of its content, in which the scenarios' own files and what runs left do not count.
-pub(crate) fn layers(both: [&Scenario; 2]) -> [io::Result<Vec<toml::Table>>; 2] {
-    let own = both.into_iter().flat_map(pack::names).collect();
-    both.map(|scenario| pack::layers(scenario, &own))
+/// What each layer of a scenario that ran and of another states as a bundle would have it, its own first; in place of a file or
+/// folder that it names stands the digest of its content, in which the other's own files do not count.
+pub(crate) fn layers(ran: &Scenario, other: &Scenario) -> [io::Result<Vec<toml::Table>>; 2] {
+    let own = pack::own(other);
+    [ran, other].map(|scenario| pack::layers(scenario, &own))
 }
 
 /// Writes a scenario with all that it names into a folder, which is made anew; gives its file.

@@ -78,6 +78,8 @@ pub struct Named {
     pub confidence: f64,
     /// The lines that show it.
     pub evidence: Vec<Line>,
+    /// The number of the first one in its log, whose parts are counted on.
+    first: u64,
 }
 
 /// A line of a log, without secrets.
@@ -204,9 +206,8 @@ impl<'l> Explainer<'l> {
     /// better answer before the one that it is better than.
     fn ranked(&self, mut failures: Vec<(usize, Named)>) -> Vec<Named> {
         let library = self.library.failures();
-        let first = |named: &Named| named.evidence.first().map_or(u64::MAX, |line| line.number);
         failures.sort_by_key(|(failure, named)| {
-            (library[*failure].consequence, Certainty::of(named.confidence), first(named))
+            (library[*failure].consequence, Certainty::of(named.confidence), named.first)
         });
         let mut ranked: Vec<(usize, Named)> = Vec::new();
         for (failure, named) in failures {
@@ -286,7 +287,8 @@ impl Found {
         self.lines.sort_by_key(|line| line.number);
         self.lines.dedup_by_key(|line| line.number);
         let evidence = self.lines.iter().take(EVIDENCE).map(|line| Line::of(reading, line)).collect();
-        Named { id: id.into(), confidence: self.confidence, evidence }
+        let first = self.lines.first().map_or(u64::MAX, |line| line.number);
+        Named { id: id.into(), confidence: self.confidence, evidence, first }
     }
 }
 

@@ -78,7 +78,7 @@ pub fn secret_access_key() -> String {
 /// The length of the `{minted:SHAPE}` that a text begins with.
 pub(crate) fn first(text: &str) -> Option<usize> {
     let shape = text.strip_prefix(BEGINS)?;
-    let end = shape.find(|letter: char| "{}\"\\".contains(letter) || letter.is_whitespace())?;
+    let end = shape.find(|letter| "{}\"\\\n".contains(letter))?;
     shape[end..].starts_with('}').then_some(BEGINS.len() + end + 1)
 }
 
@@ -88,12 +88,18 @@ const BEGINS: &str = "{minted:";
 /// The text with each `{minted:SHAPE}` filled in: `A` stands for an upper-case letter, `a` for a lower-case one, `0` for
 /// a digit.
 pub(crate) fn filled(text: &str) -> String {
-    let mut parts = text.split(BEGINS);
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |filled, part| match part.split_once('}') {
-        Some((shape, rest)) => filled + &shape.chars().map(of_shape).collect::<String>() + rest,
-        None => filled + BEGINS + part,
-    })
+    let (mut filled, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(start) = rest.find(BEGINS) {
+        filled.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let length = first(rest);
+        match length {
+            Some(length) => filled.extend(rest[BEGINS.len()..length - 1].chars().map(of_shape)),
+            None => filled.push_str(BEGINS),
+        }
+        rest = &rest[length.unwrap_or(BEGINS.len())..];
+    }
+    filled + rest
 }
 
 fn of_shape(letter: char) -> char {
@@ -123,6 +129,8 @@ mod tests {
         assert!(minted[4..8].bytes().all(|byte| byte.is_ascii_lowercase()), "{one}");
         assert!(minted[8..].bytes().all(|byte| byte.is_ascii_digit()), "{one}");
         assert!(one.ends_with("-{token:a} {minted:"), "{one}");
+        assert!(filled("{minted:A 0}").as_bytes()[1] == b' ' && filled("{minted:A 0}").len() == 3);
+        assert_eq!(filled(r#"{"a":"{minted:","b":"A0}"}"#), r#"{"a":"{minted:","b":"A0}"}"#);
         assert_eq!((first("{minted:A0}-x"), first("{minted:"), first("-{minted:A}")), (Some(11), None, None));
     }
 }

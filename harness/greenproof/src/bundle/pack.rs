@@ -5,7 +5,7 @@ use crate::{
     evidence,
     plan::{self, Bare},
     redact::Redactor,
-    report::html,
+    report::{self, html},
     scenario::{Origin, Scenario, Source},
 };
 use std::{
@@ -31,7 +31,7 @@ pub(super) fn scenario(scenario: &Scenario, files: &mut Files) -> io::Result<Str
 }
 
 /// What each layer of a scenario states, its own first; in place of what it names stands the digest of that.
-pub(super) fn layers(scenario: &Scenario, but: &BTreeSet<String>) -> io::Result<Vec<toml::Table>> {
+pub(super) fn layers(scenario: &Scenario, but: &BTreeSet<PathBuf>) -> io::Result<Vec<toml::Table>> {
     let stated = super::stated(scenario);
     let packing = Packing { scenario, places: BTreeMap::new(), stated: &stated, but: Some(but) };
     let layer = |source: &Source| {
@@ -41,12 +41,16 @@ pub(super) fn layers(scenario: &Scenario, but: &BTreeSet<String>) -> io::Result<
     scenario.sources.iter().map(layer).collect()
 }
 
-/// The names of the layers' files, as they were before they were packed.
-pub(super) fn names(scenario: &Scenario) -> impl Iterator<Item = String> {
-    scenario.sources.iter().enumerate().map(|(index, source)| {
-        let name = source.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        name.strip_prefix(&format!("base-{index}-")).map(str::to_owned).unwrap_or(name)
-    })
+/// Where the scenario's own files are in the folders that it names, relative to each.
+pub(super) fn own(scenario: &Scenario) -> BTreeSet<PathBuf> {
+    let named = scenario.sources.iter().flat_map(|source| &source.named).map(|(_, path)| canonical(path));
+    let named: Vec<_> = named.filter(|path| path.is_dir()).collect();
+    let files = scenario.sources.iter().map(|source| canonical(&source.path));
+    let below = |file: PathBuf| {
+        let below = named.iter().filter_map(|folder| Some(file.strip_prefix(folder).ok()?.to_owned()));
+        below.collect::<Vec<_>>()
+    };
+    files.flat_map(below).collect()
 }
 
 /// The name of a layer: its own, with a number where it is a base, since two may be called the same.
@@ -65,8 +69,8 @@ struct Packing<'a> {
     places: BTreeMap<PathBuf, String>,
     /// The values that the scenario states for secrets.
     stated: &'a Redactor,
-    /// Of a folder, the names of files that do not count, nor what runs left there; absent where all does.
-    but: Option<&'a BTreeSet<String>>,
+    /// Of a folder, the files that do not count, relative to it; absent where all do.
+    but: Option<&'a BTreeSet<PathBuf>>,
 }
 
 /// The text of a layer without its secrets, with something else in place of each path.
@@ -132,7 +136,8 @@ impl Packing<'_> {
         }
         let projects = self.scenario.components.iter().filter_map(|component| component.project.as_ref());
         if let Some(project) = projects.into_iter().find(|project| project.folder == path) {
-            for file in project.files.iter().filter(|file| !self.leaves_out(file)) {
+            let of_a_run = |file: &Path| file.ancestors().skip(1).any(|folder| is_of_a_run(&path.join(folder)));
+            for file in project.files.iter().filter(|file| !of_a_run(file) && !self.leaves_out(file)) {
                 self.add_file(&path.join(file), &format!("{place}/{}", file.display()), files)?;
             }
             return Ok(());
@@ -146,9 +151,8 @@ impl Packing<'_> {
         origins.find(|origin| matches!(origin, Origin::Path(named) if named == path))
     }
 
-    fn leaves_out(&self, path: &Path) -> bool {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        self.but.is_some_and(|but| but.contains(&*name) || is_of_a_run(path))
+    fn leaves_out(&self, file: &Path) -> bool {
+        self.but.is_some_and(|but| but.contains(file))
     }
 
     fn add_folder(&self, folder: &Path, place: &str, files: &mut Files) -> io::Result<()> {
@@ -157,10 +161,11 @@ impl Packing<'_> {
             let entry = entry?;
             let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
             // A folder that becomes a commit may be a checkout itself.
-            if name == ".git" || self.leaves_out(&path) {
+            let below = format!("{place}/{name}");
+            if name == ".git" || is_of_a_run(&path) || self.leaves_out(Path::new(below.trim_start_matches('/'))) {
                 continue;
             }
-            let place = format!("{place}/{name}");
+            let place = below;
             if entry.file_type()?.is_dir() {
                 self.add_folder(&path, &place, files)?;
             } else if path.is_file() {
@@ -182,10 +187,9 @@ impl Packing<'_> {
     }
 }
 
-/// Whether a folder is what runs left: of one, or of what was green.
+/// Whether a folder is what runs left: of one, of several, or of what was green. It is no part of what a scenario names.
 fn is_of_a_run(path: &Path) -> bool {
-    path.ends_with(html::GREEN)
-        || [evidence::folder::NAME, super::MANIFEST].iter().all(|name| path.join(name).is_file())
+    path.ends_with(html::GREEN) || [evidence::folder::NAME, report::NAME].iter().any(|name| path.join(name).is_file())
 }
 
 /// Adds what is committed of a checkout, as it is served: what is not committed may be secret, and plays no part.

@@ -3,7 +3,7 @@
 //! In place of each stands its shape, `{minted:SHAPE}`: `A` for an upper-case letter, `a` for a lower-case one, `0` for a
 //! digit. A run mints letters and digits for it, so what depends on a secret's form, such as JSON that is used whole or
 //! a newline at the end, fails again. `{token:NAME}` stays, and a shape that is stated itself; so do the keys of JSON, its words and
-//! its escapes, and what stands before a token's first underscore. The digits of JSON's numbers become ones.
+//! its escapes of what is no letter or digit, and what stands before a token's first underscore. Each number of JSON becomes 1.
 
 use super::pack::quoted;
 use crate::{mint, placeholder};
@@ -16,6 +16,9 @@ use toml::{
 
 /// The beginnings of GitHub's tokens, which say what kind each is.
 const KINDS: [&str; 6] = ["ghp", "gho", "ghu", "ghs", "ghr", "github_pat"];
+
+/// In place of each number of JSON, which stays JSON by it.
+const ONE: &str = "1";
 
 /// What JSON has besides texts and numbers.
 const WORDS: [&str; 3] = ["true", "false", "null"];
@@ -70,8 +73,7 @@ pub(super) fn placeholders(text: &str) -> BTreeMap<usize, (Range<usize>, String)
 fn shape(value: &str) -> String {
     let shaped = pieces(value).into_iter().map(|piece| match piece {
         Piece::Plain(text) => text.to_owned(),
-        // It is JSON still, as a zero at the beginning is not.
-        Piece::Number(text) => text.chars().map(|it| if it.is_ascii_digit() { '1' } else { it }).collect(),
+        Piece::Number(_) => ONE.to_owned(),
         Piece::Secret(text) => {
             let letter = |letter: char| match letter {
                 'A'..='Z' => 'A',
@@ -87,7 +89,7 @@ fn shape(value: &str) -> String {
 #[derive(Debug, PartialEq)]
 enum Piece<'a> {
     Plain(&'a str),
-    /// A number of JSON, or its exponent.
+    /// A number of JSON.
     Number(&'a str),
     Secret(&'a str),
 }
@@ -97,7 +99,7 @@ impl Piece<'_> {
     fn is_secret(&self) -> bool {
         match self {
             Self::Plain(_) => false,
-            Self::Number(text) => text.chars().any(|letter| letter.is_ascii_digit() && letter != '1'),
+            Self::Number(text) => *text != ONE,
             Self::Secret(_) => true,
         }
     }
@@ -106,18 +108,20 @@ impl Piece<'_> {
 /// A value taken apart into what may be told and what may not: runs of letters and digits. A URL's host may be told.
 fn pieces(value: &str) -> Vec<Piece<'_>> {
     let json = serde_json::from_str::<Value>(value).is_ok_and(|value| value.is_object() || value.is_array());
-    let texts = if json { texts_of(value) } else { Vec::new() };
+    let mut texts = if json { texts_of(value) } else { Vec::new() }.into_iter().peekable();
     let mut pieces = Vec::new();
-    let (mut rest, mut host) = (value, None);
+    // From where to where the last URL's host stands, and where its authority ends.
+    let (mut rest, mut host, mut authority) = (value, None, 0);
     while let Some(first) = rest.chars().next() {
         let at = value.len() - rest.len();
-        let quoted = texts.iter().any(|text| text.contains(&at));
+        while texts.next_if(|text| text.end <= at).is_some() {}
+        let text = texts.peek().filter(|text| text.contains(&at));
         let run = rest.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(rest.len());
         let (length, piece) = if let Some(placeholder) = placeholder::first(rest) {
             (placeholder.length, Piece::Plain as fn(_) -> _)
         } else if let Some(minted) = mint::first(rest) {
             (minted, Piece::Plain as _)
-        } else if quoted && first == '\\' {
+        } else if text.is_some() && first == '\\' {
             let length = if rest[1..].starts_with('u') { 6 } else { 2 };
             if length == 6 && is_of_a_letter(&rest[2..6]) {
                 pieces.push(Piece::Secret("0"));
@@ -127,15 +131,18 @@ fn pieces(value: &str) -> Vec<Piece<'_>> {
             (length, Piece::Plain as _)
         } else if let Some((_, end)) = host.take_if(|(start, end)| *start == at && start < end) {
             (end - at, Piece::Plain as _)
-        } else if rest[run..].starts_with("://") {
-            host = Some(host_of(value, at + run + 3));
+        } else if rest[run..].starts_with("://") && at >= authority {
+            let end = text.map_or(value.len(), |text| text.end);
+            let (found, length) = host_of(&value[..end], at + run + 3);
+            (host, authority) = (Some(found), at + run + 3 + length);
             (run + 3, Piece::Plain as _)
-        } else if let Some(key) = key(rest).filter(|_| json && !quoted) {
+        } else if let Some(key) = key(rest).filter(|_| json && text.is_none()) {
             (key, Piece::Plain as _)
-        } else if json && !quoted && WORDS.contains(&&rest[..run]) {
+        } else if json && text.is_none() && WORDS.contains(&&rest[..run]) {
             (run, Piece::Plain as _)
-        } else if json && !quoted && run > 0 {
-            (run, Piece::Number as _)
+        } else if json && text.is_none() && (first == '-' || run > 0) {
+            let end = rest.find(|letter: char| !letter.is_alphanumeric() && !"+-.".contains(letter));
+            (end.unwrap_or(rest.len()), Piece::Number as _)
         } else if let Some(kind) =
             KINDS.iter().find(|kind| rest.strip_prefix(**kind).is_some_and(|rest| rest.starts_with('_')))
         {
@@ -174,17 +181,20 @@ fn is_of_a_letter(hex: &str) -> bool {
     code.and_then(char::from_u32).is_none_or(char::is_alphanumeric)
 }
 
-/// From where to where a URL's host stands, with its port, whose authority begins at a place. What could be anything else is no host.
-fn host_of(value: &str, start: usize) -> (usize, usize) {
-    let url = &value[start..];
-    let url = &url[..url.find(|letter: char| "\"\\".contains(letter) || letter.is_whitespace()).unwrap_or(url.len())];
-    let authority = &url[..url.find(['/', '?', '#']).unwrap_or(url.len())];
-    let user = match authority.rfind('@') {
-        Some(at) => at + 1,
-        // A password may have a slash.
-        None if url.contains('@') => return (start, start),
-        None => 0,
+/// From where to where a URL's host stands, with its port, whose authority begins at a place of a text; and how long the
+/// authority is. What could be anything else, such as a part of a password, is no host.
+fn host_of(text: &str, start: usize) -> ((usize, usize), usize) {
+    let url = &text[start..];
+    let ends = |letter: char| "/?#\"\\".contains(letter) || letter.is_whitespace();
+    let authority = &url[..url.find(ends).unwrap_or(url.len())];
+    let (user, sure) = match authority.rfind('@') {
+        // A placeholder is a whole password.
+        Some(at) => (at + 1, authority[..at].ends_with('}')),
+        None => (0, false),
     };
+    if !sure && url[authority.len()..].contains('@') {
+        return ((start, start), authority.len());
+    }
     let host = &authority[user..];
     let name = host.find(|letter: char| !letter.is_alphanumeric() && !"-_.".contains(letter)).unwrap_or(host.len());
     let port = host[name..].strip_prefix(':').map_or(0, |port| {
@@ -192,7 +202,7 @@ fn host_of(value: &str, start: usize) -> (usize, usize) {
         let more = port[digits..].starts_with(char::is_alphanumeric);
         if digits > 0 && !more { digits + 1 } else { 0 }
     });
-    (start + user, start + user + name + port)
+    ((start + user, start + user + name + port), authority.len())
 }
 
 /// The length of a JSON key that a text begins with.
@@ -218,10 +228,10 @@ mod tests {
             ("{token:mypat}", "{token:mypat}"),
             ("{token:mypat}\n", "{token:mypat}\n"),
             ("{\"mypat\":\"{token:mypat}\"}", "{\"mypat\":\"{token:mypat}\"}"),
-            ("{\"user\": \"Bob-7\", \"pin\": 42}", "{\"user\": \"{minted:Aaa}-{minted:0}\", \"pin\": 11}"),
+            ("{\"user\": \"Bob-7\", \"pin\": 42}", "{\"user\": \"{minted:Aaa}-{minted:0}\", \"pin\": 1}"),
             (
                 r#"[true, -4.02e5, "a\nB\u00e9\"c: 1"]"#,
-                r#"[true, -1.11e1, "{minted:a}\n{minted:A}{minted:0}\"{minted:a}: {minted:0}"]"#,
+                r#"[true, 1, "{minted:a}\n{minted:A}{minted:0}\"{minted:a}: {minted:0}"]"#,
             ),
             ("ghp_Ab1", "ghp_{minted:Aa0}"),
             ("user:{token:a}@host", "{minted:aaaa}:{token:a}@{minted:aaaa}"),
@@ -248,6 +258,6 @@ mod tests {
             "[aws.secrets]\na = '{\"user\": \"service\", \"pat\": \"abcdefg8\"}'\nb = '{token:x}'\nc = 'onlyletters'\n";
         assert_eq!(stated(text), ["abcdefg8", "{\"user\": \"service\", \"pat\": \"abcdefg8\"}"]);
         assert_eq!(stated("[aws.secrets]\na = '[48213377, 99120043]'"), ["[48213377, 99120043]"]);
-        assert!(stated("[aws.secrets]\na = '[11111111, 11111111]'").is_empty(), "it is a shape");
+        assert!(stated("[aws.secrets]\na = '[1, 1, 1, 1, 1, 1]'").is_empty(), "it is a shape");
     }
 }

@@ -17,7 +17,7 @@ pub fn logs(path: &Path) -> io::Result<Vec<PathBuf>> {
     } else {
         files.push(path.to_owned());
     }
-    files.sort_by_cached_key(|file| age(file));
+    files.sort_by_cached_key(|file| (age(file), std::cmp::Reverse(file.clone())));
     Ok(files)
 }
 

@@ -30,7 +30,7 @@ pub(super) fn nearest(
     }
     for (watched, line) in reading.missed() {
         if let Meaning::Failure(failure) = watched.meaning {
-            return Some(near(failure, lacks(vocabulary, watched, reading.place(line.number).1)));
+            return Some(near(failure, lacks(vocabulary, watched, &reading.told(line.number))));
         }
     }
     let words = trouble.iter().flat_map(|line| words(&line.text)).collect::<BTreeSet<_>>();
@@ -48,12 +48,12 @@ pub(super) fn nearest(
     Some(near(best.1, format!("a line with `{}`", best.2)))
 }
 
-fn lacks(vocabulary: &Vocabulary, watched: &Watched, number: u64) -> String {
+fn lacks(vocabulary: &Vocabulary, watched: &Watched, line: &str) -> String {
     let texts: Vec<_> = watched.near.iter().map(|text| format!("`{}`", vocabulary.text(*text))).collect();
     if texts.is_empty() {
-        format!("line {number} would show it, but what stands near it speaks of something else")
+        format!("{line} would show it, but what stands near it speaks of something else")
     } else {
-        format!("near line {number}, a line with {}", texts.join(" or "))
+        format!("near {line}, a line with {}", texts.join(" or "))
     }
 }
 

@@ -101,6 +101,14 @@ impl<'v> Reading<'v> {
         self.files.get(last).map_or(("", number), |(first, file)| (file, number - first + 1))
     }
 
+    /// A line for a person: its number, and its file where there are several.
+    pub(super) fn told(&self, number: u64) -> String {
+        match (self.place(number), self.files.len()) {
+            ((_, number), 0 | 1) => format!("line {number}"),
+            ((file, number), _) => format!("line {number} of `{file}`"),
+        }
+    }
+
     /// Reads on.
     pub(super) fn take(&mut self, piece: &Piece<'_>) {
         let bytes = piece.bytes;

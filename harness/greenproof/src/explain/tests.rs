@@ -240,6 +240,11 @@ fn the_parts_of_a_rotated_log_are_one() {
     let parts = together(&[("x/a.log.2", failed), ("x/a.log.1", "fine\n"), ("x/a.log", failed)]);
     let places: Vec<_> = parts.failures[0].evidence.iter().map(|line| (line.file.as_str(), line.number)).collect();
     assert_eq!((first(&parts), places.as_slice()), ("F52", &[("x/a.log.2", 2), ("x/a.log", 2)][..]));
+    let denied = "An error occurred (AccessDeniedException) when calling the GetSecretValue operation: User: arn:aws:sts::123456789012:assumed-role/R/S is not authorized to perform: secretsmanager:GetSecretValue on resource: token because no identity-based policy allows the secretsmanager:GetSecretValue action\n";
+    let ids = |files: &[(&str, &str)]| together(files).failures.into_iter().map(|named| named.id).collect::<Vec<_>>();
+    let long = "fine\n".repeat(100) + failed;
+    let order = [ids(&[("x/a.log.1", &long), ("x/a.log", denied)]), ids(&[("x/a.log.1", denied), ("x/a.log", &long)])];
+    assert_eq!(order, [["F52", "F14"], ["F14", "F52"]], "what came first");
     let over = together(&[("x/a_2026_11_28_09_0.log", failed), ("x/a.log", done)]);
     let (id, line) = &over.overcome[0];
     assert_eq!((over.verdict, id.as_str()), (Verdict::Healthy, "F52"));

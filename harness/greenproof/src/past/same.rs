@@ -54,7 +54,7 @@ pub(super) fn world(ran: &Scenario, other: &Scenario, file: &Path) -> Result<(),
         rest.insert(0, top);
         Ok(rest)
     };
-    let [layers, others] = bundle::layers([ran, other]);
+    let [layers, others] = bundle::layers(ran, other);
     let as_value = |layers: Vec<Table>| Value::Array(layers.into_iter().map(Value::Table).collect());
     let Some(key) = difference(&as_value(of((layers, ran))?), &as_value(of((others, other))?)) else { return Ok(()) };
     let what = if key.is_empty() { "other layers".to_owned() } else { format!("another `{key}`") };
@@ -186,14 +186,27 @@ mod tests {
         let ran = load(place.path(), "run.toml", &whole(DEPLOYED));
         let (_folder, kept) = stored(&ran);
         assert_eq!(told(&kept, &ran), None);
-        // The file itself is in a folder that it names, and so is what runs leave.
+        // The file itself is in a folder that it names, and so is what runs leave there, before and after a scenario is packed.
         let evidence = place.path().join("greenproof-evidence");
-        for file in ["run/evidence.json", "run/manifest.json", ".green/run.json"] {
-            fs::create_dir_all(evidence.join(file).parent().unwrap()).unwrap();
-            fs::write(evidence.join(file), "{}").unwrap();
-        }
+        let leave = |files: [&str; 3]| {
+            for file in files {
+                fs::create_dir_all(evidence.join(file).parent().unwrap()).unwrap();
+                fs::write(evidence.join(file), "{}").unwrap();
+            }
+        };
+        leave(["run/evidence.json", "run/run.jsonl", ".green/run.json"]);
+        let (_later, kept_later) = stored(&ran);
+        leave(["run/manifest.json", "run.jsonl", "index.html"]);
         let other = DEPLOYED.replace("SUCCEEDED", "FAILED");
-        assert_eq!(told(&kept, &load(place.path(), "run.toml", &whole(&other))), None);
+        for kept in [&kept, &kept_later] {
+            assert_eq!(told(kept, &load(place.path(), "run.toml", &whole(&other))), None);
+        }
+        let like_it = place.path().join("pkg/more/run.toml");
+        fs::create_dir(like_it.parent().unwrap()).unwrap();
+        fs::write(&like_it, "x").unwrap();
+        let source = told(&kept, &ran).expect("it is called like the scenario, and is another file");
+        assert_eq!(source.split('`').nth(3), Some("github.repositories.o/all.source"));
+        fs::remove_dir_all(like_it.parent().unwrap()).unwrap();
         fs::rename(place.path().join("pkg"), place.path().join("moved")).unwrap();
         let moved = whole(&other).replace("'pkg'", "'moved'");
         assert_eq!(

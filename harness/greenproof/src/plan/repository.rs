@@ -50,7 +50,9 @@ pub(crate) fn references(path: &Path) -> Result<String, git2::Error> {
         _ => format!("HEAD {}", head.peel_to_commit()?.id()),
     }];
     for reference in repository.references()?.flatten() {
-        let (Ok(name), Some(target)) = (reference.name(), reference.target()) else { continue };
+        // A fetch makes of a symbolic one what it is at.
+        let target = reference.resolve().ok().and_then(|resolved| resolved.target());
+        let (Ok(name), Some(target)) = (reference.name(), target) else { continue };
         if name.starts_with("refs/heads/") || name.starts_with("refs/tags/") {
             told.push(format!("{name} {target}"));
         }

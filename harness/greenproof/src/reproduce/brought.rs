@@ -174,9 +174,10 @@ fn has_errors(log: &str) -> bool {
 
 /// The failure of the library that a device's logs show best.
 pub(crate) fn explained(core_log: &str, logs: &BTreeMap<String, String>) -> Option<String> {
-    let files = std::iter::once(("greengrass".to_owned(), core_log))
-        .chain(logs.iter().map(|(name, log)| (name.clone(), log.as_str())));
-    let files = files.map(|(name, log)| (name, Cursor::new(log.as_bytes()))).collect();
+    let files =
+        std::iter::once(("greengrass", core_log)).chain(logs.iter().map(|(name, log)| (name.as_str(), log.as_str())));
+    // By its name alone a component such as `A-1` would be a part of a rotated log.
+    let files = files.map(|(name, log)| (format!("{name}.log"), Cursor::new(log.as_bytes()))).collect();
     let explanation = Explainer::of(Library::embedded()).together("device", files).ok()?;
     Some(explanation.failures.into_iter().next().map_or_else(|| "unknown".to_owned(), |named| named.id))
 }
