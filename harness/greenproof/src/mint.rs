@@ -92,12 +92,13 @@ pub(crate) fn filled(text: &str) -> String {
     while let Some(start) = rest.find(BEGINS) {
         filled.push_str(&rest[..start]);
         rest = &rest[start..];
-        let length = first(rest);
-        match length {
-            Some(length) => filled.extend(rest[BEGINS.len()..length - 1].chars().map(of_shape)),
-            None => filled.push_str(BEGINS),
-        }
-        rest = &rest[length.unwrap_or(BEGINS.len())..];
+        let Some(length) = first(rest) else {
+            filled.push_str(BEGINS);
+            rest = &rest[BEGINS.len()..];
+            continue;
+        };
+        filled.extend(rest[BEGINS.len()..length - 1].chars().map(of_shape));
+        rest = &rest[length..];
     }
     filled + rest
 }

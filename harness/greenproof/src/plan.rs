@@ -18,6 +18,8 @@ pub use authority::Identity;
 pub use hidden::DEVICE_KEY;
 pub use kept::{Outside, Record};
 pub use preview::Preview;
+#[cfg(test)]
+pub(crate) use repository::tests::git;
 pub(crate) use repository::{Bare, references};
 
 use crate::{

@@ -160,12 +160,11 @@ impl Packing<'_> {
         for entry in std::fs::read_dir(folder)? {
             let entry = entry?;
             let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            let place = format!("{place}/{name}");
             // A folder that becomes a commit may be a checkout itself.
-            let below = format!("{place}/{name}");
-            if name == ".git" || is_of_a_run(&path) || self.leaves_out(Path::new(below.trim_start_matches('/'))) {
+            if name == ".git" || is_of_a_run(&path) || self.leaves_out(Path::new(place.trim_start_matches('/'))) {
                 continue;
             }
-            let place = below;
             if entry.file_type()?.is_dir() {
                 self.add_folder(&path, &place, files)?;
             } else if path.is_file() {

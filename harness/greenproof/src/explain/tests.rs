@@ -208,17 +208,21 @@ fn a_person_reads_cause_fix_and_what_is_missing() {
     assert!(cannot.contains("reproduce: not here: ECR and Docker artifacts are not emulated"), "{cannot}");
 }
 
+/// The files of one device, by name and text.
+fn together(files: &[(&str, &str)]) -> Explanation {
+    let files = files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes())).collect();
+    EXPLAINER.together("device", files).unwrap()
+}
+
+/// What shows F14, in one line.
+const DENIED: &str = "An error occurred (AccessDeniedException) when calling the GetSecretValue operation: User: arn:aws:sts::123456789012:assumed-role/R/S is not authorized to perform: secretsmanager:GetSecretValue on resource: token because no identity-based policy allows the secretsmanager:GetSecretValue action\n";
+
 #[test]
 fn files_of_one_device_are_read_together() {
     fidelity!("explain-6");
-    let denied = "An error occurred (AccessDeniedException) when calling the GetSecretValue operation: User: arn:aws:sts::123456789012:assumed-role/R/S is not authorized to perform: secretsmanager:GetSecretValue on resource: token because no identity-based policy allows the secretsmanager:GetSecretValue action\n";
     let policy = "{\n \"Version\": \"2012-10-17\",\n \"Statement\": [{\"Effect\": \"Allow\", \"Action\": \"secretsmanager:GetSecretValue\",\n \"Resource\": \"arn:aws:secretsmanager:eu-west-1:123456789012:secret:token\"}]}";
-    let together = |files: &[(&str, &str)]| {
-        let files = files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes())).collect();
-        EXPLAINER.together("device", files).unwrap()
-    };
-    assert_eq!(first(&together(&[("a.log", denied)])), "F14");
-    let both = together(&[("a.log", denied), ("role.json", policy)]);
+    assert_eq!(first(&together(&[("a.log", DENIED)])), "F14");
+    let both = together(&[("a.log", DENIED), ("role.json", policy)]);
     assert_eq!(first(&both), "F15");
     assert_eq!(
         both.failures[0].evidence[0],
@@ -233,17 +237,12 @@ fn the_parts_of_a_rotated_log_are_one() {
     fidelity!("explain-6");
     let failed = "fine\nfatal: Remote branch v9.9.9 not found in upstream origin";
     let done = "2026-11-28T10:00:00Z [INFO] (main) com.aws.greengrass.x.Y: Stored deployment status. {DeploymentId=1, DeploymentStatus=SUCCEEDED}\n";
-    let together = |files: &[(&str, &str)]| {
-        let files = files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes())).collect();
-        EXPLAINER.together("device", files).unwrap()
-    };
     let parts = together(&[("x/a.log.2", failed), ("x/a.log.1", "fine\n"), ("x/a.log", failed)]);
     let places: Vec<_> = parts.failures[0].evidence.iter().map(|line| (line.file.as_str(), line.number)).collect();
     assert_eq!((first(&parts), places.as_slice()), ("F52", &[("x/a.log.2", 2), ("x/a.log", 2)][..]));
-    let denied = "An error occurred (AccessDeniedException) when calling the GetSecretValue operation: User: arn:aws:sts::123456789012:assumed-role/R/S is not authorized to perform: secretsmanager:GetSecretValue on resource: token because no identity-based policy allows the secretsmanager:GetSecretValue action\n";
     let ids = |files: &[(&str, &str)]| together(files).failures.into_iter().map(|named| named.id).collect::<Vec<_>>();
     let long = "fine\n".repeat(100) + failed;
-    let order = [ids(&[("x/a.log.1", &long), ("x/a.log", denied)]), ids(&[("x/a.log.1", denied), ("x/a.log", &long)])];
+    let order = [ids(&[("x/a.log.1", &long), ("x/a.log", DENIED)]), ids(&[("x/a.log.1", DENIED), ("x/a.log", &long)])];
     assert_eq!(order, [["F52", "F14"], ["F14", "F52"]], "what came first");
     let over = together(&[("x/a_2026_11_28_09_0.log", failed), ("x/a.log", done)]);
     let (id, line) = &over.overcome[0];

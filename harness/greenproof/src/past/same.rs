@@ -123,7 +123,8 @@ fn difference(one: &Value, other: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{fs, process::Command};
+    use crate::plan::git;
+    use std::fs;
 
     const ROLE: &str = "[aws]\nregion = 'eu-west-1'\n[aws.role]\ntrust = 'trust.json'\npolicies = ['read.json']\n";
     const STEP: &str = "[[step]]\n[step.deploy.components]\nA = '1.0.0'\n[step.expect]\ndeployment = 'SUCCEEDED'\n";
@@ -145,12 +146,6 @@ mod tests {
         git(&repository, &["commit", "--quiet", "--allow-empty", "--message", "one"]);
         git(&repository, &["tag", "v1"]);
         place
-    }
-
-    fn git(folder: &Path, words: &[&str]) {
-        let identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
-        let done = Command::new("git").args(identity).arg("-C").arg(folder).args(words).status().unwrap();
-        assert!(done.success());
     }
 
     fn load(place: &Path, name: &str, text: &str) -> Scenario {
@@ -273,14 +268,14 @@ mod tests {
             changes(&|| write("pkg/setup.py", "y"), &|| write("pkg/setup.py", "x")),
             "github.repositories.o/source.source"
         );
-        let tag = |of: &str| git(&repository, &["tag", "--force", "v1", of]);
+        let tag = |of: &str| drop(git(&repository, &["tag", "--force", "v1", of]));
         let moved = || {
             git(&repository, &["commit", "--quiet", "--allow-empty", "--message", "two"]);
             tag("HEAD");
             git(&repository, &["reset", "--quiet", "--soft", "HEAD~"]);
         };
         assert_eq!(changes(&moved, &|| tag("HEAD")), "github.repositories.o/path.path");
-        let branch = |name: &str| git(&repository, &["branch", "--quiet", "--move", name]);
+        let branch = |name: &str| drop(git(&repository, &["branch", "--quiet", "--move", name]));
         assert_eq!(changes(&|| branch("trunk"), &|| branch("main")), "github.repositories.o/path.path");
     }
 }

@@ -138,11 +138,12 @@ fn empty(into: &Path, branch: &str) -> Result<git2::Repository, git2::Error> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::{path::PathBuf, process::Command};
 
-    fn git(folder: &Path, words: &[&str]) -> String {
+    /// Runs Git in a folder; what it prints.
+    pub(crate) fn git(folder: &Path, words: &[&str]) -> String {
         let output = Command::new("git")
             .args(["-c", "user.name=a", "-c", "user.email=a@example.com", "-C"])
             .arg(folder)
